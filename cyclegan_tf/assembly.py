@@ -1,0 +1,225 @@
+"""From a configuration to what it describes: the model and the images."""
+
+import contextlib
+import dataclasses
+import functools
+import logging
+from collections.abc import Iterator
+
+import keras
+import tensorflow as tf
+
+from cyclegan_tf import networks
+from cyclegan_tf.config import (
+    DatasetConfig,
+    NetworkConfig,
+    OptimizationConfig,
+    TrainConfig,
+)
+from cyclegan_tf.data import Domain, Preprocessing, find_sources
+from cyclegan_tf.errors import InputError
+from cyclegan_tf.model import CycleGAN
+from cyclegan_tf.schedules import LinearDecay
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Domains:
+    """The images of a run.
+
+    Attributes:
+        train_x: images of X to train on.
+        train_y: images of Y.
+        test_x: images of X to look at, prepared without chance; the training images
+            where there is no test split.
+        test_y: likewise of Y.
+    """
+
+    train_x: Domain
+    train_y: Domain
+    test_x: Domain
+    test_y: Domain
+
+
+def build_model(config: TrainConfig) -> CycleGAN:
+    """Build the four networks and the CycleGAN of a configuration, not compiled.
+
+    Args:
+        config: all options.
+
+    Returns:
+        A `CycleGAN`.
+
+    Raises:
+        InputError: if the options contradict one another.
+    """
+    channels_x, channels_y = config.dataset.channels_x, config.dataset.channels_y
+    options = config.networks
+    try:
+        with _dtype_policy(config.optimization.precision):
+            return CycleGAN(
+                _build_generator(options, channels_x, channels_y, "generator_g"),
+                _build_generator(options, channels_y, channels_x, "generator_f"),
+                _build_discriminator(options, channels_x, "discriminator_x"),
+                _build_discriminator(options, channels_y, "discriminator_y"),
+                cycle_weight=config.objective.cycle_weight,
+                identity_weight=config.objective.identity_weight,
+                pool_size=config.objective.pool_size,
+                seed=config.optimization.seed,
+            )
+    except ValueError as e:
+        raise InputError(str(e)) from e
+
+
+def compile_model(model: CycleGAN, config: TrainConfig, steps_per_epoch: int) -> None:
+    """Compile a model as a configuration says.
+
+    Args:
+        model: a `CycleGAN`.
+        config: all options.
+        steps_per_epoch: int. For the learning-rate schedule.
+    """
+    options = config.optimization
+
+    def adam() -> keras.optimizers.Optimizer:
+        schedule = LinearDecay(
+            options.learning_rate,
+            steps_per_epoch,
+            options.constant_epochs,
+            options.decay_epochs,
+        )
+        return keras.optimizers.Adam(
+            schedule, options.beta_1, options.beta_2, options.epsilon
+        )
+
+    model.compile(
+        adam(),
+        adam(),
+        config.objective.adversarial_loss,
+        jit_compile=options.jit_compile,
+    )
+
+
+def load_domains(config: TrainConfig, size_multiple: int) -> Domains:
+    """Read the images of a configuration.
+
+    Args:
+        config: all options.
+        size_multiple: int. What the generators need the sides to be multiples of.
+
+    Returns:
+        Both domains. Images that cannot be read are left out, which is logged.
+
+    Raises:
+        InputError: if the images cannot be trained on.
+    """
+    dataset = config.dataset
+    training = Preprocessing(
+        dataset.preprocess,
+        dataset.load_size,
+        dataset.crop_size,
+        dataset.flip,
+        size_multiple,
+    )
+    still = training.for_evaluation()
+    train_x = _load(dataset, "trainA", training, dataset.channels_x)
+    train_y = _load(dataset, "trainB", training, dataset.channels_y)
+    assert train_x is not None and train_y is not None  # or find_sources had raised
+    if config.objective.pool_size and None in train_x.image_shape + train_y.image_shape:
+        raise InputError(
+            f"The image pool needs images of one size, but those of {dataset.data} "
+            "differ; use --pool-size 0 or a --preprocess that crops."
+        )
+    test_x = _load(dataset, "testA", still, dataset.channels_x)
+    test_y = _load(dataset, "testB", still, dataset.channels_y)
+    return Domains(train_x, train_y, test_x or train_x, test_y or train_y)
+
+
+def choose_strategy(options: OptimizationConfig) -> tf.distribute.Strategy:
+    """Return the `tf.distribute` strategy of a configuration.
+
+    Args:
+        options: the options of the training.
+
+    Raises:
+        InputError: if the batch cannot be split over the devices.
+    """
+    if options.strategy == "single":
+        return tf.distribute.get_strategy()
+    strategy = tf.distribute.MirroredStrategy()
+    replicas = strategy.num_replicas_in_sync
+    if options.batch_size % replicas:
+        raise InputError(
+            f"A batch of {options.batch_size} cannot be split over {replicas} devices; "
+            f"make --batch-size a multiple of {replicas}."
+        )
+    return strategy
+
+
+def _load(
+    dataset: DatasetConfig, split: str, how: Preprocessing, channels: int
+) -> Domain | None:
+    sources = find_sources(dataset.data, split, dataset.data_dir)[: dataset.max_images]
+    if not sources:
+        return None
+    cache_bytes = int(dataset.cache_gb * 1e9 / 4)  # an equal part for each split
+    domain = Domain(sources, how, channels, cache_bytes)
+    if domain.left_out:
+        _LOG.warning(
+            "%s: %d of %d images cannot be read and are left out.",
+            split,
+            len(domain.left_out),
+            len(sources),
+        )
+    return domain
+
+
+def _build_generator(
+    options: NetworkConfig, input_channels: int, output_channels: int, name: str
+) -> keras.Model:
+    build = (
+        functools.partial(networks.unet_generator, num_levels=options.num_levels)
+        if options.generator == "unet"
+        else functools.partial(
+            networks.resnet_generator, num_residual_blocks=options.num_residual_blocks
+        )
+    )
+    return build(
+        options.filters,
+        image_shape=(None, None, input_channels),
+        output_channels=output_channels,
+        norm=options.norm,
+        dropout=options.dropout,
+        upsampling=options.upsampling,
+        name=name,
+    )
+
+
+def _build_discriminator(
+    options: NetworkConfig, channels: int, name: str
+) -> keras.Model:
+    build = (
+        networks.pixel_discriminator
+        if options.discriminator == "pixel"
+        else functools.partial(
+            networks.patchgan_discriminator, num_layers=options.num_layers
+        )
+    )
+    return build(
+        options.discriminator_filters,
+        image_shape=(None, None, channels),
+        norm=options.norm,
+        name=name,
+    )
+
+
+@contextlib.contextmanager
+def _dtype_policy(name: str) -> Iterator[None]:
+    """Build layers under a policy; Keras takes it from a global setting."""
+    previous = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(previous)

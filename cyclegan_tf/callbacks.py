@@ -1,0 +1,152 @@
+"""What happens beside the training step: pictures, a log, checkpoints, Ctrl-C."""
+
+import json
+import logging
+import pathlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from cyclegan_tf.images import Image, write_contact_sheet
+from cyclegan_tf.translator import Translator
+
+_LOG = logging.getLogger(__name__)
+
+
+class SampleSheet(keras.callbacks.Callback):
+    """Write a picture of some images, translated and cycled, after each epoch.
+
+    Args:
+        images_x: images of X, uint8 arrays (height, width, channels).
+        images_y: as many images of Y.
+        folder: where `epoch-0001.png` and so on are written.
+    """
+
+    def __init__(
+        self,
+        images_x: Sequence[Image],
+        images_y: Sequence[Image],
+        folder: pathlib.Path,
+    ):
+        super().__init__()
+        self.images_x = images_x
+        self.images_y = images_y
+        self.folder = folder
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._translate_g = Translator(self.model.generator_g)
+        self._translate_f = Translator(self.model.generator_f)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        rows = []
+        for real_x, real_y in zip(self.images_x, self.images_y):
+            fake_y, fake_x = self._translate_g(real_x), self._translate_f(real_y)
+            cycled_x, cycled_y = self._translate_f(fake_y), self._translate_g(fake_x)
+            rows.append([real_x, fake_y, cycled_x, real_y, fake_x, cycled_y])
+        write_contact_sheet(
+            self.folder / f"epoch-{epoch + 1:04d}.png",
+            rows,
+            ["x", "G(x)", "F(G(x))", "y", "F(y)", "G(F(y))"],
+        )
+
+
+class MetricsLog(keras.callbacks.Callback):
+    """Append one JSON line per epoch: losses, learning rate, steps and seconds.
+
+    Args:
+        path: the file, made if it is not there.
+        first_step: int. Training steps before this `fit`.
+    """
+
+    def __init__(self, path: pathlib.Path, first_step: int = 0):
+        super().__init__()
+        self.path = path
+        self.step = first_step
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._started = time.monotonic()
+        self._first_step_of_epoch = self.step
+        self._learning_rate = float(self.model.generator_optimizer.learning_rate)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.step = self._first_step_of_epoch + batch + 1
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        record = {
+            "epoch": epoch + 1,
+            "step": self.step,
+            "steps": self.step - self._first_step_of_epoch,
+            "seconds": round(time.monotonic() - self._started, 3),
+            "learning_rate": self._learning_rate,
+            **{name: float(value) for name, value in (logs or {}).items()},
+        }
+        with self.path.open("a") as file:
+            file.write(json.dumps(record) + "\n")
+
+
+class Checkpointing(keras.callbacks.Callback):
+    """Save after each epoch, every so many minutes, and when asked to stop.
+
+    While training, SIGINT (Ctrl-C) and SIGTERM do not kill: the running step is
+    finished, a checkpoint is saved, and `KeyboardInterrupt` leaves `fit`. A second
+    signal stops at once.
+
+    Args:
+        save: called with the number of finished steps and, after an epoch, with its
+            logs (otherwise with `None`).
+        first_step: int. Training steps before this `fit`.
+        minutes: float. At most so long between checkpoints.
+    """
+
+    def __init__(
+        self,
+        save: Callable[[int, dict[str, float] | None], None],
+        first_step: int = 0,
+        minutes: float = 10.0,
+    ):
+        super().__init__()
+        self.save = save
+        self.step = first_step
+        self.minutes = minutes
+        self._stop_requested = False
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._saved_at = time.monotonic()
+        self._previous_handlers = {}
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._previous_handlers[number] = signal.signal(number, self._on_signal)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._first_step_of_epoch = self.step
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.step = self._first_step_of_epoch + batch + 1
+        due = time.monotonic() - self._saved_at > self.minutes * 60
+        if due or self._stop_requested:
+            self._save(None)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._save({name: float(value) for name, value in (logs or {}).items()})
+
+    def restore_signals(self) -> None:
+        """Give Ctrl-C its usual meaning back; call it however `fit` ended."""
+        for number, handler in self._previous_handlers.items():
+            signal.signal(number, handler)
+        self._previous_handlers = {}
+
+    def _save(self, logs: dict[str, float] | None) -> None:
+        self.save(self.step, logs)
+        self._saved_at = time.monotonic()
+        if self._stop_requested:
+            raise KeyboardInterrupt
+
+    def _on_signal(self, number: int, frame: Any) -> None:
+        if self._stop_requested:
+            raise KeyboardInterrupt
+        self._stop_requested = True
+        _LOG.warning("Stopping: the running step is finished and a checkpoint saved.")

@@ -1,0 +1,175 @@
+"""The command line: parse one dataclass, call one function.
+
+TensorFlow is imported inside the chosen command only, so that help is instant.
+"""
+
+import argparse
+import dataclasses
+import json
+import logging
+import os
+import pathlib
+import sys
+from typing import Annotated
+
+import tyro
+
+from cyclegan_tf import config as config_module
+from cyclegan_tf._version import __version__
+from cyclegan_tf.config import TrainConfig, TranslateConfig
+from cyclegan_tf.errors import InputError
+
+EXIT_SOME_SKIPPED = 1
+EXIT_WRONG_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+
+@dataclasses.dataclass(frozen=True)
+class Train(TrainConfig):
+    """Train a CycleGAN in a new run folder, or go on with one by --resume.
+
+    Attributes:
+        run_dir: Folder for the new run; runs/NAME after the data if not given.
+        resume: Go on with the run in this folder. Its options hold; those given here,
+            such as more epochs, replace them.
+        dry_run: Print the options that would be used, and stop.
+    """
+
+    run_dir: pathlib.Path | None = None
+    resume: pathlib.Path | None = None
+    dry_run: bool = False
+
+    def __call__(self) -> int:
+        names = [field.name for field in dataclasses.fields(TrainConfig)]
+        config = TrainConfig(**{name: getattr(self, name) for name in names})
+        config.check()
+        if self.dry_run:
+            print(json.dumps(config_module.to_dict(config), indent=2))
+            return 0
+        from cyclegan_tf import training
+
+        if self.resume:
+            if self.run_dir:
+                raise InputError(
+                    f"--resume {self.resume} names the run folder already; leave out "
+                    f"--run-dir {self.run_dir}."
+                )
+            training.resume(self.resume, config)
+            run_dir = self.resume
+        else:
+            name = pathlib.PurePosixPath(config.dataset.data.removeprefix("tfds:")).name
+            run_dir = self.run_dir or pathlib.Path("runs", name)
+            training.train(config, run_dir)
+        print(f"Trained: {run_dir}")
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Translate(TranslateConfig):
+    """Translate images with a trained generator.
+
+    Attributes:
+        inputs: Image files and folders; folders are searched through, and their
+            subfolders kept.
+    """
+
+    inputs: Annotated[tuple[pathlib.Path, ...], tyro.conf.Positional]
+
+    def __call__(self) -> int:
+        from cyclegan_tf.translation import MANIFEST, translate
+
+        translations = translate(self)
+        skipped = [item for item in translations if item.error]
+        print(
+            f"Translated {len(translations) - len(skipped)} of {len(translations)} "
+            f"images; see {self.out / MANIFEST}"
+        )
+        for item in skipped:
+            print(f"Skipped: {item.error}", file=sys.stderr)
+        return EXIT_SOME_SKIPPED if skipped else 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Demo:
+    """Train on built-in images for a few minutes, translate and score.
+
+    Attributes:
+        run_dir: A new folder for the run.
+    """
+
+    run_dir: pathlib.Path = pathlib.Path("runs/demo")
+
+    def __call__(self) -> int:
+        from cyclegan_tf.demo import run_demo
+
+        print("Mean absolute difference to the truth, in gray levels of 255:")
+        for score in run_demo(self.run_dir):
+            print(
+                f"  {score.direction}: doing nothing {score.doing_nothing:.1f}, "
+                f"translated {score.translated:.1f} "
+                f"(ratio {score.translated / score.doing_nothing:.2f})"
+            )
+        print(f"See {self.run_dir / 'contact_sheet.png'}")
+        return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: defaults to those of the process.
+
+    Returns:
+        The exit code: 0; 1 if images were skipped; 2 for wrong input; 130 if
+        interrupted, with a checkpoint saved.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    logging.getLogger("absl").setLevel(logging.WARNING)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        return _parse(arguments)()
+    except InputError as e:
+        print(f"cyclegan: {e}", file=sys.stderr)
+        return EXIT_WRONG_INPUT
+    except KeyboardInterrupt:
+        print("cyclegan: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+def _parse(arguments: list[str]) -> Train | Translate | Demo:
+    if arguments == ["--version"]:
+        print(f"cyclegan_tf {__version__}")
+        raise SystemExit
+    resumed = _resumed(arguments)
+    train_command = (
+        tyro.conf.subcommand("train", default=resumed)
+        if resumed
+        else tyro.conf.subcommand("train")
+    )
+    command = (
+        Annotated[Train, train_command]
+        | Annotated[Translate, tyro.conf.subcommand("translate")]
+        | Annotated[Demo, tyro.conf.subcommand("demo")]
+    )
+    return tyro.cli(
+        command,
+        args=arguments,
+        prog="cyclegan",
+        description="CycleGAN for TensorFlow and Keras 3: unpaired image translation.",
+        config=(tyro.conf.OmitArgPrefixes,),
+    )
+
+
+def _resumed(arguments: list[str]) -> Train | None:
+    """The stored options of a run to go on with are the defaults of its flags."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--resume", type=pathlib.Path)
+    run_dir = parser.parse_known_args(arguments[1:])[0].resume
+    if run_dir is None:
+        return None
+    from cyclegan_tf.runs import Run
+
+    stored = Run(run_dir).config
+    names = [field.name for field in dataclasses.fields(stored)]
+    return Train(**{name: getattr(stored, name) for name in names}, resume=run_dir)

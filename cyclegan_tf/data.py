@@ -1,0 +1,415 @@
+"""Two folders of images become an endless stream of unpaired, augmented batches.
+
+The public data sets call their folders trainA and trainB; everywhere here A is
+domain X and B is domain Y.
+
+A stream is a function of the seed and of the position in it: image number i of a
+domain is drawn from a permutation of that domain's images that depends on the seed
+and on how often the domain was gone through before, and is augmented with a seed
+made of i. So a stream can start anywhere, and a resumed training sees exactly the
+images that it would have seen.
+"""
+
+import concurrent.futures
+import dataclasses
+import logging
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from cyclegan_tf.demo_domains import demo_images
+from cyclegan_tf.errors import InputError
+from cyclegan_tf.images import (
+    Image,
+    UnreadableImageError,
+    find_images,
+    normalize,
+    read_image,
+    resize_image,
+)
+
+_LOG = logging.getLogger(__name__)
+
+Mode = Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"]
+
+
+class Source(NamedTuple):
+    """An image before it is decoded: a name and a path, file content or array."""
+
+    name: str
+    content: pathlib.Path | bytes | Image
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+    """What is done to each image: a resize, which is cached, and random changes.
+
+    Attributes:
+        mode: `"resize_and_crop"` resizes to a square of `load_size`, then crops;
+            `"crop"` only crops; `"scale_width"` resizes to `load_size` pixels wide,
+            at least `crop_size` high; `"scale_width_and_crop"` then crops;
+            `"none"` does neither.
+        load_size: int. Pixels.
+        crop_size: int. Pixels a side.
+        flip: bool. Mirror half of the images.
+        size_multiple: int. Without a crop, the sides are rounded to multiples of
+            this by a resize, as the generators need it.
+    """
+
+    mode: Mode = "resize_and_crop"
+    load_size: int = 286
+    crop_size: int = 256
+    flip: bool = True
+    size_multiple: int = 4
+
+    def __post_init__(self) -> None:
+        if self.crops and self.crop_size % self.size_multiple:
+            raise InputError(
+                f"The generator needs sides that are multiples of {self.size_multiple}"
+                f", but the crop size is {self.crop_size}; choose another --crop-size "
+                "or another generator."
+            )
+        if self.crops and self.mode != "crop" and self.load_size < self.crop_size:
+            raise InputError(
+                f"Images of load size {self.load_size} are smaller than the crop size "
+                f"{self.crop_size}; raise --load-size or lower --crop-size."
+            )
+
+    @property
+    def crops(self) -> bool:
+        return self.mode.endswith("crop")
+
+    def for_evaluation(self) -> "Preprocessing":
+        """The same without chance: resized to the crop size, cropped at the centre."""
+        return dataclasses.replace(self, load_size=self.crop_size, flip=False)
+
+    def resize(self, image: Image) -> Image:
+        """The deterministic part, before the cache: uint8 in, uint8 out."""
+        height, width = image.shape[:2]
+        if self.mode == "resize_and_crop":
+            height = width = self.load_size
+        elif self.mode.startswith("scale_width"):
+            height = max(round(height * self.load_size / width), self.crop_size)
+            width = self.load_size
+        if not self.crops:
+            height, width = (
+                max(1, round(side / self.size_multiple)) * self.size_multiple
+                for side in (height, width)
+            )
+        return resize_image(image, height, width)
+
+    def augment(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """The random part, after the cache.
+
+        Args:
+            image: (height, width, channels) of any dtype.
+            seed: int64 (2,). The same seed gives the same crop and flip.
+
+        Returns:
+            The dtype of `image`, (height, width, channels).
+        """
+        crop_seed, flip_seed = tf.unstack(tf.random.experimental.stateless_split(seed))
+        if self.crops:
+            size = (self.crop_size, self.crop_size, image.shape[-1])
+            image = tf.image.stateless_random_crop(image, size, crop_seed)
+        if self.flip:
+            image = tf.image.stateless_random_flip_left_right(image, flip_seed)
+        return image
+
+    def crop_centre(self, image: Image) -> Image:
+        """The crop of an evaluation image."""
+        if not self.crops:
+            return image
+        top, left = ((side - self.crop_size) // 2 for side in image.shape[:2])
+        return image[top : top + self.crop_size, left : left + self.crop_size]
+
+
+class Domain(Sequence[Image]):
+    """The images of one domain, decoded and resized, by their number.
+
+    All files are read once at the start. Those that cannot be read are left out.
+    The others stay in memory as far as `cache_bytes` goes, and are decoded anew
+    when they are needed where it does not.
+
+    Args:
+        sources: the images in order.
+        preprocessing: how they are resized.
+        channels: int, 1 or 3. Defaults to `3`.
+        cache_bytes: int. Defaults to 4 GB.
+
+    Attributes:
+        names: the names of the readable images, in order.
+        left_out: one sentence for each image that could not be read.
+        image_shape: (height, width, channels) of what a training batch is made of;
+            height and width are `None` where images differ in size.
+
+    Raises:
+        InputError: if no image is left, or one is smaller than the crop.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        preprocessing: Preprocessing,
+        channels: int = 3,
+        cache_bytes: int = 4 * 10**9,
+    ):
+        self.preprocessing = preprocessing
+        self.channels = channels
+        self.left_out: list[str] = []
+        self._sources: list[Source] = []
+        self._cache: list[Image | None] = []
+        sizes = set()
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            for source, image in zip(sources, pool.map(self._try_load, sources)):
+                if isinstance(image, UnreadableImageError):
+                    _LOG.warning("Left out: %s", image)
+                    self.left_out.append(str(image))
+                    continue
+                self._check_size(source, image)
+                sizes.add(image.shape[:2])
+                self._sources.append(source)
+                cached = cache_bytes >= image.nbytes
+                cache_bytes -= image.nbytes if cached else 0
+                self._cache.append(image if cached else None)
+        if not self._sources:
+            raise InputError(
+                "None of the images can be read; the first problem: "
+                f"{(self.left_out or ['there are none'])[0]}"
+            )
+        self.names = [source.name for source in self._sources]
+        height = width = None
+        if preprocessing.crops:
+            height = width = preprocessing.crop_size
+        elif len(sizes) == 1:
+            height, width = sizes.pop()
+        self.image_shape = (height, width, channels)
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def __getitem__(self, i):  # type: ignore[no-untyped-def]
+        image = self._cache[i]
+        return self._load(self._sources[i]) if image is None else image
+
+    def _load(self, source: Source) -> Image:
+        content = source.content
+        if not isinstance(content, np.ndarray):
+            content = read_image(content, self.channels)
+        return self.preprocessing.resize(content)
+
+    def _try_load(self, source: Source) -> Image | UnreadableImageError:
+        try:
+            return self._load(source)
+        except UnreadableImageError as e:
+            return UnreadableImageError(str(e).replace("the image", source.name, 1))
+
+    def _check_size(self, source: Source, image: Image) -> None:
+        crop_size = self.preprocessing.crop_size
+        if self.preprocessing.crops and min(image.shape[:2]) < crop_size:
+            raise InputError(
+                f"{source.name} is {image.shape[1]}x{image.shape[0]} pixels, smaller "
+                f"than the crop of {crop_size}x{crop_size}; lower --crop-size or use "
+                "--preprocess resize_and_crop."
+            )
+
+
+def find_sources(
+    data: str, split: str, data_dir: pathlib.Path | None = None
+) -> list[Source]:
+    """List the images of one split of a data set.
+
+    Args:
+        data: a folder, `"tfds:NAME"` or `"demo"`.
+        split: `"trainA"`, `"trainB"`, `"testA"` or `"testB"`. In a folder it is a
+            folder of images, searched with its subfolders in natural order, or a
+            text file such as `trainA.txt` with one path per line, relative to it.
+        data_dir: where TensorFlow Datasets keeps its data.
+
+    Returns:
+        The images in order; none where a test split does not exist.
+
+    Raises:
+        InputError: if the data set or a training split does not exist or is empty.
+    """
+    if data == "demo":
+        return [
+            Source(f"{split}/{i:04d}.png", image)
+            for i, image in enumerate(demo_images(split))
+        ]
+    if data.startswith("tfds:"):
+        return _tfds_sources(data.removeprefix("tfds:"), split, data_dir)
+    return _folder_sources(pathlib.Path(data), split)
+
+
+def steps_per_epoch(domain_x: Domain, domain_y: Domain, batch_size: int) -> int:
+    """Steps in which every image of the larger domain is seen once."""
+    return -(-max(len(domain_x), len(domain_y)) // batch_size)
+
+
+def training_batches(
+    domain_x: Domain,
+    domain_y: Domain,
+    batch_size: int = 1,
+    seed: int = 0,
+    first_step: int = 0,
+) -> tf.data.Dataset:
+    """An endless stream of unpaired, shuffled and augmented batches.
+
+    Each domain goes through all of its images in a new random order before any
+    comes again, whatever the other does: the smaller one is simply gone through
+    more often.
+
+    Args:
+        domain_x: images of X.
+        domain_y: images of Y.
+        batch_size: int. Defaults to `1`.
+        seed: int. Defaults to `0`.
+        first_step: int. Batches to skip, at no cost. Defaults to `0`.
+
+    Returns:
+        A dataset of `(real_x, real_y)`: float32 (batch, height, width, channels) in
+        [-1, 1].
+
+    Raises:
+        InputError: if images of several sizes cannot form a batch.
+    """
+    for domain in (domain_x, domain_y):
+        if None in domain.image_shape and batch_size > 1:
+            raise InputError(
+                f"Images of different sizes cannot form a batch of {batch_size}; use "
+                "--batch-size 1 or a --preprocess that crops."
+            )
+    draw_x = _image_stream(domain_x, seed, stream=0)
+    draw_y = _image_stream(domain_y, seed, stream=1)
+    return (
+        tf.data.Dataset.range(first_step * batch_size, np.iinfo(np.int64).max)
+        .map(lambda i: (draw_x(i), draw_y(i)), num_parallel_calls=tf.data.AUTOTUNE)
+        .batch(batch_size, drop_remainder=True)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def evaluation_batches(
+    domain_x: Domain, domain_y: Domain, count: int
+) -> tf.data.Dataset:
+    """The first images of two domains in order, without chance, one by one.
+
+    Args:
+        domain_x: images of X.
+        domain_y: images of Y.
+        count: int. Images of each domain, if it has so many.
+
+    Returns:
+        A dataset of `(real_x, real_y)`: float32 (1, height, width, channels) in
+        [-1, 1].
+    """
+
+    def images(domain: Domain, i: int) -> np.ndarray:
+        pixels = domain.preprocessing.crop_centre(domain[i])
+        return normalize(pixels[None].astype(np.float32))
+
+    count = min(count, len(domain_x), len(domain_y))
+    return tf.data.Dataset.from_generator(
+        lambda: ((images(domain_x, i), images(domain_y, i)) for i in range(count)),
+        output_signature=tuple(
+            tf.TensorSpec((1, *domain.image_shape), tf.float32)
+            for domain in (domain_x, domain_y)
+        ),
+    ).apply(tf.data.experimental.assert_cardinality(count))
+
+
+def _image_stream(
+    domain: Domain, seed: int, stream: int
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Return the function from a number to the image of the stream at that number."""
+    count = len(domain)
+
+    def draw(number: tf.Tensor) -> tf.Tensor:
+        times_seen = number // count
+        index = tf.random.experimental.index_shuffle(
+            number % count,
+            seed=tf.cast([seed, stream, times_seen], tf.int32),
+            max_index=count - 1,
+        )
+        image = tf.numpy_function(domain.__getitem__, [index], tf.uint8)
+        image.set_shape((None, None, domain.channels))
+        # The two streams must not share their draws.
+        image = domain.preprocessing.augment(
+            image, tf.stack([tf.constant(2 * seed + stream, tf.int64), number])
+        )
+        image.set_shape(domain.image_shape)
+        return normalize(tf.cast(image, tf.float32))
+
+    return draw
+
+
+def _folder_sources(root: pathlib.Path, split: str) -> list[Source]:
+    folder, file_list = root / split, root / f"{split}.txt"
+    if not root.is_dir():
+        raise InputError(
+            f"There is no folder {root}; --data takes a folder with trainA and trainB, "
+            "tfds:NAME or demo."
+        )
+    if folder.is_dir():
+        paths = find_images(folder)
+    elif file_list.is_file():
+        lines = file_list.read_text().splitlines()
+        paths = [root / line.strip() for line in lines if line.strip()]
+    elif split.startswith("test"):
+        return []
+    else:
+        raise InputError(
+            f"{root} has no folder {split} and no file {split}.txt; put the images of "
+            f"domain {'X' if split.endswith('A') else 'Y'} there."
+        )
+    if not paths and split.startswith("train"):
+        raise InputError(
+            f"There are no images in {folder if folder.is_dir() else file_list}; put "
+            "JPEG, PNG, BMP, GIF, WebP or TIFF files there."
+        )
+    return [Source(str(path), path) for path in paths]
+
+
+def _tfds_sources(name: str, split: str, data_dir: pathlib.Path | None) -> list[Source]:
+    """Read the encoded images of a TFDS split, which it prepares if need be."""
+    import tensorflow_datasets as tfds
+
+    dataset_name, _, config_name = name.partition("/")
+    try:
+        configs = sorted(tfds.builder_cls(dataset_name).builder_configs)
+    except (tfds.core.DatasetNotFoundError, ValueError):
+        raise InputError(
+            f"TensorFlow Datasets has no data set {dataset_name!r}; did you mean "
+            "tfds:cycle_gan/horse2zebra?"
+        ) from None
+    if config_name not in configs:
+        raise InputError(
+            f"tfds:{dataset_name} has no config {config_name!r}; choose one of "
+            f"{', '.join(configs)}."
+        )
+    builder = tfds.builder(name, data_dir=data_dir)
+    try:
+        builder.download_and_prepare()
+    except (OSError, tfds.download.DownloadError) as e:
+        raise InputError(
+            f"TensorFlow Datasets cannot prepare {name} ({e}); check the network, or "
+            "name a folder that holds it already with --data-dir."
+        ) from e
+    if split not in builder.info.splits:
+        if split.startswith("test"):
+            return []
+        raise InputError(
+            f"tfds:{name} has no split {split!r}, only {', '.join(builder.info.splits)}"
+            "; choose a config of tfds:cycle_gan."
+        )
+    examples = builder.as_dataset(
+        split=split, decoders={"image": tfds.decode.SkipDecoding()}
+    )
+    return [
+        Source(f"{split}/{i:04d}.jpg", example["image"])
+        for i, example in enumerate(examples.as_numpy_iterator())
+    ]

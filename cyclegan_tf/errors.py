@@ -1,0 +1,8 @@
+"""The one exception that stands for a mistake of the user, not of the program."""
+
+
+class InputError(ValueError):
+    """What was wrong, what was received and what to do, in one sentence.
+
+    The command line prints it without a traceback and exits with code 2.
+    """

@@ -1,0 +1,172 @@
+"""Images outside the networks: the value range, files, resizing, contact sheets.
+
+An image is a uint8 array (height, width, channels) with values 0 to 255 and 1 or 3
+channels. The networks see float32 in [-1, 1]; `normalize` and `denormalize` are the
+only places where the one becomes the other.
+"""
+
+import io
+import pathlib
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import PIL.Image
+import PIL.ImageOps
+
+from cyclegan_tf.errors import InputError
+from cyclegan_tf.files import natural_key, replacing
+
+Image: TypeAlias = np.ndarray
+
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"}
+)
+
+
+class UnreadableImageError(InputError):
+    """A file is not an image, or is damaged."""
+
+
+def normalize(image: Any) -> Any:
+    """Map float values 0 to 255 to [-1, 1], the range of the networks.
+
+    Args:
+        image: float array or tensor in [0, 255].
+
+    Returns:
+        The same type, in [-1, 1].
+    """
+    return image / 127.5 - 1.0
+
+
+def denormalize(image: Any) -> Image:
+    """Map the networks' [-1, 1] to uint8, rounded; values beyond are clipped.
+
+    Args:
+        image: float array or tensor in [-1, 1].
+
+    Returns:
+        uint8 array of the same shape.
+    """
+    values = (np.asarray(image, np.float32) + 1.0) * 127.5
+    return np.clip(values, 0, 255).round().astype(np.uint8)
+
+
+def read_image(source: pathlib.Path | bytes, channels: int = 3) -> Image:
+    """Read an image file, upright, in the wanted number of channels.
+
+    Reads what Pillow reads: JPEG, PNG, BMP, GIF and TIFF (the first frame), WebP
+    and more. The EXIF orientation is applied, an alpha channel is dropped, colour
+    profiles are ignored, and 16-bit gray values are scaled to 8 bits.
+
+    Args:
+        source: a path, or the bytes of a file.
+        channels: int. 3 (gray files are repeated) or 1 (colours are weighted to
+            luminance). Defaults to `3`.
+
+    Returns:
+        uint8 array (height, width, channels).
+
+    Raises:
+        UnreadableImageError: if it is no image, or damaged, or beyond Pillow's
+            limit for decompression bombs.
+    """
+    name = "the image" if isinstance(source, bytes) else str(source)
+    try:
+        with PIL.Image.open(
+            io.BytesIO(source) if isinstance(source, bytes) else source
+        ) as file:
+            upright = PIL.ImageOps.exif_transpose(file)
+    except FileNotFoundError:
+        raise InputError(f"There is no file {name}; check the name.") from None
+    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as e:
+        raise UnreadableImageError(f"{name} cannot be read as an image ({e}).") from e
+    if upright.mode.startswith("I"):  # 16-bit gray, which convert() would clip
+        upright = PIL.Image.fromarray((np.asarray(upright) // 257).astype(np.uint8))
+    pixels = np.asarray(upright.convert("L" if channels == 1 else "RGB"))
+    return pixels.reshape(*pixels.shape[:2], channels)
+
+
+def write_image(path: pathlib.Path, image: Image) -> None:
+    """Write an image in the format of the name's suffix; JPEG in quality 95.
+
+    Args:
+        path: the file; folders above it are made.
+        image: uint8 array (height, width, 1 or 3).
+    """
+    pixels = image[..., 0] if image.shape[-1] == 1 else image
+    with replacing(path) as temporary:
+        PIL.Image.fromarray(pixels).save(temporary, quality=95)
+
+
+def resize_image(image: Image, height: int, width: int) -> Image:
+    """Resize with an antialiased bicubic filter, as the reference does.
+
+    Args:
+        image: uint8 array (height, width, 1 or 3).
+        height: int. The new height in pixels.
+        width: int. The new width in pixels.
+
+    Returns:
+        uint8 array (height, width, channels).
+    """
+    if image.shape[:2] == (height, width):
+        return image
+    pixels = PIL.Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    resized = pixels.resize((width, height), PIL.Image.Resampling.BICUBIC)
+    return np.asarray(resized).reshape(height, width, image.shape[-1])
+
+
+def find_images(folder: pathlib.Path) -> list[pathlib.Path]:
+    """List the image files in a folder and the folders in it, in natural order."""
+    return sorted(
+        (
+            path
+            for path in folder.rglob("*")
+            if path.suffix.lower() in SUFFIXES
+            and path.is_file()
+            and not path.name.startswith(".")
+        ),
+        key=natural_key,
+    )
+
+
+def write_contact_sheet(
+    path: pathlib.Path, rows: Sequence[Sequence[Image]], headings: Sequence[str]
+) -> None:
+    """Write a PNG with images in rows, at their own resolution, under headings.
+
+    Args:
+        path: the PNG file.
+        rows: for each row one image per heading. Small images are enlarged by a
+            whole factor so that they can be seen.
+        headings: the title of each column.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    cell_height = max(image.shape[0] for row in rows for image in row)
+    cell_width = max(image.shape[1] for row in rows for image in row)
+    zoom = max(1, 192 // cell_width)
+    gap, header, dpi = 8, 32, 100
+    width = len(headings) * (cell_width * zoom + gap) + gap
+    height = len(rows) * (cell_height * zoom + gap) + header
+    figure = Figure(figsize=(width / dpi, height / dpi), dpi=dpi)
+    FigureCanvasAgg(figure)
+    for column, heading in enumerate(headings):
+        left = gap + column * (cell_width * zoom + gap)
+        figure.text(
+            (left + cell_width * zoom / 2) / width,
+            1 - header / 2 / height,
+            heading,
+            ha="center",
+            va="center",
+        )
+        for i, row in enumerate(rows):
+            image = np.broadcast_to(row[column], (*row[column].shape[:2], 3))
+            enlarged = image.repeat(zoom, axis=0).repeat(zoom, axis=1)
+            bottom = height - header - i * (cell_height * zoom + gap)
+            figure.figimage(enlarged, left, bottom - enlarged.shape[0])
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=dpi, format="png")

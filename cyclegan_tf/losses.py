@@ -1,0 +1,252 @@
+"""The loss functions of CycleGAN: pure functions, one value per example.
+
+Each returns a float tensor of shape (batch,): the mean over everything but the
+batch. Losses are unweighted; the weights are applied once, in
+`CycleGAN.train_step`, where also the mean over the (global) batch is taken.
+
+Below, D(x) are a discriminator's logits for an image and E is the mean over the
+patches it judges.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+
+def lsgan_generator_loss(fake_logits: Any) -> Any:
+    """Least-squares loss of a generator: `E[(D(fake) - 1)^2]`.
+
+    Args:
+        fake_logits: float (batch, rows, columns, 1).
+
+    Returns:
+        float (batch,).
+
+    Reference:
+        Mao et al., 2017, Least Squares Generative Adversarial Networks, Eqn. 9;
+        Zhu et al., 2017, section 4.
+    """
+    return _example_mean(ops.square(fake_logits - 1.0))
+
+
+def lsgan_discriminator_loss(real_logits: Any, fake_logits: Any) -> Any:
+    """Least-squares loss of a discriminator: `E[(D(real) - 1)^2] + E[D(fake)^2]`.
+
+    Args:
+        real_logits: float (batch, rows, columns, 1).
+        fake_logits: float (batch, rows, columns, 1).
+
+    Returns:
+        float (batch,).
+
+    Reference:
+        Mao et al., 2017, Eqn. 9; Zhu et al., 2017, section 4.
+    """
+    return _example_mean(ops.square(real_logits - 1.0)) + _example_mean(
+        ops.square(fake_logits)
+    )
+
+
+def bce_generator_loss(fake_logits: Any) -> Any:
+    """Log-likelihood loss of a generator: `E[-log sigmoid(D(fake))]`.
+
+    Args:
+        fake_logits: float (batch, rows, columns, 1).
+
+    Returns:
+        float (batch,).
+
+    Reference:
+        Goodfellow et al., 2014, Generative Adversarial Nets, section 3 (the
+        non-saturating form); Zhu et al., 2017, Eqn. 1.
+    """
+    return _example_mean(ops.softplus(-fake_logits))
+
+
+def bce_discriminator_loss(real_logits: Any, fake_logits: Any) -> Any:
+    """Log-likelihood loss of a discriminator.
+
+    `E[-log sigmoid(D(real))] + E[-log(1 - sigmoid(D(fake)))]`
+
+    Args:
+        real_logits: float (batch, rows, columns, 1).
+        fake_logits: float (batch, rows, columns, 1).
+
+    Returns:
+        float (batch,).
+
+    Reference:
+        Goodfellow et al., 2014, Eqn. 1; Zhu et al., 2017, Eqn. 1.
+    """
+    return _example_mean(ops.softplus(-real_logits)) + _example_mean(
+        ops.softplus(fake_logits)
+    )
+
+
+def hinge_discriminator_loss(real_logits: Any, fake_logits: Any) -> Any:
+    """Hinge loss of a discriminator: `E[max(0, 1 - D(real))] + E[max(0, 1 + D(fake))]`.
+
+    Args:
+        real_logits: float (batch, rows, columns, 1).
+        fake_logits: float (batch, rows, columns, 1).
+
+    Returns:
+        float (batch,).
+
+    Reference:
+        Lim and Ye, 2017, Geometric GAN, section 3.
+    """
+    return _example_mean(ops.relu(1.0 - real_logits)) + _example_mean(
+        ops.relu(1.0 + fake_logits)
+    )
+
+
+def critic_generator_loss(fake_logits: Any) -> Any:
+    """Loss of a generator against a hinge or Wasserstein critic: `-E[D(fake)]`.
+
+    Args:
+        fake_logits: float (batch, rows, columns, 1).
+
+    Returns:
+        float (batch,).
+
+    Reference:
+        Arjovsky et al., 2017, Wasserstein GAN, algorithm 1.
+    """
+    return -_example_mean(fake_logits)
+
+
+def wgan_discriminator_loss(real_logits: Any, fake_logits: Any) -> Any:
+    """Wasserstein loss of a critic: `E[D(fake)] - E[D(real)]`.
+
+    Args:
+        real_logits: float (batch, rows, columns, 1).
+        fake_logits: float (batch, rows, columns, 1).
+
+    Returns:
+        float (batch,).
+
+    Reference:
+        Arjovsky et al., 2017, Wasserstein GAN, algorithm 1.
+    """
+    return _example_mean(fake_logits) - _example_mean(real_logits)
+
+
+def gradient_penalty(
+    discriminator: Callable[..., Any], real: Any, fake: Any, mix: Any
+) -> Any:
+    """Gradient penalty of WGAN-GP: `(||grad D(mixed)||_2 - 1)^2`.
+
+    `mixed = mix * real + (1 - mix) * fake`; the norm is taken over all pixels and
+    channels of an image.
+
+    Args:
+        discriminator: callable from an image batch to logits.
+        real: float (batch, height, width, channels) in [-1, 1].
+        fake: float, the shape of `real`.
+        mix: float (batch, 1, 1, 1) drawn uniformly from [0, 1).
+
+    Returns:
+        float (batch,).
+
+    Reference:
+        Gulrajani et al., 2017, Improved Training of Wasserstein GANs, Eqn. 3.
+    """
+    mixed = mix * real + (1.0 - mix) * fake
+    with tf.GradientTape() as tape:
+        tape.watch(mixed)
+        score = _example_mean(discriminator(mixed, training=True))
+    squared_norm = ops.sum(ops.square(tape.gradient(score, mixed)), axis=(1, 2, 3))
+    # The square root has no finite gradient at 0.
+    return ops.square(ops.sqrt(squared_norm + 1e-12) - 1.0)
+
+
+def cycle_loss(image: Any, cycled: Any) -> Any:
+    """Cycle consistency: mean absolute difference `|F(G(x)) - x|`.
+
+    Args:
+        image: float (batch, height, width, channels) in [-1, 1].
+        cycled: float, the shape of `image`: the image after both generators.
+
+    Returns:
+        float (batch,).
+
+    Reference:
+        Zhu et al., 2017, Eqn. 2.
+    """
+    return _example_mean(ops.absolute(cycled - image))
+
+
+def identity_loss(image: Any, same: Any) -> Any:
+    """Identity: mean absolute difference `|G(y) - y|`.
+
+    A generator that is given an image of its *target* domain should leave it as
+    it is.
+
+    Args:
+        image: float (batch, height, width, channels) in [-1, 1].
+        same: float, the shape of `image`: the image after the generator whose
+            target domain it is from.
+
+    Returns:
+        float (batch,).
+
+    Reference:
+        Zhu et al., 2017, section 5.2, "Photo generation from paintings".
+    """
+    return _example_mean(ops.absolute(same - image))
+
+
+class AdversarialLoss(NamedTuple):
+    """The two sides of an adversarial game.
+
+    Attributes:
+        generator: function of `fake_logits`.
+        discriminator: function of `real_logits` and `fake_logits`.
+        gradient_penalty_weight: weight of `gradient_penalty` in the
+            discriminator's loss; 0 leaves it out.
+    """
+
+    generator: Callable[[Any], Any]
+    discriminator: Callable[[Any, Any], Any]
+    gradient_penalty_weight: float = 0.0
+
+
+ADVERSARIAL_LOSSES = {
+    "lsgan": AdversarialLoss(lsgan_generator_loss, lsgan_discriminator_loss),
+    "bce": AdversarialLoss(bce_generator_loss, bce_discriminator_loss),
+    "hinge": AdversarialLoss(critic_generator_loss, hinge_discriminator_loss),
+    "wgan-gp": AdversarialLoss(
+        critic_generator_loss, wgan_discriminator_loss, gradient_penalty_weight=10.0
+    ),
+}
+
+
+def get_adversarial_loss(name: str) -> AdversarialLoss:
+    """Return the adversarial loss of that name.
+
+    Args:
+        name: `"lsgan"`, `"bce"`, `"hinge"` or `"wgan-gp"`.
+
+    Returns:
+        An `AdversarialLoss`.
+
+    Raises:
+        ValueError: if there is no loss of that name.
+    """
+    if name not in ADVERSARIAL_LOSSES:
+        raise ValueError(
+            f"adversarial_loss must be one of {', '.join(ADVERSARIAL_LOSSES)}. "
+            f"Received: {name!r}"
+        )
+    return ADVERSARIAL_LOSSES[name]
+
+
+def _example_mean(values: Any) -> Any:
+    """Mean over everything but the batch, in at least float32."""
+    if keras.backend.standardize_dtype(values.dtype) in ("float16", "bfloat16"):
+        values = ops.cast(values, "float32")
+    return ops.mean(values, axis=tuple(range(1, len(values.shape))))

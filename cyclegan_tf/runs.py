@@ -1,0 +1,279 @@
+"""The run folder: everything about one training, in files that explain themselves.
+
+config.json                   the options, and the versions that wrote them
+checkpoints/step-00001334/    the newest state of training, and the best
+    model.weights.h5          networks, both optimizers, image pools, random state
+    state.json                position and losses
+generator_g.keras             G (X to Y) of the newest checkpoint; plain Keras
+generator_f.keras             F (Y to X)
+metrics.jsonl                 a line per epoch
+samples/epoch-0001.png        a picture per epoch
+tensorboard/                  the same numbers for TensorBoard
+"""
+
+import contextlib
+import dataclasses
+import importlib.metadata
+import json
+import pathlib
+import platform
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import filelock
+
+from cyclegan_tf import config as config_module
+from cyclegan_tf._version import __version__
+from cyclegan_tf.config import TrainConfig
+from cyclegan_tf.errors import InputError
+from cyclegan_tf.files import remove, replacing
+
+if TYPE_CHECKING:  # a wrong folder is reported without waiting for TensorFlow
+    import keras
+
+FORMAT = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Position:
+    """Where a checkpoint stands.
+
+    Attributes:
+        step: finished training steps.
+        steps_per_epoch: steps in an epoch.
+        score: what the best checkpoint has least of, where it ends an epoch: the
+            sum of both cycle losses, on the test images if there are any.
+    """
+
+    step: int
+    steps_per_epoch: int
+    score: float | None = None
+
+
+class Run:
+    """A run folder that exists.
+
+    Args:
+        folder: a folder that `Run.create` made.
+
+    Attributes:
+        folder: its path.
+        config: the `TrainConfig` it was started with.
+
+    Raises:
+        InputError: if it is no run folder, or one of another version.
+    """
+
+    def __init__(self, folder: pathlib.Path):
+        self.folder = folder
+        path = folder / "config.json"
+        if not path.is_file():
+            raise InputError(
+                f"{folder} is not a run folder, it has no config.json; name the "
+                "--run-dir of an earlier cyclegan train."
+            )
+        try:
+            content = json.loads(path.read_text())
+            written_format = content["format"]
+            values = content["config"]
+        except (json.JSONDecodeError, KeyError, TypeError) as e:
+            raise InputError(
+                f"{path} is damaged ({e}); start a new run in another folder."
+            ) from e
+        if written_format != FORMAT:
+            raise InputError(
+                f"{folder} has format {written_format}, but this cyclegan_tf reads "
+                f"format {FORMAT}; use the version named in its config.json."
+            )
+        self.config: TrainConfig = config_module.from_dict(TrainConfig, values)
+
+    @classmethod
+    def create(cls, folder: pathlib.Path, config: TrainConfig) -> "Run":
+        """Make a run folder.
+
+        Raises:
+            InputError: if there is something at that path already.
+        """
+        cls.check_free(folder)
+        _write_config(folder, config)
+        return cls(folder)
+
+    @staticmethod
+    def check_free(folder: pathlib.Path) -> None:
+        """Check that a run folder can be made there.
+
+        Raises:
+            InputError: if there is something at that path already.
+        """
+        if (folder / "config.json").exists():
+            raise InputError(
+                f"{folder} already holds a run; go on with it by --resume {folder}, or "
+                "choose another --run-dir."
+            )
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise InputError(f"{folder} is not empty; choose another --run-dir.")
+
+    def change_config(self, config: TrainConfig) -> None:
+        """Store other options to go on with.
+
+        Raises:
+            InputError: if they ask for other networks than the run has.
+        """
+        for field in dataclasses.fields(config.networks):
+            old = getattr(self.config.networks, field.name)
+            new = getattr(config.networks, field.name)
+            if old != new:
+                raise InputError(
+                    f"{self.folder} holds networks with {field.name}={old}, which "
+                    f"cannot go on with {field.name}={new}; start a new run for that."
+                )
+        if config != self.config:
+            _write_config(self.folder, config)
+            self.config = config
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from training in this folder.
+
+        Raises:
+            InputError: if one does already.
+        """
+        lock = filelock.FileLock(self.folder / ".lock", blocking=False)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise InputError(
+                f"Another process is training in {self.folder}; wait for it, or choose "
+                "another --run-dir."
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @property
+    def samples(self) -> pathlib.Path:
+        return self._subfolder("samples")
+
+    @property
+    def tensorboard(self) -> pathlib.Path:
+        return self._subfolder("tensorboard")
+
+    @property
+    def metrics(self) -> pathlib.Path:
+        return self.folder / "metrics.jsonl"
+
+    def generator_path(self, direction: str) -> pathlib.Path:
+        """Return where a generator is: `"g"` (X to Y) or `"f"` (Y to X)."""
+        return self.folder / f"generator_{direction}.keras"
+
+    def checkpoints(self) -> dict[pathlib.Path, Position]:
+        """Return the checkpoints and their positions, the oldest first."""
+        return {
+            folder: Position(**json.loads((folder / "state.json").read_text()))
+            for folder in sorted((self.folder / "checkpoints").glob("step-*"))
+        }
+
+    def save_checkpoint(self, model: "keras.Model", position: Position) -> None:
+        """Save the whole state of training, then drop all but the newest and best.
+
+        Raises:
+            InputError: if it cannot be written. The earlier ones are untouched.
+        """
+        folder = self.folder / "checkpoints" / f"step-{position.step:08d}"
+        try:
+            if not folder.exists():
+                with replacing(folder) as temporary:
+                    temporary.mkdir()
+                    model.save_weights(temporary / "model.weights.h5")
+                    (temporary / "state.json").write_text(
+                        json.dumps(dataclasses.asdict(position))
+                    )
+            for direction in "gf":
+                with replacing(self.generator_path(direction)) as temporary:
+                    getattr(model, f"generator_{direction}").save(temporary)
+        except OSError as e:
+            good = ", ".join(path.name for path in self.checkpoints()) or "none"
+            raise InputError(
+                f"The checkpoint of step {position.step} cannot be written to "
+                f"{self.folder} ({e}); the last good one ({good}) is untouched: make "
+                f"room and go on with --resume {self.folder}."
+            ) from e
+        self._prune()
+
+    def restore(self, model: "keras.Model") -> Position | None:
+        """Bring a model to the newest checkpoint and drop what came after it.
+
+        Returns:
+            Its position, or `None` if there is no checkpoint.
+
+        Raises:
+            InputError: if it does not fit the model.
+        """
+        self._remove_leftovers()
+        checkpoints = self.checkpoints()
+        if not checkpoints:
+            self.metrics.unlink(missing_ok=True)
+            return None
+        newest, position = list(checkpoints.items())[-1]
+        try:
+            model.load_weights(newest / "model.weights.h5")
+        except (OSError, ValueError, KeyError) as e:
+            raise InputError(
+                f"{newest} does not hold the networks that {self.folder}/config.json "
+                f"describes ({str(e).splitlines()[0]}); start a new run."
+            ) from e
+        if self.metrics.exists():
+            lines = self.metrics.read_text().splitlines(keepends=True)
+            with replacing(self.metrics) as temporary:
+                temporary.write_text(
+                    "".join(
+                        line
+                        for line in lines
+                        if line.endswith("\n")
+                        and json.loads(line)["step"] <= position.step
+                    )
+                )
+        return position
+
+    def _prune(self) -> None:
+        checkpoints = self.checkpoints()
+        newest = list(checkpoints)[-1]
+        scores = {
+            folder: position.score
+            for folder, position in checkpoints.items()
+            if position.score is not None
+        }
+        best = min(scores, key=scores.__getitem__) if scores else newest
+        for folder in checkpoints:
+            if folder not in (newest, best):
+                remove(folder)
+
+    def _remove_leftovers(self) -> None:
+        """Remove what a killed process was writing."""
+        for pattern in (".*.step-*", ".*.keras"):
+            for folder in (self.folder, self.folder / "checkpoints"):
+                for leftover in folder.glob(pattern):
+                    remove(leftover)
+
+    def _subfolder(self, name: str) -> pathlib.Path:
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        return folder
+
+
+def _write_config(folder: pathlib.Path, config: TrainConfig) -> None:
+    content = {
+        "format": FORMAT,
+        "versions": {
+            "cyclegan_tf": __version__,
+            "python": platform.python_version(),
+            **{
+                package: importlib.metadata.version(package)
+                for package in ("tensorflow", "keras", "numpy", "pillow")
+            },
+        },
+        "config": config_module.to_dict(config),
+    }
+    with replacing(folder / "config.json") as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")

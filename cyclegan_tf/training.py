@@ -1,0 +1,186 @@
+"""Train a CycleGAN in a run folder, from the start or from where it stopped."""
+
+import logging
+import pathlib
+
+import keras
+import tensorflow as tf
+
+from cyclegan_tf import data
+from cyclegan_tf.assembly import (
+    Domains,
+    build_model,
+    choose_strategy,
+    compile_model,
+    load_domains,
+)
+from cyclegan_tf.callbacks import Checkpointing, MetricsLog, SampleSheet
+from cyclegan_tf.config import TrainConfig
+from cyclegan_tf.errors import InputError
+from cyclegan_tf.images import Image
+from cyclegan_tf.model import CycleGAN
+from cyclegan_tf.runs import Position, Run
+from cyclegan_tf.translator import size_multiple
+
+_LOG = logging.getLogger(__name__)
+
+
+def train(config: TrainConfig, run_dir: pathlib.Path) -> None:
+    """Train from the start, in a new run folder.
+
+    Seeds Python, NumPy and Keras; with `deterministic`, TensorFlow uses
+    deterministic operations from then on, in the whole process.
+
+    Args:
+        config: all options.
+        run_dir: a folder that does not exist yet, or is empty.
+
+    Raises:
+        InputError: if an option, the data or the folder is not fit for it.
+        KeyboardInterrupt: after SIGINT or SIGTERM, when a checkpoint is saved.
+    """
+    config.check()
+    Run.check_free(run_dir)
+    model, domains = _prepare(config)
+    run = Run.create(run_dir, config)
+    with run.locked():
+        _train(run, model, domains)
+
+
+def resume(run_dir: pathlib.Path, config: TrainConfig | None = None) -> None:
+    """Go on with a run where its newest checkpoint stands.
+
+    With `deterministic`, the result is bit for bit that of a run that was never
+    stopped.
+
+    Args:
+        run_dir: the folder of the run.
+        config: other options to go on with, say more epochs; the networks must be
+            the same. Defaults to the stored ones.
+
+    Raises:
+        InputError: as `train`.
+        KeyboardInterrupt: as `train`.
+    """
+    run = Run(run_dir)
+    with run.locked():
+        if config is not None:
+            config.check()
+            run.change_config(config)
+        model, domains = _prepare(run.config)
+        _train(run, model, domains)
+
+
+def _prepare(config: TrainConfig) -> tuple[CycleGAN, Domains]:
+    """Build the model, ready for `fit`, and read the images."""
+    options = config.optimization
+    keras.utils.set_random_seed(options.seed)
+    if options.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    strategy = choose_strategy(options)
+    with strategy.scope():
+        model = build_model(config)
+    domains = load_domains(config, size_multiple(model.generator_g))
+    with strategy.scope():
+        compile_model(model, config, _steps_per_epoch(config, domains))
+        model.build(
+            [
+                (None, *domain.image_shape)
+                for domain in (domains.train_x, domains.train_y)
+            ]
+        )
+    return model, domains
+
+
+def _train(run: Run, model: CycleGAN, domains: Domains) -> None:
+    """Bring the run from its newest checkpoint, if any, to its last epoch."""
+    steps_per_epoch = _steps_per_epoch(run.config, domains)
+    step = _restore(run, model, steps_per_epoch)
+    last_step = run.config.optimization.epochs * steps_per_epoch
+    # Keras counts whole epochs, so a checkpoint inside one is brought to its end
+    # first.
+    if step % steps_per_epoch:
+        end_of_epoch = step + steps_per_epoch - step % steps_per_epoch
+        _fit(run, model, domains, steps_per_epoch, step, end_of_epoch)
+        step = end_of_epoch
+    if step < last_step:
+        _fit(run, model, domains, steps_per_epoch, step, last_step)
+
+
+def _steps_per_epoch(config: TrainConfig, domains: Domains) -> int:
+    return data.steps_per_epoch(
+        domains.train_x, domains.train_y, config.optimization.batch_size
+    )
+
+
+def _restore(run: Run, model: CycleGAN, steps_per_epoch: int) -> int:
+    """Return the step that the newest checkpoint stands at, or 0."""
+    position = run.restore(model)
+    if position is None:
+        return 0
+    if position.steps_per_epoch != steps_per_epoch:
+        raise InputError(
+            f"An epoch of {run.folder} had {position.steps_per_epoch} steps, but the "
+            f"data and options now make {steps_per_epoch}; bring the images and the "
+            "batch size back, or start a new run."
+        )
+    _LOG.info("Going on after step %d.", position.step)
+    return position.step
+
+
+def _fit(
+    run: Run,
+    model: CycleGAN,
+    domains: Domains,
+    steps_per_epoch: int,
+    first_step: int,
+    last_step: int,
+) -> None:
+    """Fit from one step to another: whole epochs, or the rest of one."""
+    options, record = run.config.optimization, run.config.record
+
+    def save(step: int, logs: dict[str, float] | None) -> None:
+        position = Position(step, steps_per_epoch, _cycle_error(logs) if logs else None)
+        run.save_checkpoint(model, position)
+
+    checkpointing = Checkpointing(save, first_step, record.checkpoint_minutes)
+    try:
+        model.fit(
+            data.training_batches(
+                domains.train_x,
+                domains.train_y,
+                options.batch_size,
+                options.seed,
+                first_step,
+            ),
+            initial_epoch=first_step // steps_per_epoch,
+            epochs=last_step // steps_per_epoch,
+            steps_per_epoch=min(steps_per_epoch, last_step - first_step),
+            validation_data=data.evaluation_batches(
+                domains.test_x, domains.test_y, record.validation_images
+            ),
+            callbacks=[
+                keras.callbacks.TensorBoard(run.tensorboard, write_graph=False),
+                SampleSheet(
+                    _samples(domains.test_x, record.sample_images),
+                    _samples(domains.test_y, record.sample_images),
+                    run.samples,
+                ),
+                MetricsLog(run.metrics, first_step),
+                checkpointing,  # the last one: it may leave by KeyboardInterrupt
+            ],
+        )
+    finally:
+        checkpointing.restore_signals()
+
+
+def _cycle_error(logs: dict[str, float]) -> float:
+    """What the best checkpoint has least of: |F(G(x)) - x| + |G(F(y)) - y|."""
+    return logs["val_cycle_x_loss"] + logs["val_cycle_y_loss"]
+
+
+def _samples(domain: data.Domain, count: int) -> list[Image]:
+    return [
+        domain.preprocessing.crop_centre(domain[i])
+        for i in range(min(count, len(domain)))
+    ]

@@ -1,0 +1,98 @@
+"""One trained generator, applied to images of any size."""
+
+import math
+import pathlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cyclegan_tf.errors import InputError
+from cyclegan_tf.images import Image, denormalize, normalize
+
+
+class Translator:
+    """A generator as a function from image to image, of any size.
+
+    The image is padded by reflection to sides that the generator can take, and the
+    translation is cut back: it has exactly the size of the image.
+
+    Args:
+        generator: a generator of this package, or the path of a saved one.
+
+    Raises:
+        InputError: if the file is not a generator.
+
+    Example:
+    ```python
+    translate = Translator("runs/h2z/generator_g.keras")
+    write_image(Path("zebra.png"), translate(read_image(Path("horse.jpg"))))
+    ```
+    """
+
+    def __init__(self, generator: keras.Model | str | pathlib.Path):
+        if not isinstance(generator, keras.Model):
+            generator = _load(pathlib.Path(generator))
+        self.generator = generator
+        self.size_multiple = size_multiple(generator)
+        self.channels: int = generator.input_shape[-1]
+        # Traced once for all sizes.
+        self._run = tf.function(
+            lambda images: generator(images, training=False),
+            input_signature=[
+                tf.TensorSpec((None, *generator.input_shape[1:]), tf.float32)
+            ],
+        )
+
+    def __call__(self, image: Image) -> Image:
+        """Translate one image.
+
+        Args:
+            image: uint8 array (height, width, channels).
+
+        Returns:
+            uint8 array (height, width, output channels).
+
+        Raises:
+            ValueError: if the image has another number of channels.
+        """
+        height, width, channels = image.shape
+        if channels != self.channels:
+            raise ValueError(
+                f"The generator takes images of {self.channels} channels. Received: "
+                f"an image of shape {image.shape}"
+            )
+        padding = [(0, -side % self.size_multiple) for side in (height, width)]
+        padded = np.pad(image, [*padding, (0, 0)], mode="reflect")
+        translated = self._run(normalize(padded[None].astype(np.float32)))
+        return denormalize(translated[0, :height, :width])
+
+
+def size_multiple(generator: keras.Model) -> int:
+    """Return what the sides of an image must be multiples of to keep their size.
+
+    Args:
+        generator: a generator of `cyclegan_tf.networks`, or any Keras model whose
+            strided convolutions follow one another.
+
+    Returns:
+        The product of the strides: 4 for the ResNet, `2 ** num_levels` for the
+        U-Net.
+    """
+    return math.prod(
+        layer.strides[0]
+        for layer in generator.layers
+        if type(layer) is keras.layers.Conv2D
+    )
+
+
+def _load(path: pathlib.Path) -> keras.Model:
+    if not path.is_file():
+        raise InputError(f"There is no generator {path}; check the name.")
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except (OSError, ValueError, TypeError, KeyError) as e:
+        raise InputError(
+            f"{path} is not a generator that Keras can load "
+            f"({str(e).splitlines()[0]}); choose a generator_*.keras of a run."
+        ) from e

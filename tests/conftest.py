@@ -1,0 +1,31 @@
+"""What several test modules need."""
+
+import os
+import pathlib
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import pytest
+
+SHARED = pathlib.Path(
+    os.environ.get("CYCLEGAN_TF_SHARED", pathlib.Path(__file__).parents[2] / "shared")
+)
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """The folder of real photographs and reference runs that is not redistributed."""
+    if not SHARED.is_dir():
+        pytest.skip(f"{SHARED} is absent: real data and reference runs are not shipped")
+    return SHARED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def two_processors():
+    """Two logical devices, so that replicas can be tested on any machine."""
+    import tensorflow as tf
+
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0],
+        [tf.config.LogicalDeviceConfiguration()] * 2,
+    )

@@ -1,0 +1,285 @@
+"""The training step: gradients, weights, precision, replicas, saving."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny
+
+import cyclegan_tf
+from cyclegan_tf.model import LOSS_NAMES
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    keras.utils.set_random_seed(0)
+
+
+def test_both_cycles_teach_both_generators():
+    """G learns from |G(F(y)) - y|, where it comes last, and from |F(G(x)) - x|."""
+    real_x, real_y = tiny.images(2, seed=1), tiny.images(2, seed=2)
+
+    def gradient_of_g(cycle_weight):
+        keras.utils.set_random_seed(0)
+        model = tiny.cyclegan(
+            pool_size=0, cycle_weight=cycle_weight, identity_weight=0.0
+        )
+        model.compile(keras.optimizers.SGD(1.0), keras.optimizers.SGD(1.0))
+        before = model.generator_g.get_weights()
+        model.train_on_batch(real_x, real_y)
+        return [a - b for a, b in zip(before, model.generator_g.get_weights())]
+
+    keras.utils.set_random_seed(0)
+    model = tiny.cyclegan(pool_size=0)
+    g, f = model.generator_g, model.generator_f
+    weights = [weight.value for weight in g.trainable_weights]
+    with tf.GradientTape(persistent=True) as tape:
+        inner = tf.reduce_mean(tf.abs(f(g(real_x)) - real_x))
+        outer = tf.reduce_mean(tf.abs(g(f(real_y)) - real_y))
+    inner_gradient = tape.gradient(inner, weights)
+    outer_gradient = tape.gradient(outer, weights)
+    assert max(np.abs(gradient).max() for gradient in inner_gradient) > 1e-4
+
+    parts = zip(gradient_of_g(1.0), gradient_of_g(0.0), inner_gradient, outer_gradient)
+    for with_cycle, without, from_inner, from_outer in parts:
+        np.testing.assert_allclose(
+            with_cycle - without, from_inner + from_outer, atol=1e-6
+        )
+
+
+def test_losses_are_what_the_docstring_says():
+    model = tiny.cyclegan(pool_size=0, cycle_weight=3.0, identity_weight=2.0)
+    model.compile()
+    real_x, real_y = tiny.images(2, seed=1), tiny.images(2, seed=2)
+    logs = model.test_on_batch(real_x, real_y, return_dict=True)
+    g, f = model.generator_g, model.generator_f
+    d_x, d_y = model.discriminator_x, model.discriminator_y
+
+    def mean(x):
+        return float(np.mean(np.asarray(x)))
+
+    expected = {
+        "generator_g_loss": mean((d_y(g(real_x)) - 1) ** 2),
+        "generator_f_loss": mean((d_x(f(real_y)) - 1) ** 2),
+        "cycle_x_loss": mean(abs(f(g(real_x)) - real_x)),
+        "cycle_y_loss": mean(abs(g(f(real_y)) - real_y)),
+        "identity_x_loss": mean(abs(f(real_x) - real_x)),
+        "identity_y_loss": mean(abs(g(real_y) - real_y)),
+        "discriminator_x_loss": (
+            mean((d_x(real_x) - 1) ** 2) + mean(d_x(f(real_y)) ** 2)
+        )
+        / 2,
+        "discriminator_y_loss": (
+            mean((d_y(real_y) - 1) ** 2) + mean(d_y(g(real_x)) ** 2)
+        )
+        / 2,
+    }
+    expected["generator_loss"] = (
+        expected["generator_g_loss"]
+        + expected["generator_f_loss"]
+        + 3 * (expected["cycle_x_loss"] + expected["cycle_y_loss"])
+        + 2 * (expected["identity_x_loss"] + expected["identity_y_loss"])
+    )
+    assert set(logs) == set(LOSS_NAMES)
+    assert {name: float(value) for name, value in logs.items()} == pytest.approx(
+        expected, rel=1e-4
+    )
+
+
+def test_each_optimizer_updates_its_networks_only():
+    model = tiny.cyclegan(pool_size=0)
+    model.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.0))
+    discriminator = model.discriminator_x.get_weights()
+    generator = model.generator_f.get_weights()
+    model.train_on_batch(tiny.images(1), tiny.images(1, seed=1))
+    for old, new in zip(discriminator, model.discriminator_x.get_weights()):
+        np.testing.assert_array_equal(old, new)
+    moved = [
+        np.abs(a - b).max() for a, b in zip(generator, model.generator_f.get_weights())
+    ]
+    assert max(moved) > 0
+
+
+def test_discriminators_judge_fakes_from_before_the_update():
+    """However far the generators jump, the discriminators' gradient is the same."""
+    gradients = []
+    for rate in (0.0, 1e3):
+        keras.utils.set_random_seed(0)
+        model = tiny.cyclegan(pool_size=0)
+        model.compile(keras.optimizers.SGD(rate), keras.optimizers.SGD(1.0))
+        before = model.discriminator_y.get_weights()
+        model.train_on_batch(tiny.images(1), tiny.images(1, seed=1))
+        after = model.discriminator_y.get_weights()
+        gradients.append([old - new for old, new in zip(before, after)])
+    for first, second in zip(*gradients):
+        np.testing.assert_allclose(first, second, atol=1e-6)
+
+
+def test_no_identity_term_without_weight():
+    model = tiny.cyclegan(identity_weight=0.0)
+    model.compile()
+    logs = model.train_on_batch(tiny.images(1), tiny.images(1), return_dict=True)
+    assert float(logs["identity_x_loss"]) == 0.0
+
+
+@pytest.mark.parametrize("loss", ["bce", "hinge", "wgan-gp"])
+def test_other_adversarial_losses_train(loss):
+    model = tiny.cyclegan()
+    model.compile(adversarial_loss=loss)
+    before = model.discriminator_x.get_weights()
+    history = model.fit(tiny.dataset(4), verbose=0).history
+    assert np.isfinite([history[name] for name in LOSS_NAMES]).all()
+    assert np.abs(before[0] - model.discriminator_x.get_weights()[0]).max() > 0
+
+
+def test_the_penalty_is_part_of_the_wgan_loss():
+    model = tiny.cyclegan(pool_size=0)
+    model.compile(adversarial_loss="wgan-gp")
+    for weight in model.discriminator_x.weights:
+        weight.assign(np.zeros(weight.shape))
+    logs = model.test_on_batch(tiny.images(2), tiny.images(2), return_dict=True)
+    # A critic that says 0 everywhere has gradient 0: half of 10 * (0 - 1)^2.
+    assert float(logs["discriminator_x_loss"]) == pytest.approx(5.0, rel=1e-4)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_follows_float32(policy):
+    def losses_under(policy):
+        keras.utils.set_random_seed(0)
+        keras.config.set_dtype_policy(policy)
+        try:
+            model = tiny.cyclegan(pool_size=0)
+        finally:
+            keras.config.set_dtype_policy("float32")
+        model.compile()
+        scaled = isinstance(
+            model.generator_optimizer, keras.optimizers.LossScaleOptimizer
+        )
+        assert scaled == (policy == "mixed_float16")
+        return model, model.fit(tiny.dataset(), epochs=2, verbose=0).history
+
+    reference_model, expected = losses_under("float32")
+    model, found = losses_under(policy)
+    for name in LOSS_NAMES:
+        # 8 bits of mantissa in bfloat16
+        np.testing.assert_allclose(found[name], expected[name], rtol=0.03, atol=0.01)
+    # Loss scaling must not change the size of the updates.
+    start = losses_start_weights()
+    moved = np.abs(model.generator_g.get_weights()[0] - start).mean()
+    expected_move = np.abs(reference_model.generator_g.get_weights()[0] - start).mean()
+    assert moved == pytest.approx(expected_move, rel=0.2)
+
+
+def losses_start_weights():
+    keras.utils.set_random_seed(0)
+    return tiny.cyclegan(pool_size=0).generator_g.get_weights()[0]
+
+
+def test_jit_compile_gives_the_same_step():
+    def trained(**options):
+        keras.utils.set_random_seed(0)
+        model = tiny.cyclegan(pool_size=3)
+        model.compile(keras.optimizers.SGD(0.01), keras.optimizers.SGD(0.01), **options)
+        model.fit(tiny.dataset(), verbose=0)
+        return model
+
+    plain, compiled = trained(), trained(jit_compile=True)
+    assert compiled.jit_compile and not plain.jit_compile
+    assert tiny.largest_difference(plain, compiled) < 1e-4
+
+
+def logical_devices(count):
+    return [device.name for device in tf.config.list_logical_devices("CPU")][:count]
+
+
+@pytest.mark.parametrize("pool_size", [0, 3])
+def test_two_replicas_equal_one_with_the_whole_batch(pool_size):
+    """Weights after three steps; with one shared history also with a pool."""
+
+    def trained(strategy):
+        keras.utils.set_random_seed(0)
+        with strategy.scope():
+            model = tiny.cyclegan(pool_size=pool_size)
+            model.compile()
+        dataset = tiny.dataset(12, batch_size=4)
+        return model, model.fit(dataset, verbose=0).history
+
+    assert len(logical_devices(2)) == 2
+    one, one_history = trained(tf.distribute.get_strategy())
+    two, two_history = trained(tf.distribute.MirroredStrategy(logical_devices(2)))
+    assert two.distribute_strategy.num_replicas_in_sync == 2
+    assert tiny.largest_difference(one, two) < 1e-5
+    for name in LOSS_NAMES:
+        assert two_history[name] == pytest.approx(one_history[name], rel=1e-4)
+    if pool_size:
+        assert int(two.pool_x.num_seen.value) == 12
+
+
+def test_an_uneven_batch_counts_every_image_once():
+    def trained(strategy):
+        keras.utils.set_random_seed(0)
+        with strategy.scope():
+            model = tiny.cyclegan(pool_size=2)
+            model.compile(keras.optimizers.SGD(0.01), keras.optimizers.SGD(0.01))
+        model.fit(tiny.dataset(3, batch_size=3), verbose=0)
+        return model
+
+    one = trained(tf.distribute.get_strategy())
+    two = trained(tf.distribute.MirroredStrategy(logical_devices(2)))
+    assert tiny.largest_difference(one, two) < 1e-5
+
+
+def test_a_saved_model_goes_on_training(tmp_path):
+    model = tiny.cyclegan(pool_size=3)
+    schedule = cyclegan_tf.LinearDecay(1e-3, 4, 1, 2)
+    model.compile(
+        keras.optimizers.Adam(schedule, beta_1=0.5), "rmsprop", adversarial_loss="bce"
+    )
+    model.fit(tiny.dataset(), verbose=0)
+    model.save(tmp_path / "model.keras")
+    restored = keras.saving.load_model(tmp_path / "model.keras")
+    assert isinstance(restored.discriminator_optimizer, keras.optimizers.RMSprop)
+    assert int(restored.generator_optimizer.iterations) == 4
+    model.fit(tiny.dataset(), verbose=0)
+    restored.fit(tiny.dataset(), verbose=0)
+    assert tiny.largest_difference(model, restored) == 0.0
+
+
+def test_predict_translates_x_to_y():
+    model = tiny.cyclegan()
+    images = tiny.images(3)
+    expected = model.generator_g(images)
+    np.testing.assert_allclose(model.predict(images, verbose=0), expected, atol=1e-6)
+
+
+def test_fit_on_arrays():
+    model = tiny.cyclegan()
+    model.compile()
+    history = model.fit(tiny.images(4), tiny.images(4), batch_size=2, verbose=0)
+    assert set(history.history) == set(LOSS_NAMES)
+
+
+def test_networks_must_fit_one_another():
+    gray = cyclegan_tf.resnet_generator(4, 1, image_shape=(None, None, 1))
+    colour = cyclegan_tf.resnet_generator(4, 1)
+    discriminator = cyclegan_tf.patchgan_discriminator(4, 1)
+    with pytest.raises(ValueError, match="generator_g's output must have 1 channels"):
+        cyclegan_tf.CycleGAN(colour, gray, discriminator, discriminator)
+
+    to_gray = cyclegan_tf.resnet_generator(4, 1, output_channels=1)
+    to_colour = cyclegan_tf.resnet_generator(
+        4, 1, image_shape=(None, None, 1), output_channels=3
+    )
+    judge_gray = cyclegan_tf.patchgan_discriminator(4, 1, image_shape=(None, None, 1))
+    with pytest.raises(ValueError, match="identity_weight must be 0"):
+        cyclegan_tf.CycleGAN(to_gray, to_colour, discriminator, judge_gray)
+    model = cyclegan_tf.CycleGAN(
+        to_gray, to_colour, discriminator, judge_gray, identity_weight=0.0
+    )
+    model.compile()
+    model.train_on_batch(tiny.images(1), tiny.images(1)[..., :1])
+
+
+def test_unknown_loss():
+    with pytest.raises(ValueError, match="must be one of lsgan"):
+        tiny.cyclegan().compile(adversarial_loss="gan")

@@ -1,0 +1,202 @@
+"""Three training steps of the authors' PyTorch code, reproduced.
+
+The goldens were computed in float64 from float32 weights and images. In float64
+rounding cannot hide a wrong formula; in float32 it is the product that is tested.
+"""
+
+import json
+import math
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+from pth import read_state_dict
+
+import cyclegan_tf
+from cyclegan_tf.pretrained import _pytorch_weights, load_pytorch_state_dict
+
+HERE = pathlib.Path(__file__).parent
+# The reference's names and ours: its A is our X, its G_A our G, and its D_A judges
+# what G_A makes.
+NETWORKS = {
+    "G_A": "generator_g",
+    "G_B": "generator_f",
+    "D_A": "discriminator_y",
+    "D_B": "discriminator_x",
+}
+LOSSES = {
+    "generator_g_loss": "generator_g_adversarial",
+    "generator_f_loss": "generator_f_adversarial",
+    "cycle_x_loss": "cycle_x",
+    "cycle_y_loss": "cycle_y",
+    "identity_x_loss": "identity_x",
+    "identity_y_loss": "identity_y",
+    "discriminator_x_loss": "discriminator_x",
+    "discriminator_y_loss": "discriminator_y",
+    "generator_loss": "generator_total",
+}
+
+
+class Golden:
+    """One recorded run of the reference, and our model with its start weights."""
+
+    def __init__(self, folder):
+        self.settings = json.loads((folder / "golden.json").read_text())
+        self.arrays = dict(np.load(folder / "golden.npz"))
+        if (folder / "weights.npz").exists():
+            weights = np.load(folder / "weights.npz")
+            self.state_dicts = {
+                name: {
+                    key.removeprefix(f"{name}/"): weights[key]
+                    for key in weights
+                    if key.startswith(f"{name}/")
+                }
+                for name in NETWORKS
+            }
+        else:
+            self.state_dicts = {
+                name: read_state_dict(folder / f"latest_net_{name}.pth")
+                for name in NETWORKS
+            }
+
+    def build(self):
+        generator, discriminator = {
+            ("resnet_9blocks", "basic"): (
+                cyclegan_tf.resnet_generator,
+                cyclegan_tf.patchgan_discriminator,
+            ),
+            ("unet_128", "pixel"): (
+                lambda filters: cyclegan_tf.unet_generator(filters, num_levels=7),
+                cyclegan_tf.pixel_discriminator,
+            ),
+        }[self.settings["generator"], self.settings["discriminator"]]
+        cycle_weight = self.settings["lambda_A"]
+        model = cyclegan_tf.CycleGAN(
+            generator(self.settings["ngf"]),
+            generator(self.settings["ngf"]),
+            discriminator(self.settings["ndf"]),
+            discriminator(self.settings["ndf"]),
+            cycle_weight=cycle_weight,
+            identity_weight=cycle_weight * self.settings["lambda_identity"],
+            pool_size=self.settings["pool_size"],
+        )
+        for theirs, ours in NETWORKS.items():
+            load_pytorch_state_dict(getattr(model, ours), self.state_dicts[theirs])
+        return model
+
+    def compile(self, model, make_optimizer):
+        loss = {"lsgan": "lsgan", "vanilla": "bce"}[self.settings["gan_mode"]]
+        model.compile(make_optimizer(), make_optimizer(), loss)
+
+    def adam(self):
+        # PyTorch adds epsilon after the bias correction, Keras before: this is
+        # what its 1e-8 amounts to at the first step.
+        beta_2 = self.settings["beta2"]
+        return keras.optimizers.Adam(
+            self.settings["lr"],
+            self.settings["beta1"],
+            beta_2,
+            epsilon=self.settings["adam_epsilon"] * math.sqrt(1 - beta_2),
+        )
+
+    def step(self, model, i):
+        """Train on the i-th recorded batch; return our losses by the golden's names."""
+        model.reset_metrics()
+        dtype = keras.config.floatx()
+        logs = model.train_on_batch(
+            self.arrays["real_x"][i].astype(dtype),
+            self.arrays["real_y"][i].astype(dtype),
+            return_dict=True,
+        )
+        return {theirs: float(logs[ours]) for ours, theirs in LOSSES.items()}
+
+    def outputs(self, model):
+        dtype = keras.config.floatx()
+        real_x = self.arrays["real_x"][0].astype(dtype)
+        real_y = self.arrays["real_y"][0].astype(dtype)
+        fake_y, fake_x = model.generator_g(real_x), model.generator_f(real_y)
+        return {
+            "fake_y": fake_y,
+            "fake_x": fake_x,
+            "cycled_x": model.generator_f(fake_y),
+            "discriminator_y": model.discriminator_y(real_y),
+            "discriminator_x": model.discriminator_x(real_x),
+        }
+
+
+@pytest.fixture(params=["resnet9", "unet128_bce"])
+def golden(request, shared):
+    folder = HERE / "golden" / request.param
+    if not folder.exists():
+        folder = shared / "golden/pytorch" / request.param
+    return Golden(folder)
+
+
+@pytest.fixture
+def float64():
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    yield
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+
+
+def assert_outputs(golden, model, when, tolerance):
+    compared = 0
+    for name, ours in golden.outputs(model).items():
+        if f"{name}_{when}" in golden.arrays:
+            theirs = golden.arrays[f"{name}_{when}"]
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance)
+            compared += 1
+    assert compared >= 4
+
+
+def test_float32_outputs_and_first_losses(golden):
+    model = golden.build()
+    assert_outputs(golden, model, "before", 1e-4)
+
+    golden.compile(model, golden.adam)
+    expected = golden.settings["losses_per_step"][0]
+    assert golden.step(model, 0) == pytest.approx(expected, rel=1e-5)
+
+
+def test_float64_three_steps(golden, float64):
+    model = golden.build()
+    # The golden outputs are stored as float32, whose rounding is 6e-8 at most.
+    assert_outputs(golden, model, "before", 1e-6)
+
+    golden.compile(model, golden.adam)
+    first, *later = golden.settings["losses_per_step"]
+    assert golden.step(model, 0) == pytest.approx(first, rel=1e-6)
+    for i, expected in enumerate(later, start=1):
+        assert golden.step(model, i) == pytest.approx(expected, rel=1e-4)
+    assert_outputs(golden, model, "after", 5e-3)
+
+
+def test_float64_first_gradients(golden, float64):
+    """Gradient descent at rate 1 moves each weight by exactly its gradient."""
+    model = golden.build()
+    golden.compile(model, lambda: keras.optimizers.SGD(1.0))
+    before = {
+        (theirs, key): variable.numpy()
+        for theirs, ours in NETWORKS.items()
+        for key, variable, _ in _pytorch_weights(getattr(model, ours))
+    }
+    golden.step(model, 0)
+
+    compared = 0
+    for theirs, ours in NETWORKS.items():
+        for key, variable, axes in _pytorch_weights(getattr(model, ours)):
+            expected = golden.arrays.get(f"grad_{theirs}/{key}")
+            if expected is None:
+                continue
+            gradient = before[theirs, key] - variable.numpy()
+            largest = np.abs(expected).max()
+            if key.endswith("bias") and largest < 1e-12:
+                continue  # a bias before an instance norm: zero but for rounding
+            np.testing.assert_allclose(
+                gradient, expected.transpose(axes), rtol=0, atol=1e-6 * largest
+            )
+            compared += 1
+    assert compared >= 28 * (golden.settings["generator"] == "resnet_9blocks") + 4

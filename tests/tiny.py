@@ -1,0 +1,48 @@
+"""Models and images small enough to train in a test."""
+
+import numpy as np
+import tensorflow as tf
+
+import cyclegan_tf
+
+
+def cyclegan(filters=4, **options):
+    return cyclegan_tf.CycleGAN(
+        cyclegan_tf.resnet_generator(filters, 1),
+        cyclegan_tf.resnet_generator(filters, 1),
+        cyclegan_tf.patchgan_discriminator(filters, 2),
+        cyclegan_tf.patchgan_discriminator(filters, 2),
+        **options,
+    )
+
+
+def images(count, side=16, seed=0):
+    random = np.random.default_rng(seed)
+    return random.uniform(-1, 1, (count, side, side, 3)).astype("float32")
+
+
+def dataset(count=8, batch_size=2):
+    pairs = (images(count, seed=1), images(count, seed=2))
+    return tf.data.Dataset.from_tensor_slices(pairs).batch(batch_size)
+
+
+def largest_difference(first, second):
+    """Largest absolute difference of the weights of two models."""
+    return max(
+        np.abs(a.astype("float64") - b).max()
+        for a, b in zip(first.get_weights(), second.get_weights(), strict=True)
+    )
+
+
+def write_domains(folder, count=4, side=24, splits=("trainA", "trainB")):
+    """Write folders of random images."""
+    import pathlib
+
+    from cyclegan_tf.images import write_image
+
+    random = np.random.default_rng(0)
+    for split in splits:
+        for i in range(count):
+            pixels = random.integers(0, 256, (side, side, 3), dtype=np.uint8)
+            write_image(pathlib.Path(folder, split, f"{i}.png"), pixels)
+    return folder
