@@ -1,12 +1,13 @@
 """What happens beside the training step: pictures, a log, checkpoints, Ctrl-C."""
 
+import contextlib
 import json
 import logging
 import pathlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -91,9 +92,9 @@ class MetricsLog(keras.callbacks.Callback):
 class Checkpointing(keras.callbacks.Callback):
     """Save after each epoch, every so many minutes, and when asked to stop.
 
-    While training, SIGINT (Ctrl-C) and SIGTERM do not kill: the running step is
-    finished, a checkpoint is saved, and `KeyboardInterrupt` leaves `fit`. A second
-    signal stops at once.
+    Inside `deferring_signals`, SIGINT (Ctrl-C) and SIGTERM do not kill: the running
+    step is finished, a checkpoint is saved, and `KeyboardInterrupt` leaves `fit`. A
+    second signal stops at once.
 
     Args:
         save: called with the number of finished steps and, after an epoch, with its
@@ -112,14 +113,21 @@ class Checkpointing(keras.callbacks.Callback):
         self.save = save
         self.step = first_step
         self.minutes = minutes
+        self._saved_at = time.monotonic()
         self._stop_requested = False
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        self._saved_at = time.monotonic()
-        self._previous_handlers = {}
+    @contextlib.contextmanager
+    def deferring_signals(self) -> Iterator[None]:
+        """Handle SIGINT and SIGTERM as described; only the main thread can."""
+        previous = {}
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._previous_handlers[number] = signal.signal(number, self._on_signal)
+                previous[number] = signal.signal(number, self._on_signal)
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._first_step_of_epoch = self.step
@@ -132,12 +140,6 @@ class Checkpointing(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._save({name: float(value) for name, value in (logs or {}).items()})
-
-    def restore_signals(self) -> None:
-        """Give Ctrl-C its usual meaning back; call it however `fit` ended."""
-        for number, handler in self._previous_handlers.items():
-            signal.signal(number, handler)
-        self._previous_handlers = {}
 
     def _save(self, logs: dict[str, float] | None) -> None:
         self.save(self.step, logs)

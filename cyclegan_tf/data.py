@@ -327,20 +327,18 @@ def _image_stream(
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     """Return the function from a number to the image of the stream at that number."""
     count = len(domain)
+    stream_seed = np.int64(2 * seed + stream)  # the streams share no draws
 
     def draw(number: tf.Tensor) -> tf.Tensor:
         times_seen = number // count
         index = tf.random.experimental.index_shuffle(
             number % count,
-            seed=tf.cast([seed, stream, times_seen], tf.int32),
+            seed=tf.stack([stream_seed, times_seen]),
             max_index=count - 1,
         )
         image = tf.numpy_function(domain.__getitem__, [index], tf.uint8)
         image.set_shape((None, None, domain.channels))
-        # The two streams must not share their draws.
-        image = domain.preprocessing.augment(
-            image, tf.stack([tf.constant(2 * seed + stream, tf.int64), number])
-        )
+        image = domain.preprocessing.augment(image, tf.stack([stream_seed, number]))
         image.set_shape(domain.image_shape)
         return normalize(tf.cast(image, tf.float32))
 

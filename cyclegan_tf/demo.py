@@ -10,7 +10,6 @@ from cyclegan_tf.config import (
     DatasetConfig,
     NetworkConfig,
     OptimizationConfig,
-    RecordConfig,
     TrainConfig,
     TranslateConfig,
 )
@@ -21,14 +20,13 @@ from cyclegan_tf.translation import translate
 
 # Small networks and few epochs: a few minutes on two processor cores.
 DEMO_CONFIG = TrainConfig(
-    dataset=DatasetConfig("demo", preprocess="none", flip=True),
+    dataset=DatasetConfig("demo", preprocess="none"),
     networks=NetworkConfig(
-        filters=16, num_residual_blocks=4, discriminator_filters=16, num_layers=2
+        filters=16, num_residual_blocks=2, discriminator_filters=16, num_layers=2
     ),
     optimization=OptimizationConfig(
-        batch_size=4, constant_epochs=5, decay_epochs=5, learning_rate=5e-4
+        batch_size=2, constant_epochs=4, decay_epochs=4, learning_rate=3e-4
     ),
-    record=RecordConfig(validation_images=8),
 )
 
 

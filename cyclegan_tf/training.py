@@ -144,7 +144,7 @@ def _fit(
         run.save_checkpoint(model, position)
 
     checkpointing = Checkpointing(save, first_step, record.checkpoint_minutes)
-    try:
+    with checkpointing.deferring_signals():
         model.fit(
             data.training_batches(
                 domains.train_x,
@@ -170,8 +170,6 @@ def _fit(
                 checkpointing,  # the last one: it may leave by KeyboardInterrupt
             ],
         )
-    finally:
-        checkpointing.restore_signals()
 
 
 def _cycle_error(logs: dict[str, float]) -> float:

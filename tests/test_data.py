@@ -1,5 +1,6 @@
 """From files to a stream of batches."""
 
+import itertools
 import pathlib
 
 import numpy as np
@@ -38,7 +39,7 @@ def numbers(batch):
 def draw(domain_x, domain_y, steps, **options):
     batches = training_batches(domain_x, domain_y, **options).take(steps)
     pairs = [(numbers(x), numbers(y)) for x, y in batches]
-    return [sum(side, []) for side in zip(*pairs)]
+    return [list(itertools.chain(*side)) for side in zip(*pairs)]
 
 
 def gradient(height, width):
@@ -219,14 +220,13 @@ def test_images_of_several_sizes():
 def test_folders_and_file_lists(tmp_path):
     tiny.write_domains(tmp_path, count=2, splits=("trainA", "elsewhere"))
     (tmp_path / "trainB.txt").write_text("elsewhere/1.png\n\nelsewhere/0.png\n")
-    names = [
-        [
-            pathlib.Path(source.name).name
-            for source in find_sources(str(tmp_path), split)
-        ]
-        for split in ("trainA", "trainB", "testA")
-    ]
-    assert names == [["0.png", "1.png"], ["1.png", "0.png"], []]
+
+    def names(split):
+        sources = find_sources(str(tmp_path), split)
+        return [pathlib.Path(source.name).name for source in sources]
+
+    found = [names(split) for split in ("trainA", "trainB", "testA")]
+    assert found == [["0.png", "1.png"], ["1.png", "0.png"], []]
 
 
 def test_missing_and_empty_folders(tmp_path):
