@@ -17,8 +17,8 @@ TEST_IMAGES = 32
 _STRIPE_WIDTH = 5
 _LARGEST_OBJECT = 30
 _PLAIN = np.array([196, 120, 48])
-_LIGHT = np.array([244, 240, 232])
-_DARK = np.array([36, 28, 28])
+_LIGHT = np.array([250, 244, 230])
+_DARK = np.array([76, 66, 110])
 # Where the random numbers of each split start.
 _FIRST_SCENE = {
     "trainA": 0,

@@ -36,7 +36,8 @@ class ImagePool(keras.layers.Layer):
     """
 
     def __init__(self, size: int = 50, seed: int = 0, **kwargs: Any):
-        super().__init__(trainable=False, **kwargs)
+        kwargs.setdefault("autocast", False)  # keep the images as they come
+        super().__init__(**kwargs)
         if size < 0:
             raise ValueError(f"size must not be negative. Received: size={size}")
         self.size = size
@@ -78,7 +79,8 @@ class ImagePool(keras.layers.Layer):
         """Pass the images through the history, one after the other."""
         num_seen = tf.identity(self.num_seen.value)
         batch_size = tf.shape(new_images, out_type=tf.int64)[0]
-        # Two independent draws per image: whether to swap, and with which.
+        # Two independent draws per image: whether to swap, and with which. (XLA
+        # draws other numbers from the same seed.)
         draws = tf.random.stateless_uniform(
             (batch_size, 2), seed=tf.stack([self.seed, num_seen])
         )

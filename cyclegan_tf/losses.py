@@ -155,7 +155,7 @@ def gradient_penalty(
     Reference:
         Gulrajani et al., 2017, Improved Training of Wasserstein GANs, Eqn. 3.
     """
-    mixed = mix * real + (1.0 - mix) * fake
+    mixed = ops.convert_to_tensor(mix * real + (1.0 - mix) * fake)
     with tf.GradientTape() as tape:
         tape.watch(mixed)
         score = _example_mean(discriminator(mixed, training=True))

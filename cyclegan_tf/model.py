@@ -161,6 +161,9 @@ class CycleGAN(keras.Model):
             specs = x.element_spec if isinstance(x, tf.data.Dataset) else (x, y)
             with self.distribute_strategy.scope():
                 self.build([tuple(spec.shape) for spec in specs])
+        if isinstance(x, tf.data.Dataset):
+            # Keras would warn that its default cannot shuffle a dataset.
+            kwargs.setdefault("shuffle", False)
         return super().fit(x, y, *args, **kwargs)
 
     def call(self, real_x: Any, training: bool = False) -> Any:

@@ -17,6 +17,7 @@ import importlib.metadata
 import json
 import pathlib
 import platform
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -217,8 +218,11 @@ class Run:
             return None
         newest, position = list(checkpoints.items())[-1]
         try:
-            model.load_weights(newest / "model.weights.h5")
-        except (OSError, ValueError, KeyError) as e:
+            with warnings.catch_warnings():
+                # Keras warns of weights that it cannot place, and goes on.
+                warnings.simplefilter("error", UserWarning)
+                model.load_weights(newest / "model.weights.h5")
+        except (OSError, ValueError, KeyError, UserWarning) as e:
             raise InputError(
                 f"{newest} does not hold the networks that {self.folder}/config.json "
                 f"describes ({str(e).splitlines()[0]}); start a new run."

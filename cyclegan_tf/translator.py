@@ -10,6 +10,9 @@ import tensorflow as tf
 from cyclegan_tf.errors import InputError
 from cyclegan_tf.images import Image, denormalize, normalize
 
+# The ResNet reflects one pixel at a quarter of the size, where two are needed for it.
+_SMALLEST_SIDE = 8
+
 
 class Translator:
     """A generator as a function from image to image, of any size.
@@ -62,10 +65,14 @@ class Translator:
                 f"The generator takes images of {self.channels} channels. Received: "
                 f"an image of shape {image.shape}"
             )
-        padding = [(0, -side % self.size_multiple) for side in (height, width)]
+        padding = [(0, self._padded(side) - side) for side in (height, width)]
         padded = np.pad(image, [*padding, (0, 0)], mode="reflect")
         translated = self._run(normalize(padded[None].astype(np.float32)))
         return denormalize(translated[0, :height, :width])
+
+    def _padded(self, side: int) -> int:
+        side = max(side, _SMALLEST_SIDE)
+        return side + -side % self.size_multiple
 
 
 def size_multiple(generator: keras.Model) -> int:

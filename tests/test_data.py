@@ -248,7 +248,11 @@ def test_gray_domain(tmp_path):
 def test_real_grayscale_photographs(shared):
     """Seven of the zebra photographs are grayscale files."""
     sources = find_sources(str(shared / "data/horse2zebra"), "trainB")
-    gray = [s for s in sources if PIL.Image.open(s.content).mode == "L"]
+    gray = []
+    for source in sources:
+        with PIL.Image.open(source.content) as file:
+            if file.mode == "L":
+                gray.append(source)
     assert len(gray) == 7
     domain = Domain(gray, Preprocessing("resize_and_crop", 70, 64))
     assert domain.image_shape == (64, 64, 3)

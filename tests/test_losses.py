@@ -78,7 +78,7 @@ def test_gradient_penalty_is_taken_between_real_and_fake():
 
 
 def test_gradient_penalty_can_be_differentiated_at_zero():
-    critic = tf.keras.layers.Conv2D(1, 1, kernel_initializer="zeros")
+    critic = keras.layers.Conv2D(1, 1, kernel_initializer="zeros")
     images = np.ones((1, 2, 2, 3), "float32")
     critic(images)
     with tf.GradientTape() as tape:
