@@ -25,7 +25,7 @@ DEMO_CONFIG = TrainConfig(
         filters=16, num_residual_blocks=2, discriminator_filters=16, num_layers=2
     ),
     optimization=OptimizationConfig(
-        batch_size=2, constant_epochs=4, decay_epochs=4, learning_rate=3e-4
+        batch_size=2, constant_epochs=5, decay_epochs=5, learning_rate=3e-4
     ),
 )
 

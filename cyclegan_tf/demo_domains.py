@@ -17,8 +17,8 @@ TEST_IMAGES = 32
 _STRIPE_WIDTH = 5
 _LARGEST_OBJECT = 30
 _PLAIN = np.array([196, 120, 48])
-_LIGHT = np.array([250, 244, 230])
-_DARK = np.array([76, 66, 110])
+_LIGHT = np.array([244, 240, 232])
+_DARK = np.array([36, 28, 28])
 # Where the random numbers of each split start.
 _FIRST_SCENE = {
     "trainA": 0,
@@ -79,14 +79,14 @@ def draw_scene(seed: int, striped: bool) -> Image:
         # that where a stripe belongs can be learned.
         shade = 1.0 - 0.6 * depth[..., None] / _LARGEST_OBJECT
         scene = np.where(inside[..., None], colour * shade, scene)
-    noise = random.normal(0.0, 2.0, scene.shape)
+    noise = random.normal(0.0, 1.0, scene.shape)
     return np.clip(scene + noise, 0, 255).round().astype(np.uint8)
 
 
 def _draw_landscape(random: np.random.Generator, rows: np.ndarray) -> np.ndarray:
     """Sky above a meadow, each a vertical gradient of its own shade."""
-    sky = np.array([120, 170, 225]) + random.integers(-10, 11, size=3)
-    meadow = np.array([90, 150, 70]) + random.integers(-10, 11, size=3)
+    sky = np.array([120, 170, 225]) + random.integers(-5, 6, size=3)
+    meadow = np.array([90, 150, 70]) + random.integers(-5, 6, size=3)
     horizon = random.integers(9, 24)
     depth = (rows - horizon)[..., None] / IMAGE_SIDE
     return np.where(depth < 0, sky - 60 * depth, meadow - 50 * depth)

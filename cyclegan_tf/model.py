@@ -99,18 +99,21 @@ class CycleGAN(keras.Model):
         self.pool_y = ImagePool(pool_size, seed=seed + 1, name="pool_y")
         self._mix_seeds = keras.random.SeedGenerator(seed)
         self._loss_means = {name: keras.metrics.Mean(name) for name in LOSS_NAMES}
+        self.built = True  # all but the pools, which wait for the size of the images
 
-    def build(self, input_shape: Any) -> None:
-        """Create the image pools.
+    def build_pools(self, shape_x: Any, shape_y: Any) -> None:
+        """Create the image pools; `fit` does it from the shapes of its data.
 
         Args:
-            input_shape: the shapes of `real_x` and of `real_y`, each
-                (batch, height, width, channels).
+            shape_x: (batch, height, width, channels) of `real_x`.
+            shape_y: the same of `real_y`.
+
+        Raises:
+            ValueError: if the images have no fixed size, but `pool_size` is not 0.
         """
-        shape_x, shape_y = input_shape
-        self.pool_x.build(self.generator_f.compute_output_shape(shape_y))
-        self.pool_y.build(self.generator_g.compute_output_shape(shape_x))
-        self.built = True
+        with self.distribute_strategy.scope():
+            self.pool_x.build(self.generator_f.compute_output_shape(tuple(shape_y)))
+            self.pool_y.build(self.generator_g.compute_output_shape(tuple(shape_x)))
 
     def compile(
         self,
@@ -157,10 +160,9 @@ class CycleGAN(keras.Model):
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Train as `keras.Model.fit` does, on batches of `(real_x, real_y)`."""
-        if not self.built:
+        if not self.pool_x.built:
             specs = x.element_spec if isinstance(x, tf.data.Dataset) else (x, y)
-            with self.distribute_strategy.scope():
-                self.build([tuple(spec.shape) for spec in specs])
+            self.build_pools(specs[0].shape, specs[1].shape)
         if isinstance(x, tf.data.Dataset):
             # Keras would warn that its default cannot shuffle a dataset.
             kwargs.setdefault("shuffle", False)
@@ -209,26 +211,34 @@ class CycleGAN(keras.Model):
         return list(self._loss_means.values())
 
     def get_config(self) -> dict[str, Any]:
-        networks = {
-            name: keras.saving.serialize_keras_object(getattr(self, name))
-            for name in NETWORKS
-        }
-        return {
+        config = {
             **super().get_config(),
-            **networks,
             "cycle_weight": self.cycle_weight,
             "identity_weight": self.identity_weight,
             "pool_size": self.pool_size,
             "seed": self.seed,
         }
+        for name in NETWORKS:
+            config[name] = keras.saving.serialize_keras_object(getattr(self, name))
+        if self.pool_size and self.pool_x.built:
+            config["pool_shapes"] = (
+                [None, *self.pool_y.images.shape[1:3], self._channels_x],
+                [None, *self.pool_x.images.shape[1:3], self._channels_y],
+            )
+        return config
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
-        networks = {
-            name: keras.saving.deserialize_keras_object(config[name], custom_objects)
-            for name in NETWORKS
-        }
-        return cls(**{**config, **networks})
+        config = dict(config)
+        pool_shapes = config.pop("pool_shapes", None)
+        for name in NETWORKS:
+            config[name] = keras.saving.deserialize_keras_object(
+                config[name], custom_objects
+            )
+        model = cls(**config)
+        if pool_shapes:
+            model.build_pools(*pool_shapes)
+        return model
 
     def get_compile_config(self) -> dict[str, Any] | None:
         if not self.compiled:
@@ -325,6 +335,14 @@ class CycleGAN(keras.Model):
         return self.get_metrics_result()
 
     @property
+    def _channels_x(self) -> int:
+        return self.generator_g.input_shape[-1]
+
+    @property
+    def _channels_y(self) -> int:
+        return self.generator_f.input_shape[-1]
+
+    @property
     def _generator_weights(self) -> list[keras.Variable]:
         return self.generator_g.trainable_weights + self.generator_f.trainable_weights
 
@@ -353,8 +371,7 @@ class CycleGAN(keras.Model):
         return optimizer
 
     def _check_channels(self) -> None:
-        channels_x = self.generator_g.input_shape[-1]
-        channels_y = self.generator_f.input_shape[-1]
+        channels_x, channels_y = self._channels_x, self._channels_y
         expected = {
             "generator_g's output": (self.generator_g.output_shape[-1], channels_y),
             "generator_f's output": (self.generator_f.output_shape[-1], channels_x),

@@ -83,11 +83,8 @@ def _prepare(config: TrainConfig) -> tuple[CycleGAN, Domains]:
     domains = load_domains(config, size_multiple(model.generator_g))
     with strategy.scope():
         compile_model(model, config, _steps_per_epoch(config, domains))
-        model.build(
-            [
-                (None, *domain.image_shape)
-                for domain in (domains.train_x, domains.train_y)
-            ]
+        model.build_pools(
+            (None, *domains.train_x.image_shape), (None, *domains.train_y.image_shape)
         )
     return model, domains
 

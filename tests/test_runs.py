@@ -121,7 +121,7 @@ def test_restore_brings_everything_back(run, model):
     run.save_checkpoint(model, Position(1, 1, 0.5))
     other = tiny.cyclegan(pool_size=2)
     other.compile()
-    other.build([(None, 16, 16, 3)] * 2)
+    other.build_pools(*[(None, 16, 16, 3)] * 2)
     assert run.restore(other) == Position(1, 1, 0.5)
     assert tiny.largest_difference(model, other) == 0.0
     for part in ("generator_optimizer", "discriminator_optimizer"):
@@ -151,7 +151,7 @@ def test_another_architecture(run, model):
     run.save_checkpoint(model, Position(1, 1))
     wider = tiny.cyclegan(filters=6, pool_size=2)
     wider.compile()
-    wider.build([(None, 16, 16, 3)] * 2)
+    wider.build_pools(*[(None, 16, 16, 3)] * 2)
     with pytest.raises(InputError, match="does not hold the networks"):
         run.restore(wider)
 
