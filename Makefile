@@ -23,7 +23,7 @@ demo: setup
 	$(BIN)/cyclegan demo --run-dir runs/demo
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto
 
 lint: setup
 	$(BIN)/ruff check .

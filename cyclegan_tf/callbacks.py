@@ -135,7 +135,9 @@ class Checkpointing(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.step = self._first_step_of_epoch + batch + 1
         due = time.monotonic() - self._saved_at > self.minutes * 60
-        if due or self._stop_requested:
+        # The last step of an epoch is saved with what the end of the epoch brings.
+        last = batch + 1 == self.params["steps"]
+        if (due or self._stop_requested) and not last:
             self._save(None)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

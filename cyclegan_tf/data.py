@@ -294,32 +294,38 @@ def training_batches(
 
 
 def evaluation_batches(
-    domain_x: Domain, domain_y: Domain, count: int
+    domain_x: Domain, domain_y: Domain, count: int, batch_size: int = 1
 ) -> tf.data.Dataset:
-    """The first images of two domains in order, without chance, one by one.
+    """The first images of two domains, in order and without chance.
 
     Args:
         domain_x: images of X.
         domain_y: images of Y.
         count: int. Images of each domain, if it has so many.
+        batch_size: int. The first images fill up the last batch. Defaults to `1`.
 
     Returns:
-        A dataset of `(real_x, real_y)`: float32 (1, height, width, channels) in
+        A dataset of `(real_x, real_y)`: float32 (batch, height, width, channels) in
         [-1, 1].
     """
 
-    def images(domain: Domain, i: int) -> np.ndarray:
+    def image(domain: Domain, i: int) -> np.ndarray:
         pixels = domain.preprocessing.crop_centre(domain[i])
-        return normalize(pixels[None].astype(np.float32))
+        return normalize(pixels.astype(np.float32))
 
     count = min(count, len(domain_x), len(domain_y))
-    return tf.data.Dataset.from_generator(
-        lambda: ((images(domain_x, i), images(domain_y, i)) for i in range(count)),
+    batches = -(-count // batch_size)
+    numbers = [i % count for i in range(batches * batch_size)]
+    dataset = tf.data.Dataset.from_generator(
+        lambda: ((image(domain_x, i), image(domain_y, i)) for i in numbers),
         output_signature=tuple(
-            tf.TensorSpec((1, *domain.image_shape), tf.float32)
+            tf.TensorSpec(domain.image_shape, tf.float32)
             for domain in (domain_x, domain_y)
         ),
-    ).apply(tf.data.experimental.assert_cardinality(count))
+    )
+    return dataset.batch(batch_size, drop_remainder=True).apply(
+        tf.data.experimental.assert_cardinality(batches)
+    )
 
 
 def _image_stream(

@@ -256,6 +256,15 @@ class CycleGAN(keras.Model):
     def compile_from_config(self, config: dict[str, Any]) -> None:
         self.compile(**keras.saving.deserialize_keras_object(config))
 
+    def _maybe_symbolic_build(
+        self, iterator: Any = None, data_batch: Any = None
+    ) -> None:
+        """Do nothing, as everything is built already.
+
+        Under a strategy Keras would average the replicas' batches to try the model
+        on, which fails where they differ in length (keras-team/keras#20585).
+        """
+
     def _judge_generators(
         self, real_x: Any, real_y: Any, training: bool = True
     ) -> tuple[Any, Any, dict[str, Any]]:

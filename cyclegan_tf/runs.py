@@ -2,7 +2,7 @@
 
 config.json                   the options, and the versions that wrote them
 checkpoints/step-00001334/    the newest state of training, and the best
-    model.weights.h5          networks, both optimizers, image pools, random state
+    model.keras               the whole CycleGAN: networks, optimizers, image pools
     state.json                position and losses
 generator_g.keras             G (X to Y) of the newest checkpoint; plain Keras
 generator_f.keras             F (Y to X)
@@ -33,6 +33,10 @@ if TYPE_CHECKING:  # a wrong folder is reported without waiting for TensorFlow
     import keras
 
 FORMAT = 1
+
+# Not bare .weights.h5: HDF5 writes those to the disk by itself, and crashes the
+# process when the disk is full. Keras puts a .keras file together in memory.
+_MODEL = "model.keras"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,7 +190,7 @@ class Run:
             if not folder.exists():
                 with replacing(folder) as temporary:
                     temporary.mkdir()
-                    model.save_weights(temporary / "model.weights.h5")
+                    model.save(temporary / _MODEL)
                     (temporary / "state.json").write_text(
                         json.dumps(dataclasses.asdict(position))
                     )
@@ -221,7 +225,7 @@ class Run:
             with warnings.catch_warnings():
                 # Keras warns of weights that it cannot place, and goes on.
                 warnings.simplefilter("error", UserWarning)
-                model.load_weights(newest / "model.weights.h5")
+                model.load_weights(newest / _MODEL)
         except (OSError, ValueError, KeyError, UserWarning) as e:
             raise InputError(
                 f"{newest} does not hold the networks that {self.folder}/config.json "

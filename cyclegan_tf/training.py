@@ -154,7 +154,11 @@ def _fit(
             epochs=last_step // steps_per_epoch,
             steps_per_epoch=min(steps_per_epoch, last_step - first_step),
             validation_data=data.evaluation_batches(
-                domains.test_x, domains.test_y, record.validation_images
+                domains.test_x,
+                domains.test_y,
+                record.validation_images,
+                # An image for each replica: some operations fail on none.
+                batch_size=model.distribute_strategy.num_replicas_in_sync,
             ),
             callbacks=[
                 keras.callbacks.TensorBoard(run.tensorboard, write_graph=False),

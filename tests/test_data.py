@@ -145,6 +145,12 @@ def test_evaluation_has_no_chance():
         np.testing.assert_array_equal(pixels, gradient(16, 16))
 
 
+def test_evaluation_fills_up_its_batches():
+    batches = evaluation_batches(numbered(7), numbered(5), 3, batch_size=2)
+    assert [numbers(x) for x, _ in batches] == [[0, 1], [2, 0]]
+    assert len(evaluation_batches(numbered(7), numbered(5), 20)) == 5
+
+
 def test_evaluation_crops_the_centre():
     preprocessing = Preprocessing("crop", crop_size=8).for_evaluation()
     crop = preprocessing.crop_centre(gradient(16, 12))

@@ -141,7 +141,7 @@ def test_restore_drops_what_came_after(run, model):
     run.metrics.write_text('{"step": 10}\n{"step": 20}\n{"st')
     leftover = run.folder / "checkpoints/.0123.step-00000020"
     leftover.mkdir()
-    (leftover / "model.weights.h5").touch()
+    (leftover / "model.keras").touch()
     run.restore(model)
     assert run.metrics.read_text() == '{"step": 10}\n'
     assert not leftover.exists()
@@ -159,11 +159,11 @@ def test_another_architecture(run, model):
 def test_a_full_disk_spares_the_last_good_checkpoint(run, model, monkeypatch):
     run.save_checkpoint(model, Position(10, 10, 0.5))
 
-    def save_weights(path):
+    def save(path):
         path.write_bytes(b"the first half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(model, "save_weights", save_weights)
+    monkeypatch.setattr(model, "save", save)
     with pytest.raises(InputError, match="No space left.*step-00000010.*is untouched"):
         run.save_checkpoint(model, Position(20, 10, 0.5))
     assert steps(run) == [10]

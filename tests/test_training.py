@@ -1,5 +1,6 @@
 """Whole trainings, stopped in every way and gone on with."""
 
+import io
 import json
 import os
 import pathlib
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 
 import h5py
 import keras
@@ -79,7 +81,9 @@ def state(run_dir):
     """Everything that the newest checkpoint holds, by name."""
     arrays = {}
     [*_, newest] = sorted(pathlib.Path(run_dir, "checkpoints").glob("step-*"))
-    with h5py.File(newest / "model.weights.h5") as file:
+    with zipfile.ZipFile(newest / "model.keras") as archive:
+        content = archive.read("model.weights.h5")
+    with h5py.File(io.BytesIO(content)) as file:
         file.visititems(
             lambda name, item: (
                 arrays.update({name: item[()]})
@@ -222,7 +226,7 @@ def test_damaged_images_are_left_out(folder, tmp_path, caplog):
         ["--norm", "batch", "--dropout", "0.5", "--upsampling", "nearest"],
         ["--adversarial-loss", "wgan-gp", "--precision", "mixed_bfloat16"],
         ["--channels-x", "1", "--identity-weight", "0", "--batch-size", "2"],
-        ["--preprocess", "none", "--strategy", "mirrored"],
+        ["--preprocess", "none", "--no-flip", "--num-layers", "2"],
     ],
 )
 def test_options_reach_the_training(options, folder, tmp_path):
@@ -231,6 +235,30 @@ def test_options_reach_the_training(options, folder, tmp_path):
     assert cli.main(["train", *where, *SMALL, *arguments, *options]) == 0
     generator = keras.saving.load_model(tmp_path / "run/generator_g.keras")
     assert generator.output_shape[-1] == 3
+
+
+def test_mirrored(folder, tmp_path):
+    """In a process of its own, with two logical devices."""
+    options = ["--data", folder, "--run-dir", tmp_path / "run", *SMALL]
+    options += ["--constant-epochs", "1", "--decay-epochs", "0"]
+    options = [*map(str, options), "--strategy", "mirrored", "--batch-size"]
+    script = f"""
+import sys
+import tensorflow as tf
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration()] * 2,
+)
+from cyclegan_tf.cli import main
+assert main(["train", *{options!r}, "3"]) == 2
+sys.exit(main(["train", *{options!r}, "2"]))
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert "A batch of 3 cannot be split over 2 devices" in result.stderr
+    assert newest_step(tmp_path / "run") == IMAGES // 2
 
 
 def test_tfds(shared, tmp_path):
