@@ -6,3 +6,4 @@ from .networks import pixel_discriminator as pixel_discriminator
 from .networks import resnet_generator as resnet_generator
 from .networks import unet_generator as unet_generator
 from .schedules import LinearDecay as LinearDecay
+from .translator import Translator as Translator
