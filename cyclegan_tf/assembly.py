@@ -16,10 +16,11 @@ from cyclegan_tf.config import (
     OptimizationConfig,
     TrainConfig,
 )
-from cyclegan_tf.data import Domain, Preprocessing, find_sources
+from cyclegan_tf.data import Domain, Preprocessing
 from cyclegan_tf.errors import InputError
 from cyclegan_tf.model import CycleGAN
 from cyclegan_tf.schedules import LinearDecay
+from cyclegan_tf.sources import find_sources
 
 _LOG = logging.getLogger(__name__)
 

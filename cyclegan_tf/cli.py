@@ -102,8 +102,9 @@ class Demo:
     def __call__(self) -> int:
         from cyclegan_tf.demo import run_demo
 
+        scores = run_demo(self.run_dir)
         print("Mean absolute difference to the truth, in gray levels of 255:")
-        for score in run_demo(self.run_dir):
+        for score in scores:
             print(
                 f"  {score.direction}: doing nothing {score.doing_nothing:.1f}, "
                 f"translated {score.translated:.1f} "
@@ -131,6 +132,13 @@ def main(arguments: list[str] | None = None) -> int:
         return _parse(arguments)()
     except InputError as e:
         print(f"cyclegan: {e}", file=sys.stderr)
+        return EXIT_WRONG_INPUT
+    except OSError as e:
+        print(
+            f"cyclegan: A file cannot be read or written ({e}); check the room and the "
+            "permissions of its folder.",
+            file=sys.stderr,
+        )
         return EXIT_WRONG_INPUT
     except KeyboardInterrupt:
         print("cyclegan: interrupted", file=sys.stderr)

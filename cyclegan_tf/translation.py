@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import logging
 import pathlib
 
 from cyclegan_tf.config import TranslateConfig
@@ -17,8 +16,6 @@ from cyclegan_tf.images import (
 )
 from cyclegan_tf.runs import Run
 from cyclegan_tf.translator import Translator
-
-_LOG = logging.getLogger(__name__)
 
 MANIFEST = "manifest.csv"
 
@@ -80,7 +77,6 @@ def translate(config: TranslateConfig) -> list[Translation]:
             write_image(output, translator(image))
         except UnreadableImageError as e:
             error = str(e)
-            _LOG.warning("Skipped: %s", error)
         translations.append(
             Translation(path, output, width, height, config.direction, error)
         )

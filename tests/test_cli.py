@@ -134,6 +134,14 @@ def test_folder_mistakes(tmp_path, capsys):
     assert "has format 2" in fails(capsys, *resume)
 
 
+def test_a_folder_that_cannot_be_made(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    tiny.write_domains(tmp_path / "data", 1)
+    arguments = ("train", "--data", tmp_path / "data", "--filters", 2)
+    arguments += ("--run-dir", tmp_path / "file/run")
+    assert "A file cannot be read or written" in fails(capsys, *arguments)
+
+
 def test_translate(tmp_path):
     """As a user types it: the direction first, files and folders, the output last."""
     folder = tmp_path / "runs/h2z"
