@@ -274,8 +274,9 @@ def test_tfds(shared, tmp_path):
     builder = tfds.builder("cycle_gan/horse2zebra", data_dir=data_dir)
 
     class LocalCopy:
-        downloaded_size = 0
-        recorded_download_checksums: dict = {}  # noqa: RUF012
+        def __init__(self):
+            self.downloaded_size = 0
+            self.recorded_download_checksums = {}
 
         def download_and_extract(self, url):
             return source.parent
