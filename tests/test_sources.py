@@ -29,3 +29,16 @@ def test_missing_and_empty_folders(tmp_path):
     (tmp_path / "trainA").mkdir()
     with pytest.raises(InputError, match="There are no images in .*trainA"):
         find_sources(str(tmp_path), "trainA")
+
+
+def test_a_download_without_network(tmp_path, monkeypatch):
+    """Through the genuine builder up to its first request."""
+    import requests
+    import tensorflow_datasets as tfds
+
+    def fail(self, url):
+        raise requests.exceptions.ConnectionError("no network")
+
+    monkeypatch.setattr(tfds.download.DownloadManager, "download_and_extract", fail)
+    with pytest.raises(InputError, match=r"cannot prepare .*no network.*--data-dir"):
+        find_sources("tfds:cycle_gan/apple2orange", "trainA", tmp_path)
