@@ -1,4 +1,14 @@
+from . import data as data
+from . import images as images
 from . import losses as losses
+from .config import DatasetConfig as DatasetConfig
+from .config import NetworkConfig as NetworkConfig
+from .config import ObjectiveConfig as ObjectiveConfig
+from .config import OptimizationConfig as OptimizationConfig
+from .config import RecordConfig as RecordConfig
+from .config import TrainConfig as TrainConfig
+from .config import TranslateConfig as TranslateConfig
+from .errors import InputError as InputError
 from .image_pool import ImagePool as ImagePool
 from .model import CycleGAN as CycleGAN
 from .networks import patchgan_discriminator as patchgan_discriminator
@@ -6,4 +16,7 @@ from .networks import pixel_discriminator as pixel_discriminator
 from .networks import resnet_generator as resnet_generator
 from .networks import unet_generator as unet_generator
 from .schedules import LinearDecay as LinearDecay
+from .training import resume as resume
+from .training import train as train
+from .translation import translate as translate
 from .translator import Translator as Translator
