@@ -11,7 +11,7 @@ import concurrent.futures
 import dataclasses
 import logging
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
@@ -179,7 +179,7 @@ class Domain(Sequence[Image]):
     def __len__(self) -> int:
         return len(self._sources)
 
-    def __getitem__(self, i):  # type: ignore[no-untyped-def]
+    def __getitem__(self, i: Any) -> Any:
         image = self._cache[i]
         return self._load(self._sources[i]) if image is None else image
 
