@@ -10,13 +10,19 @@ import logging
 import os
 import pathlib
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import tyro
 
 from cyclegan_tf import config as config_module
 from cyclegan_tf._version import __version__
-from cyclegan_tf.config import TrainConfig, TranslateConfig
+from cyclegan_tf.config import (
+    ExportPytorchConfig,
+    ImportConfig,
+    TrainConfig,
+    TranslateConfig,
+)
 from cyclegan_tf.errors import InputError
 
 EXIT_SOME_SKIPPED = 1
@@ -90,6 +96,63 @@ class Translate(TranslateConfig):
 
 
 @dataclasses.dataclass(frozen=True)
+class Import(ImportConfig):
+    """Turn a network of PyTorch or Keras 2 into a plain Keras 3 file.
+
+    Attributes:
+        source: A PyTorch .pth file, a folder of them, or a model that Keras 2 saved,
+            with TensorFlow Addons or without: an .h5 or .keras file or a SavedModel.
+    """
+
+    source: Annotated[pathlib.Path, tyro.conf.Positional]
+
+    def __call__(self) -> int:
+        from cyclegan_tf.conversion import import_network
+
+        for path in import_network(self):
+            print(f"Imported: {path}")
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportPytorch(ExportPytorchConfig):
+    """Write networks as PyTorch files that the CycleGAN authors' code loads.
+
+    Attributes:
+        source: A run, a folder of .keras files, or one generator's .keras file.
+    """
+
+    source: Annotated[pathlib.Path, tyro.conf.Positional]
+
+    def __call__(self) -> int:
+        from cyclegan_tf.conversion import export_pytorch
+
+        for path in export_pytorch(self):
+            print(f"Exported: {path}")
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Inspect:
+    """Say what the networks in a file or folder are.
+
+    Attributes:
+        path: A file of a network, a SavedModel, a run, or a folder of networks.
+    """
+
+    path: Annotated[pathlib.Path, tyro.conf.Positional]
+
+    def __call__(self) -> int:
+        from cyclegan_tf.inspection import inspect_networks
+
+        for name, facts in inspect_networks(self.path).items():
+            print(name)
+            for heading, text in facts.items():
+                print(f"  {heading:<12} {text}")
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
 class Demo:
     """Train on built-in images for a few minutes, translate and score.
 
@@ -145,7 +208,7 @@ def main(arguments: list[str] | None = None) -> int:
         return EXIT_INTERRUPTED
 
 
-def _parse(arguments: list[str]) -> Train | Translate | Demo:
+def _parse(arguments: list[str]) -> Callable[[], int]:
     if arguments == ["--version"]:
         print(f"cyclegan_tf {__version__}")
         raise SystemExit
@@ -158,6 +221,9 @@ def _parse(arguments: list[str]) -> Train | Translate | Demo:
     command = (
         Annotated[Train, train_command]
         | Annotated[Translate, tyro.conf.subcommand("translate")]
+        | Annotated[Import, tyro.conf.subcommand("import")]
+        | Annotated[ExportPytorch, tyro.conf.subcommand("export-pytorch")]
+        | Annotated[Inspect, tyro.conf.subcommand("inspect")]
         | Annotated[Demo, tyro.conf.subcommand("demo")]
     )
     return tyro.cli(

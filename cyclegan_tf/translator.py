@@ -35,7 +35,7 @@ class Translator:
 
     def __init__(self, generator: keras.Model | str | pathlib.Path):
         if not isinstance(generator, keras.Model):
-            generator = _load(pathlib.Path(generator))
+            generator = load_network(pathlib.Path(generator))
         self.generator = generator
         self.size_multiple = size_multiple(generator)
         self.channels: int = generator.input_shape[-1]
@@ -93,13 +93,22 @@ def size_multiple(generator: keras.Model) -> int:
     )
 
 
-def _load(path: pathlib.Path) -> keras.Model:
+def load_network(path: pathlib.Path) -> keras.Model:
+    """Load a network that Keras 3 saved; Lambda layers are refused.
+
+    Args:
+        path: a `.keras` file.
+
+    Raises:
+        InputError: if there is no such file, or it is none that Keras can load.
+    """
     if not path.is_file():
-        raise InputError(f"There is no generator {path}; check the name.")
+        raise InputError(f"There is no network {path}; check the name.")
     try:
         return keras.saving.load_model(path, compile=False)
     except (OSError, ValueError, TypeError, KeyError) as e:
         raise InputError(
-            f"{path} is not a generator that Keras can load "
-            f"({str(e).splitlines()[0]}); choose a generator_*.keras of a run."
+            f"{path} is not a network that Keras 3 can load "
+            f"({str(e).splitlines()[0]}); name a .keras file of a run, or bring a "
+            "model from elsewhere by cyclegan import."
         ) from e
