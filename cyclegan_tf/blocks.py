@@ -54,14 +54,12 @@ class Normalization:
     def __call__(self, x: Any, name: str) -> Any:
         if self.norm == "none":
             return x
-        # A learned scale starts as N(1, 0.02), as in the reference.
-        initializer = keras.initializers.RandomNormal(1.0, 0.02)
         if self.norm == "batch":
             # PyTorch's momentum 0.1 is Keras's 0.9.
             return layers.BatchNormalization(
                 momentum=0.9,
                 epsilon=self.epsilon,
-                gamma_initializer=initializer,
+                gamma_initializer=_scale_initializer(),
                 name=name,
             )(x)
         x = instance_norm(x, self.epsilon)
@@ -70,9 +68,9 @@ class Normalization:
         # A 1x1 depthwise convolution is a scale and an offset for each channel. The
         # stock layer with both, GroupNormalization, reshapes to rank 5, which LiteRT
         # is slow at.
-        return layers.DepthwiseConv2D(1, depthwise_initializer=initializer, name=name)(
-            x
-        )
+        return layers.DepthwiseConv2D(
+            1, depthwise_initializer=_scale_initializer(), name=name
+        )(x)
 
 
 def instance_norm(x: Any, epsilon: float = NORM_EPSILON) -> Any:
@@ -233,6 +231,11 @@ def check_positive(**arguments: int) -> None:
     for argument, value in arguments.items():
         if value < 1:
             raise ValueError(f"{argument} must be at least 1. Received: {value}")
+
+
+def _scale_initializer() -> keras.initializers.Initializer:
+    """A learned scale starts as N(1, 0.02), as in the reference."""
+    return keras.initializers.RandomNormal(1.0, 0.02)
 
 
 def _initializer() -> keras.initializers.Initializer:

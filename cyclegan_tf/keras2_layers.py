@@ -164,8 +164,10 @@ def _apply(description: Options, inputs: list[Any], arguments: Options) -> Any:
         return inputs[0]
     if options.get("data_format") == "channels_first":
         raise ValueError(f"its layer {name!r} has the channels first")
-    if kind == "TFOpLambda" and options["function"] in _OPERATIONS:
-        return _OPERATIONS[options["function"]](*inputs, **arguments)
+    if kind == "TFOpLambda":
+        kind = options["function"]
+        if kind in _OPERATIONS:
+            return _OPERATIONS[kind](*inputs, **arguments)
     if kind == "InstanceNormalization" and options.get("axis", -1) in (-1, 3):
         return _instance_normalization(inputs[0], options, name)
     if kind == "ReflectionPadding2D":

@@ -69,30 +69,9 @@ def network_from_state_dict(
     # Before anything is allocated: a file could claim any number of filters.
     _check_fit(architecture, state_dict)
     network = architecture.build(name)
-    load_state_dict(network, state_dict)
-    return network
-
-
-def load_state_dict(network: keras.Model, state_dict: StateDict) -> None:
-    """Set the weights of a network from a state dict of the same architecture.
-
-    Args:
-        network: a network of `cyclegan_tf.networks`.
-        state_dict: arrays by key.
-
-    Raises:
-        ValueError: if a key is missing, or an array has another shape than the layer.
-    """
     for key, variable, axes in weights_by_key(network):
-        if key not in state_dict:
-            raise ValueError(f"the key {key!r} is missing")
-        array = np.transpose(state_dict[key], axes)
-        if array.shape != tuple(variable.shape):
-            raise ValueError(
-                f"{key!r} has the shape {state_dict[key].shape}, which does not fit "
-                f"{variable.path} of shape {tuple(variable.shape)}"
-            )
-        variable.assign(array)
+        variable.assign(np.transpose(state_dict[key], axes))
+    return network
 
 
 def state_dict_of(network: keras.Model) -> dict[str, np.ndarray]:

@@ -193,7 +193,10 @@ def test_the_result_is_plain_keras(tmp_path):
             "'evil' of class 'Lambda'",
         ),
         (layer("MyLayer", "mine", "input"), "'mine' of class 'MyLayer' is not known"),
-        (operation("raw_ops.ReadFile", "input"), "'TFOpLambda' is not known here"),
+        (
+            operation("raw_ops.ReadFile", "input"),
+            "'raw_ops.ReadFile' is not known here",
+        ),
         (layer("Activation", "act", "input", activation="my"), "activation 'my'"),
         (
             layer("Activation", "act", "input", activation={"class_name": "function"}),
