@@ -1,7 +1,10 @@
 from . import data as data
 from . import images as images
 from . import losses as losses
+from .benchmark import benchmark_litert as benchmark_litert
+from .config import BenchmarkConfig as BenchmarkConfig
 from .config import DatasetConfig as DatasetConfig
+from .config import ExportConfig as ExportConfig
 from .config import NetworkConfig as NetworkConfig
 from .config import ObjectiveConfig as ObjectiveConfig
 from .config import OptimizationConfig as OptimizationConfig
@@ -9,6 +12,7 @@ from .config import RecordConfig as RecordConfig
 from .config import TrainConfig as TrainConfig
 from .config import TranslateConfig as TranslateConfig
 from .errors import InputError as InputError
+from .export import export_generators as export_generators
 from .image_pool import ImagePool as ImagePool
 from .model import CycleGAN as CycleGAN
 from .networks import patchgan_discriminator as patchgan_discriminator
