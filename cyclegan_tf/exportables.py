@@ -22,7 +22,7 @@ from cyclegan_tf.images import (
     resize_image,
 )
 from cyclegan_tf.runs import Run
-from cyclegan_tf.translator import load_generator, size_multiple
+from cyclegan_tf.translator import load_network, size_multiple
 
 _LOG = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def _from_run(config: ExportConfig) -> list[Exportable]:
                 f"{config.source} has no {path.name} yet; wait for the first "
                 "checkpoint of its training."
             )
-    generators = {d: load_generator(path) for d, path in paths.items()}
+    generators = {d: load_network(path) for d, path in paths.items()}
     enough = max(config.report_images, config.calibration_images)
     limited = dataclasses.replace(run.config.dataset, max_images=enough)
     try:
@@ -125,7 +125,7 @@ def _from_run(config: ExportConfig) -> list[Exportable]:
 
 
 def _from_file(config: ExportConfig) -> Exportable:
-    generator = load_generator(config.source)
+    generator = load_network(config.source)
     multiple = size_multiple(generator)
     height, width, channels = generator.input_shape[1:]
     default = _DEFAULT_SIDE + -_DEFAULT_SIDE % multiple

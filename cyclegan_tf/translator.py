@@ -36,7 +36,7 @@ class Translator:
 
     def __init__(self, generator: keras.Model | str | pathlib.Path):
         if not isinstance(generator, keras.Model):
-            generator = load_generator(pathlib.Path(generator))
+            generator = load_network(pathlib.Path(generator))
         self.generator = generator
         self.size_multiple = size_multiple(generator)
         self.channels: int = generator.input_shape[-1]
@@ -93,7 +93,7 @@ def size_multiple(generator: keras.Model) -> int:
     )
 
 
-def load_generator(path: pathlib.Path) -> keras.Model:
+def load_network(path: pathlib.Path) -> keras.Model:
     """Load a saved generator.
 
     Args:
