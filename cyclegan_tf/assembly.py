@@ -2,23 +2,20 @@
 
 import contextlib
 import dataclasses
-import functools
 import logging
 from collections.abc import Iterator
 
 import keras
 import tensorflow as tf
 
-from cyclegan_tf import networks
-from cyclegan_tf.config import (
-    DatasetConfig,
-    NetworkConfig,
-    OptimizationConfig,
-    TrainConfig,
-)
+from cyclegan_tf.config import DatasetConfig, OptimizationConfig, TrainConfig
 from cyclegan_tf.data import Domain, Preprocessing
 from cyclegan_tf.errors import InputError
 from cyclegan_tf.model import CycleGAN
+from cyclegan_tf.network_options import (
+    discriminator_architecture,
+    generator_architecture,
+)
 from cyclegan_tf.schedules import LinearDecay
 from cyclegan_tf.sources import find_sources
 
@@ -60,10 +57,18 @@ def build_model(config: TrainConfig) -> CycleGAN:
     try:
         with _dtype_policy(config.optimization.precision):
             return CycleGAN(
-                _build_generator(options, channels_x, channels_y, "generator_g"),
-                _build_generator(options, channels_y, channels_x, "generator_f"),
-                _build_discriminator(options, channels_x, "discriminator_x"),
-                _build_discriminator(options, channels_y, "discriminator_y"),
+                generator_architecture(options, channels_x, channels_y).build(
+                    "generator_g"
+                ),
+                generator_architecture(options, channels_y, channels_x).build(
+                    "generator_f"
+                ),
+                discriminator_architecture(options, channels_x).build(
+                    "discriminator_x"
+                ),
+                discriminator_architecture(options, channels_y).build(
+                    "discriminator_y"
+                ),
                 cycle_weight=config.objective.cycle_weight,
                 identity_weight=config.objective.identity_weight,
                 pool_size=config.objective.pool_size,
@@ -174,45 +179,6 @@ def _load(
             len(sources),
         )
     return domain
-
-
-def _build_generator(
-    options: NetworkConfig, input_channels: int, output_channels: int, name: str
-) -> keras.Model:
-    build = (
-        functools.partial(networks.unet_generator, num_levels=options.num_levels)
-        if options.generator == "unet"
-        else functools.partial(
-            networks.resnet_generator, num_residual_blocks=options.num_residual_blocks
-        )
-    )
-    return build(
-        options.filters,
-        image_shape=(None, None, input_channels),
-        output_channels=output_channels,
-        norm=options.norm,
-        dropout=options.dropout,
-        upsampling=options.upsampling,
-        name=name,
-    )
-
-
-def _build_discriminator(
-    options: NetworkConfig, channels: int, name: str
-) -> keras.Model:
-    build = (
-        networks.pixel_discriminator
-        if options.discriminator == "pixel"
-        else functools.partial(
-            networks.patchgan_discriminator, num_layers=options.num_layers
-        )
-    )
-    return build(
-        options.discriminator_filters,
-        image_shape=(None, None, channels),
-        norm=options.norm,
-        name=name,
-    )
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import logging
 import os
 import pathlib
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import tyro
@@ -19,6 +20,8 @@ from cyclegan_tf._version import __version__
 from cyclegan_tf.config import (
     BenchmarkConfig,
     ExportConfig,
+    ExportPytorchConfig,
+    ImportConfig,
     TrainConfig,
     TranslateConfig,
 )
@@ -147,6 +150,63 @@ class BenchmarkLiteRT(BenchmarkConfig):
 
 
 @dataclasses.dataclass(frozen=True)
+class Import(ImportConfig):
+    """Turn a network of PyTorch or Keras 2 into a plain Keras 3 file.
+
+    Attributes:
+        source: A PyTorch .pth file, a folder of them, or a model that Keras 2 saved,
+            with TensorFlow Addons or without: an .h5 or .keras file or a SavedModel.
+    """
+
+    source: Annotated[pathlib.Path, tyro.conf.Positional]
+
+    def __call__(self) -> int:
+        from cyclegan_tf.conversion import import_network
+
+        for path in import_network(self):
+            print(f"Imported: {path}")
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportPytorch(ExportPytorchConfig):
+    """Write networks as PyTorch files that the CycleGAN authors' code loads.
+
+    Attributes:
+        source: A run, a folder of .keras files, or one generator's .keras file.
+    """
+
+    source: Annotated[pathlib.Path, tyro.conf.Positional]
+
+    def __call__(self) -> int:
+        from cyclegan_tf.conversion import export_pytorch
+
+        for path in export_pytorch(self):
+            print(f"Exported: {path}")
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Inspect:
+    """Say what the networks in a file or folder are.
+
+    Attributes:
+        path: A file of a network, a SavedModel, a run, or a folder of networks.
+    """
+
+    path: Annotated[pathlib.Path, tyro.conf.Positional]
+
+    def __call__(self) -> int:
+        from cyclegan_tf.inspection import inspect_networks
+
+        for name, facts in inspect_networks(self.path).items():
+            print(name)
+            for heading, text in facts.items():
+                print(f"  {heading:<12} {text}")
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
 class Demo:
     """Train on built-in images for a few minutes, translate and score.
 
@@ -204,9 +264,7 @@ def main(arguments: list[str] | None = None) -> int:
         return EXIT_INTERRUPTED
 
 
-def _parse(
-    arguments: list[str],
-) -> Train | Translate | Export | BenchmarkLiteRT | Demo:
+def _parse(arguments: list[str]) -> Callable[[], int]:
     if arguments == ["--version"]:
         print(f"cyclegan_tf {__version__}")
         raise SystemExit
@@ -221,6 +279,9 @@ def _parse(
         | Annotated[Translate, tyro.conf.subcommand("translate")]
         | Annotated[Export, tyro.conf.subcommand("export")]
         | Annotated[BenchmarkLiteRT, tyro.conf.subcommand("benchmark-litert")]
+        | Annotated[Import, tyro.conf.subcommand("import")]
+        | Annotated[ExportPytorch, tyro.conf.subcommand("export-pytorch")]
+        | Annotated[Inspect, tyro.conf.subcommand("inspect")]
         | Annotated[Demo, tyro.conf.subcommand("demo")]
     )
     return tyro.cli(

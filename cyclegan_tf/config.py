@@ -57,28 +57,42 @@ class NetworkConfig:
     """The generators and discriminators; the defaults are the reference's.
 
     Attributes:
-        generator: Architecture of both generators.
-        filters: Filters of a generator's first layer.
+        generator: Architecture of both generators. mobile_resnet is the small one of
+            GAN Compression.
+        filters: Filters of the first layer of a resnet or unet.
         num_residual_blocks: Residual blocks of a resnet; the paper takes 6 for 128x128.
         num_levels: Halvings in a unet: 8 for 256x256, 7 for 128x128.
+        mobile_filters: Filters of a mobile_resnet: first layer, two down, two up.
+        mobile_block_filters: Filters inside each residual block of a mobile_resnet.
         dropout: Dropout rate in the generators.
         upsampling: How a generator enlarges: nearest and bilinear avoid checkerboards.
         discriminator: Architecture of both discriminators.
         discriminator_filters: Filters of a discriminator's first layer.
         num_layers: Depth of a patchgan, 1 to 5; 3 judges patches of 70x70 pixels.
-        norm: Normalization in all networks.
+        norm: Normalization in all networks. instance_affine learns a scale and an
+            offset, as TensorFlow Addons does.
+        norm_epsilon: What the normalization adds to the variance.
+        padding: Of strided convolutions: symmetric as in PyTorch, or same as in Keras.
+        init_from: Start from the networks in this folder: a PyTorch checkpoint, what
+            cyclegan import wrote, or another run. Their architecture replaces the
+            options above; what the folder lacks starts new.
     """
 
-    generator: Literal["resnet", "unet"] = "resnet"
+    generator: Literal["resnet", "mobile_resnet", "unet"] = "resnet"
     filters: int = 64
     num_residual_blocks: int = 9
     num_levels: int = 8
+    mobile_filters: tuple[int, ...] = (16, 32, 128, 32, 16)
+    mobile_block_filters: tuple[int, ...] = (64, 64, 64, 128, 128, 128, 128, 128, 128)
     dropout: float = 0.0
     upsampling: Literal["transpose", "nearest", "bilinear"] = "transpose"
     discriminator: Literal["patchgan", "pixel"] = "patchgan"
     discriminator_filters: int = 64
     num_layers: int = 3
-    norm: Literal["instance", "batch", "none"] = "instance"
+    norm: Literal["instance", "instance_affine", "batch", "none"] = "instance"
+    norm_epsilon: float = 1e-5
+    padding: Literal["symmetric", "same"] = "symmetric"
+    init_from: pathlib.Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,14 +207,47 @@ class TranslateConfig:
             subfolders kept.
         run_dir: The run whose generator translates.
         out: The folder for the translations and their manifest.csv.
-        direction: g translates X to Y, f translates Y to X.
+        direction: g translates X to Y, f translates Y to X: which generator of the run.
         overwrite: Replace translations that are already there.
+        generator: A generator's .keras file, instead of a run.
     """
 
     inputs: tuple[pathlib.Path, ...]
-    run_dir: pathlib.Path
-    out: pathlib.Path
+    run_dir: pathlib.Path | None = None
+    out: pathlib.Path = pathlib.Path("translated")
     direction: Literal["g", "f"] = "g"
+    overwrite: bool = False
+    generator: pathlib.Path | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ImportConfig:
+    """Turn a network of PyTorch or Keras 2 into a plain Keras 3 file.
+
+    Attributes:
+        source: A PyTorch .pth file, a folder of them, or a model that Keras 2 saved,
+            with TensorFlow Addons or without: an .h5 or .keras file or a SavedModel.
+        out: The .keras file to write; for a folder of .pth files a folder.
+        overwrite: Replace files that are already there.
+    """
+
+    source: pathlib.Path
+    out: pathlib.Path
+    overwrite: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportPytorchConfig:
+    """Write networks as PyTorch files that the CycleGAN authors' code loads.
+
+    Attributes:
+        source: A run, a folder of .keras files, or one generator's .keras file.
+        out: The folder for latest_net_G_A.pth and so on.
+        overwrite: Replace files that are already there.
+    """
+
+    source: pathlib.Path
+    out: pathlib.Path
     overwrite: bool = False
 
 
@@ -346,6 +393,9 @@ def _typed(name: str, expected: Any, value: Any) -> Any:
         return from_dict(typing.cast(type, expected), value)
     if typing.get_origin(expected) is Literal:
         valid = value in typing.get_args(expected)
+    elif typing.get_origin(expected) is tuple:
+        valid = isinstance(value, list | tuple) and all(type(n) is int for n in value)
+        value = tuple(value) if valid else value
     else:
         choices = typing.get_args(expected) or (expected,)
         if pathlib.Path in choices and isinstance(value, str):

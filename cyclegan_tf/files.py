@@ -5,7 +5,10 @@ import os
 import pathlib
 import re
 import uuid
+import zipfile
 from collections.abc import Iterator
+
+from cyclegan_tf.errors import InputError
 
 
 @contextlib.contextmanager
@@ -39,6 +42,25 @@ def remove(path: pathlib.Path) -> None:
         path.rmdir()
     else:
         path.unlink(missing_ok=True)
+
+
+def check_not_compressed(path: pathlib.Path) -> None:
+    """Check that a zip file is as large as what it holds, that is, no zip bomb.
+
+    PyTorch and Keras put models into zip files without compression.
+
+    Raises:
+        InputError: if a file in it is compressed.
+        zipfile.BadZipFile: if it is no zip file.
+    """
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            if entry.file_size > entry.compress_size:
+                raise InputError(
+                    f"{path} is compressed ({entry.filename} grows from "
+                    f"{entry.compress_size} to {entry.file_size} bytes), as no "
+                    "framework writes its models; save it again."
+                )
 
 
 def natural_key(path: pathlib.Path | str) -> list[tuple[int, str]]:

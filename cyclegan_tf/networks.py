@@ -1,8 +1,9 @@
 """The generators and discriminators of CycleGAN, as Keras functional models.
 
-Layer for layer the networks of the authors' PyTorch code, so that their weights
-fit. They are made of stock Keras layers and ``keras.ops`` only: a saved network
-loads with plain Keras, without this package.
+Layer for layer the networks of the authors' PyTorch code (and, as the mobile
+generator, of GAN Compression), so that their weights fit. They are made of stock
+Keras layers and ``keras.ops`` only: a saved network loads with plain Keras, without
+this package.
 
 Notation in the comments (Zhu et al., 2017, section 7.2): ``c7s1-k`` is a 7x7
 convolution with k filters, ``dk`` a stride-2 downsampling, ``Rk`` a residual
@@ -12,20 +13,32 @@ References:
     Zhu et al., 2017, Unpaired Image-to-Image Translation using
     Cycle-Consistent Adversarial Networks, sections 4 and 7.2.
     Johnson et al., 2016 (ResNet generator); Isola et al., 2017 (U-Net, PatchGAN);
-    Ulyanov et al., 2016 (instance normalization).
+    Li et al., 2020 (mobile ResNet generator).
 """
 
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 from keras import layers, ops
 
-Norm = Literal["instance", "batch", "none"]
-Upsampling = Literal["transpose", "nearest", "bilinear"]
-ImageShape = tuple[int | None, int | None, int]
+from cyclegan_tf.blocks import (
+    NORM_EPSILON,
+    Norm,
+    Normalization,
+    Padding,
+    Upsampling,
+    check_choice,
+    check_positive,
+    conv,
+    float_output,
+    padded_conv,
+    reflect_pad,
+    separable_conv,
+    upsample,
+)
 
-NORM_EPSILON = 1e-5
+ImageShape = tuple[int | None, int | None, int]
 
 
 def resnet_generator(
@@ -35,6 +48,8 @@ def resnet_generator(
     image_shape: ImageShape = (None, None, 3),
     output_channels: int | None = None,
     norm: Norm = "instance",
+    norm_epsilon: float = NORM_EPSILON,
+    padding: Padding = "symmetric",
     dropout: float = 0.0,
     upsampling: Upsampling = "transpose",
     name: str = "resnet_generator",
@@ -52,8 +67,13 @@ def resnet_generator(
         image_shape: (height, width, channels) of the input; height and width may
             be `None`. Defaults to `(None, None, 3)`.
         output_channels: int. Defaults to the channels of the input.
-        norm: `"instance"` (no learned scale or offset, epsilon 1e-5), `"batch"`
-            or `"none"`. Defaults to `"instance"`.
+        norm: `"instance"` (no learned scale or offset), `"instance_affine"` (with
+            both, as in TensorFlow Addons), `"batch"` or `"none"`. Defaults to
+            `"instance"`.
+        norm_epsilon: float. Added to the variance; Addons has 1e-3. Defaults to
+            `1e-5`.
+        padding: of the strided convolutions, `"symmetric"` is the reference's pixel
+            on every side, `"same"` is Keras's. Defaults to `"symmetric"`.
         dropout: float. Rate of the dropout inside each residual block (the
             reference offers 0.5). Defaults to `0.0`, none.
         upsampling: `"transpose"` is the reference's transposed convolution;
@@ -71,39 +91,86 @@ def resnet_generator(
     Reference:
         Zhu et al., 2017, sections 4 and 7.2.
     """
-    _check_choice("norm", norm, ("instance", "batch", "none"))
-    _check_choice("upsampling", upsampling, ("transpose", "nearest", "bilinear"))
-    _check_positive(filters=filters)
+    check_positive(filters=filters)
     if num_residual_blocks < 0:
         raise ValueError(
             "num_residual_blocks must not be negative. "
             f"Received: num_residual_blocks={num_residual_blocks}"
         )
-    use_bias = norm == "instance"
+    return _resnet(
+        [filters, 2 * filters, 4 * filters, 2 * filters, filters],
+        [4 * filters] * num_residual_blocks,
+        _full_conv,
+        image_shape,
+        output_channels,
+        Normalization(norm, norm_epsilon),
+        padding,
+        dropout,
+        upsampling,
+        name,
+    )
 
-    def normalize_relu(x: Any, name: str) -> Any:
-        return ops.relu(_normalize(x, norm, name))
 
-    image = keras.Input(image_shape, name="image")
-    x = _reflect_pad(image, 3)
-    x = _conv(filters, 7, use_bias=use_bias, name="stem_conv")(x)
-    x = normalize_relu(x, "stem_norm")  # c7s1-64
+def mobile_resnet_generator(
+    filters: Sequence[int] = (16, 32, 128, 32, 16),
+    block_filters: Sequence[int] = (64, 64, 64, 128, 128, 128, 128, 128, 128),
+    *,
+    image_shape: ImageShape = (None, None, 3),
+    output_channels: int | None = None,
+    norm: Norm = "instance",
+    norm_epsilon: float = NORM_EPSILON,
+    padding: Padding = "symmetric",
+    dropout: float = 0.0,
+    upsampling: Upsampling = "transpose",
+    name: str = "mobile_resnet_generator",
+) -> keras.Model:
+    """Build the ResNet generator with separable convolutions in its residual blocks.
 
-    for i, width in enumerate((2 * filters, 4 * filters)):
-        x = layers.ZeroPadding2D(1)(x)
-        x = _conv(width, 3, strides=2, use_bias=use_bias, name=f"down_{i}_conv")(x)
-        x = normalize_relu(x, f"down_{i}_norm")  # d128, d256
+    The defaults are the horse-to-zebra network that GAN Compression found: 356,867
+    parameters where `resnet_generator` has 11.4 million.
 
-    for i in range(num_residual_blocks):
-        x = _residual_block(x, 4 * filters, norm, dropout, f"block_{i}")  # R256
+    Args:
+        filters: five ints. Filters of the first convolution, of the two that halve
+            the sides and of the two that double them.
+        block_filters: ints. For each residual block the filters between its two
+            convolutions.
+        image_shape: as for `resnet_generator`.
+        output_channels: int. Defaults to the channels of the input.
+        norm: as for `resnet_generator`; it also normalizes between the two parts of
+            a separable convolution.
+        norm_epsilon: as for `resnet_generator`.
+        padding: as for `resnet_generator`.
+        dropout: as for `resnet_generator`.
+        upsampling: as for `resnet_generator`.
+        name: str. Name of the model.
 
-    for i, width in enumerate((2 * filters, filters)):
-        x = _upsample(x, width, upsampling, use_bias, f"up_{i}_conv")
-        x = normalize_relu(x, f"up_{i}_norm")  # u128, u64
+    Returns:
+        A `keras.Model` from float (batch, height, width, channels) in [-1, 1] to
+        float (batch, height, width, output_channels) in [-1, 1].
 
-    x = _reflect_pad(x, 3)
-    x = _conv(output_channels or image_shape[-1], 7, name="head_conv")(x)  # c7s1-3
-    return keras.Model(image, _float_output("tanh", "translated")(x), name=name)
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    Reference:
+        Li et al., 2020, GAN Compression: Efficient Architectures for Interactive
+        Conditional GANs, section 3 and supplementary material.
+    """
+    if len(filters) != 5:
+        raise ValueError(f"filters must be five numbers. Received: {filters}")
+    for number in (*filters, *block_filters):
+        check_positive(filters=number)
+    return _resnet(
+        filters,
+        block_filters,
+        separable_conv,
+        image_shape,
+        output_channels,
+        Normalization(norm, norm_epsilon),
+        padding,
+        dropout,
+        upsampling,
+        name,
+    )
 
 
 def unet_generator(
@@ -113,6 +180,7 @@ def unet_generator(
     image_shape: ImageShape = (None, None, 3),
     output_channels: int | None = None,
     norm: Norm = "instance",
+    norm_epsilon: float = NORM_EPSILON,
     dropout: float = 0.0,
     upsampling: Upsampling = "transpose",
     name: str = "unet_generator",
@@ -127,10 +195,10 @@ def unet_generator(
             eight times as many. Defaults to `64`.
         num_levels: int. Number of halvings: 8 brings 256x256 to one pixel, 7 is
             the reference's network for 128x128. Defaults to `8`.
-        image_shape: (height, width, channels) of the input; height and width may
-            be `None`. Defaults to `(None, None, 3)`.
+        image_shape: as for `resnet_generator`.
         output_channels: int. Defaults to the channels of the input.
-        norm: `"instance"`, `"batch"` or `"none"`. Defaults to `"instance"`.
+        norm: as for `resnet_generator`.
+        norm_epsilon: as for `resnet_generator`.
         dropout: float. Rate of the dropout on the way up, in the levels between
             the innermost and the four outermost (the reference offers 0.5).
             Defaults to `0.0`, none.
@@ -148,12 +216,12 @@ def unet_generator(
         Isola et al., 2017, Image-to-Image Translation with Conditional
         Adversarial Networks, section 6.1.1.
     """
-    _check_choice("norm", norm, ("instance", "batch", "none"))
-    _check_choice("upsampling", upsampling, ("transpose", "nearest", "bilinear"))
-    _check_positive(filters=filters)
+    normalize = Normalization(norm, norm_epsilon)
+    check_choice("upsampling", upsampling, ("transpose", "nearest", "bilinear"))
+    check_positive(filters=filters)
     if num_levels < 2:
         raise ValueError(f"num_levels must be at least 2. Received: {num_levels}")
-    use_bias = norm == "instance"
+    use_bias = normalize.conv_bias
     innermost = num_levels - 1
 
     image = keras.Input(image_shape, name="image")
@@ -166,7 +234,7 @@ def unet_generator(
         width = filters * min(2**level, 8)
         # For the even sides of a U-Net "same" pads one pixel all around, as the
         # reference does.
-        x = _conv(
+        x = conv(
             width,
             4,
             strides=2,
@@ -175,27 +243,32 @@ def unet_generator(
             name=f"down_{level}_conv",
         )(x)
         if 0 < level < innermost:
-            x = _normalize(x, norm, f"down_{level}_norm")
+            x = normalize(x, f"down_{level}_norm")
 
     for level in range(innermost, 0, -1):
         width = filters * min(2 ** (level - 1), 8)
-        x = _upsample(
-            ops.relu(x), width, upsampling, use_bias, f"up_{level}_conv", kernel_size=4
+        x = upsample(
+            ops.relu(x),
+            width,
+            upsampling,
+            kernel_size=4,
+            use_bias=use_bias,
+            name=f"up_{level}_conv",
         )
-        x = _normalize(x, norm, f"up_{level}_norm")
+        x = normalize(x, f"up_{level}_norm")
         if dropout and 4 <= level < innermost:
             x = layers.Dropout(dropout, name=f"up_{level}_dropout")(x)
         x = layers.Concatenate()([skips.pop(), x])
 
-    x = _upsample(
+    x = upsample(
         ops.relu(x),
         output_channels or image_shape[-1],
         upsampling,
-        True,
-        "up_0_conv",
         kernel_size=4,
+        use_bias=True,
+        name="up_0_conv",
     )
-    return keras.Model(image, _float_output("tanh", "translated")(x), name=name)
+    return keras.Model(image, float_output("tanh", "translated")(x), name=name)
 
 
 def patchgan_discriminator(
@@ -204,6 +277,8 @@ def patchgan_discriminator(
     *,
     image_shape: ImageShape = (None, None, 3),
     norm: Norm = "instance",
+    norm_epsilon: float = NORM_EPSILON,
+    padding: Padding = "symmetric",
     name: str = "patchgan_discriminator",
 ) -> keras.Model:
     """Build the PatchGAN: each output judges one overlapping patch of the image.
@@ -213,9 +288,12 @@ def patchgan_discriminator(
             eight times as many. Defaults to `64`.
         num_layers: int, 1 to 5. The receptive field is 16, 34, 70, 142 or 286
             pixels a side. Defaults to `3`, the paper's 70x70.
-        image_shape: (height, width, channels) of the input; height and width may
-            be `None`. Defaults to `(None, None, 3)`.
-        norm: `"instance"`, `"batch"` or `"none"`. Defaults to `"instance"`.
+        image_shape: as for `resnet_generator`.
+        norm: as for `resnet_generator`.
+        norm_epsilon: as for `resnet_generator`.
+        padding: `"symmetric"` is the reference's pixel on every side, `"same"` is
+            Keras's, which makes the map of a 256x256 image 32x32. Defaults to
+            `"symmetric"`.
         name: str. Name of the model.
 
     Returns:
@@ -229,29 +307,28 @@ def patchgan_discriminator(
     Reference:
         Zhu et al., 2017, section 7.2; Isola et al., 2017, section 6.1.2.
     """
-    _check_choice("norm", norm, ("instance", "batch", "none"))
-    _check_positive(filters=filters)
+    normalize = Normalization(norm, norm_epsilon)
+    check_choice("padding", padding, ("symmetric", "same"))
+    check_positive(filters=filters)
     if not 1 <= num_layers <= 5:
         raise ValueError(f"num_layers must be from 1 to 5. Received: {num_layers}")
-    use_bias = norm == "instance"
 
     image = keras.Input(image_shape, name="image")
-    x = layers.ZeroPadding2D(1)(image)
-    x = _conv(filters, 4, strides=2, name="layer_0_conv")(x)
+    x = padded_conv(image, filters, 4, strides=2, padding=padding, name="layer_0_conv")
     x = ops.leaky_relu(x, 0.2)  # C64
     for i in range(1, num_layers + 1):
-        x = layers.ZeroPadding2D(1)(x)
-        x = _conv(
+        x = padded_conv(
+            x,
             filters * min(2**i, 8),
             4,
             strides=2 if i < num_layers else 1,
-            use_bias=use_bias,
+            padding=padding,
+            use_bias=normalize.conv_bias,
             name=f"layer_{i}_conv",
-        )(x)
-        x = ops.leaky_relu(_normalize(x, norm, f"layer_{i}_norm"), 0.2)  # C128 ...
-    x = layers.ZeroPadding2D(1)(x)
-    x = _conv(1, 4, name="head_conv")(x)
-    return keras.Model(image, _float_output("linear", "logits")(x), name=name)
+        )
+        x = ops.leaky_relu(normalize(x, f"layer_{i}_norm"), 0.2)  # C128 ...
+    x = padded_conv(x, 1, 4, padding=padding, name="head_conv")
+    return keras.Model(image, float_output("linear", "logits")(x), name=name)
 
 
 def pixel_discriminator(
@@ -259,15 +336,16 @@ def pixel_discriminator(
     *,
     image_shape: ImageShape = (None, None, 3),
     norm: Norm = "instance",
+    norm_epsilon: float = NORM_EPSILON,
     name: str = "pixel_discriminator",
 ) -> keras.Model:
     """Build the 1x1 PatchGAN, which judges every pixel by its colour alone.
 
     Args:
         filters: int. Filters of the first layer. Defaults to `64`.
-        image_shape: (height, width, channels) of the input; height and width may
-            be `None`. Defaults to `(None, None, 3)`.
-        norm: `"instance"`, `"batch"` or `"none"`. Defaults to `"instance"`.
+        image_shape: as for `resnet_generator`.
+        norm: as for `resnet_generator`.
+        norm_epsilon: as for `resnet_generator`.
         name: str. Name of the model.
 
     Returns:
@@ -280,140 +358,95 @@ def pixel_discriminator(
     Reference:
         Isola et al., 2017, section 6.1.2 (the 1x1 "PixelGAN").
     """
-    _check_choice("norm", norm, ("instance", "batch", "none"))
-    _check_positive(filters=filters)
-    use_bias = norm == "instance"
+    normalize = Normalization(norm, norm_epsilon)
+    check_positive(filters=filters)
+    use_bias = normalize.conv_bias
 
     image = keras.Input(image_shape, name="image")
-    x = _conv(filters, 1, name="layer_0_conv")(image)
+    x = conv(filters, 1, name="layer_0_conv")(image)
     x = ops.leaky_relu(x, 0.2)
-    x = _conv(2 * filters, 1, use_bias=use_bias, name="layer_1_conv")(x)
-    x = ops.leaky_relu(_normalize(x, norm, "layer_1_norm"), 0.2)
-    x = _conv(1, 1, use_bias=use_bias, name="head_conv")(x)
-    return keras.Model(image, _float_output("linear", "logits")(x), name=name)
+    x = conv(2 * filters, 1, use_bias=use_bias, name="layer_1_conv")(x)
+    x = ops.leaky_relu(normalize(x, "layer_1_norm"), 0.2)
+    x = conv(1, 1, use_bias=use_bias, name="head_conv")(x)
+    return keras.Model(image, float_output("linear", "logits")(x), name=name)
 
 
-def instance_norm(x: Any, epsilon: float = NORM_EPSILON) -> Any:
-    """Normalize each channel of each image to mean 0 and variance 1.
+def _resnet(
+    filters: Sequence[int],
+    block_filters: Sequence[int],
+    convolve: Callable[[Any, int, Normalization, str, int], Any],
+    image_shape: ImageShape,
+    output_channels: int | None,
+    normalize: Normalization,
+    padding: Padding,
+    dropout: float,
+    upsampling: Upsampling,
+    name: str,
+) -> keras.Model:
+    """Both ResNet generators, which differ in the convolutions of their blocks."""
+    check_choice("padding", padding, ("symmetric", "same"))
+    check_choice("upsampling", upsampling, ("transpose", "nearest", "bilinear"))
+    stem, *down, up_0, up_1 = filters
+    use_bias = normalize.conv_bias
 
-    `(x - mean) / sqrt(variance + epsilon)`, mean and biased variance over height
-    and width. Half-precision input is normalized in float32 and cast back.
+    image = keras.Input(image_shape, name="image")
+    x = conv(stem, 7, use_bias=use_bias, name="stem_conv")(reflect_pad(image, 3))
+    x = ops.relu(normalize(x, "stem_norm"))  # c7s1-64
 
-    Args:
-        x: float tensor (batch, height, width, channels).
-        epsilon: float. Added to the variance. Defaults to `1e-5`.
+    for i, width in enumerate(down):
+        x = padded_conv(
+            x,
+            width,
+            3,
+            strides=2,
+            padding=padding,
+            use_bias=use_bias,
+            name=f"down_{i}_conv",
+        )
+        x = ops.relu(normalize(x, f"down_{i}_norm"))  # d128, d256
 
-    Returns:
-        A tensor of the shape and dtype of `x`.
+    for i, width in enumerate(block_filters):
+        x = _residual_block(
+            x, width, convolve, normalize, dropout, f"block_{i}"
+        )  # R256
 
-    Reference:
-        Ulyanov et al., 2016, Instance Normalization: The Missing Ingredient for
-        Fast Stylization, equation 6.
-    """
-    dtype = keras.backend.standardize_dtype(x.dtype)
-    if dtype in ("float16", "bfloat16"):
-        x = ops.cast(x, "float32")
-    centred = x - ops.mean(x, axis=(1, 2), keepdims=True)
-    variance = ops.mean(ops.square(centred), axis=(1, 2), keepdims=True)
-    return ops.cast(centred * ops.rsqrt(variance + epsilon), dtype)
+    for i, width in enumerate((up_0, up_1)):
+        x = upsample(
+            x,
+            width,
+            upsampling,
+            padding=padding,
+            use_bias=use_bias,
+            name=f"up_{i}_conv",
+        )
+        x = ops.relu(normalize(x, f"up_{i}_norm"))  # u128, u64
 
-
-def _residual_block(x: Any, filters: int, norm: Norm, dropout: float, name: str) -> Any:
-    """Add two convolutions to their input; no activation after the sum."""
-    use_bias = norm == "instance"
-    residual = _reflect_pad(x, 1)
-    residual = _conv(filters, 3, use_bias=use_bias, name=f"{name}_conv_0")(residual)
-    residual = ops.relu(_normalize(residual, norm, f"{name}_norm_0"))
-    if dropout:
-        residual = layers.Dropout(dropout, name=f"{name}_dropout")(residual)
-    residual = _reflect_pad(residual, 1)
-    residual = _conv(filters, 3, use_bias=use_bias, name=f"{name}_conv_1")(residual)
-    return x + _normalize(residual, norm, f"{name}_norm_1")
+    x = reflect_pad(x, 3)
+    x = conv(output_channels or image_shape[-1], 7, name="head_conv")(x)  # c7s1-3
+    return keras.Model(image, float_output("tanh", "translated")(x), name=name)
 
 
-def _upsample(
+def _residual_block(
     x: Any,
     filters: int,
-    upsampling: Upsampling,
-    use_bias: bool,
+    convolve: Callable[[Any, int, Normalization, str, int], Any],
+    normalize: Normalization,
+    dropout: float,
     name: str,
-    kernel_size: int = 3,
 ) -> Any:
-    """Double the sides: a transposed convolution, or a resize and a convolution."""
-    if upsampling == "transpose":
-        transpose = layers.Conv2DTranspose(
-            filters,
-            kernel_size,
-            strides=2,
-            padding="valid",
-            use_bias=use_bias,
-            kernel_initializer=_initializer(),
-            name=name,
-        )
-        # The reference pads by one and, for the 3x3 kernel, adds one output row
-        # and column at the end. Keras's "same" is shifted by a pixel there.
-        cropping = (1, 0) if kernel_size == 3 else (1, 1)
-        return layers.Cropping2D((cropping, cropping))(transpose(x))
-    x = layers.UpSampling2D(2, interpolation=upsampling)(x)
-    return _conv(filters, 3, use_bias=use_bias, name=name)(_reflect_pad(x, 1))
+    """Add two convolutions to their input; no activation after the sum."""
+    residual = convolve(reflect_pad(x, 1), filters, normalize, name, 0)
+    residual = ops.relu(normalize(residual, f"{name}_norm_0"))
+    if dropout:
+        residual = layers.Dropout(dropout, name=f"{name}_dropout")(residual)
+    residual = convolve(reflect_pad(residual, 1), x.shape[-1], normalize, name, 1)
+    return x + normalize(residual, f"{name}_norm_1")
 
 
-def _conv(
-    filters: int,
-    kernel_size: int,
-    *,
-    strides: int = 1,
-    padding: str = "valid",
-    use_bias: bool = True,
-    name: str,
-) -> Callable[[Any], Any]:
-    return layers.Conv2D(
-        filters,
-        kernel_size,
-        strides=strides,
-        padding=padding,
-        use_bias=use_bias,
-        kernel_initializer=_initializer(),
-        name=name,
+def _full_conv(
+    x: Any, filters: int, normalize: Normalization, name: str, index: int
+) -> Any:
+    """The 3x3 convolution of a residual block."""
+    return conv(filters, 3, use_bias=normalize.conv_bias, name=f"{name}_conv_{index}")(
+        x
     )
-
-
-def _initializer() -> keras.initializers.Initializer:
-    """A fresh N(0, 0.02): layers that share an initializer get equal weights."""
-    return keras.initializers.RandomNormal(0.0, 0.02)
-
-
-def _normalize(x: Any, norm: Norm, name: str) -> Any:
-    if norm == "instance":
-        return instance_norm(x)
-    if norm == "batch":
-        # PyTorch's momentum 0.1 is Keras's 0.9.
-        return layers.BatchNormalization(
-            momentum=0.9,
-            epsilon=NORM_EPSILON,
-            gamma_initializer=keras.initializers.RandomNormal(1.0, 0.02),
-            name=name,
-        )(x)
-    return x
-
-
-def _reflect_pad(x: Any, pixels: int) -> Any:
-    return ops.pad(x, ((0, 0), (pixels,) * 2, (pixels,) * 2, (0, 0)), mode="reflect")
-
-
-def _float_output(activation: str, name: str) -> Callable[[Any], Any]:
-    """The last activation, in full precision also under a mixed-precision policy."""
-    return layers.Activation(activation, dtype=keras.config.floatx(), name=name)
-
-
-def _check_choice(argument: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(
-            f"{argument} must be one of {', '.join(choices)}. Received: {value!r}"
-        )
-
-
-def _check_positive(**arguments: int) -> None:
-    for argument, value in arguments.items():
-        if value < 1:
-            raise ValueError(f"{argument} must be at least 1. Received: {value}")

@@ -1,138 +1,206 @@
-"""Weights from elsewhere: state dicts of the authors' PyTorch networks."""
+"""Networks from elsewhere: found in files and folders of any known format."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+import dataclasses
+import hashlib
+import json
+import pathlib
+import re
+import zipfile
 
 import keras
-import numpy as np
 
-# What PyTorch keeps in a batch norm, and old versions of it in an instance norm.
-_RUNNING_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+from cyclegan_tf._version import __version__
+from cyclegan_tf.errors import InputError
+from cyclegan_tf.files import replacing
+from cyclegan_tf.keras2_files import (
+    Keras2Model,
+    read_h5,
+    read_keras_zip,
+    read_saved_model,
+)
+from cyclegan_tf.keras2_layers import build_keras2_model
+from cyclegan_tf.model import NETWORKS
+from cyclegan_tf.pytorch_files import read_state_dict
+from cyclegan_tf.pytorch_weights import network_from_state_dict
+from cyclegan_tf.runs import Run
+from cyclegan_tf.translator import load_network
+
+# The reference's names and ours: its A is our X, its G_A our G, and its D_A judges
+# what G_A makes. Where it translates one way only, the network is called G.
+PYTORCH_NAMES = {
+    "G_A": "generator_g",
+    "G_B": "generator_f",
+    "D_A": "discriminator_y",
+    "D_B": "discriminator_x",
+    "G": "generator_g",
+}
+_PTH = re.compile(r"(latest|\d+)_net_(G_A|G_B|D_A|D_B|G)\.pth")
 
 
-def load_pytorch_state_dict(
-    network: keras.Model, state_dict: Mapping[str, Any]
-) -> None:
-    """Set the weights of a network from a PyTorch reference checkpoint.
+@dataclasses.dataclass(frozen=True)
+class Pretrained:
+    """A network and where it came from.
 
-    The network must have been built with the options of the checkpoint: blocks or
-    levels, filters, channels, norm and dropout.
+    Attributes:
+        network: a Keras model.
+        origin: what its file was: `"format"`, and of imported ones `"file"` and
+            `"sha256"`.
+    """
+
+    network: keras.Model
+    origin: dict[str, str]
+
+
+def read_network(path: pathlib.Path) -> Pretrained:
+    """Read one network.
 
     Args:
-        network: a network of `cyclegan_tf.networks` with transposed convolutions.
-        state_dict: the checkpoint's arrays by key (`"model.1.weight"`, ...), as
-            NumPy arrays or anything that `numpy.asarray` takes.
+        path: a `.keras` file of Keras 3 or 2, a `.pth` file, or an `.h5` file or
+            SavedModel folder of Keras 2.
 
     Raises:
-        ValueError: if a key is missing or left over, or an array has another shape
-            than the layer; the first one is named.
+        InputError: if there is no such file, it is damaged, or it holds a network that
+            is not known here.
     """
-    arrays = {
-        key: np.asarray(value)
-        for key, value in state_dict.items()
-        if not key.endswith("num_batches_tracked")
-    }
-    assigned = set()
-    for key, variable, array_to_keras in _pytorch_weights(network):
-        if key not in arrays:
-            raise ValueError(
-                f"The state dict lacks {key!r}, needed for {variable.path}."
+    if path.is_dir():
+        if not (path / "saved_model.pb").is_file():
+            raise InputError(
+                f"{path} is no SavedModel folder, it has no saved_model.pb; name one, "
+                "or a file."
             )
-        value = arrays[key].transpose(array_to_keras)
-        if value.shape != tuple(variable.shape):
-            raise ValueError(
-                f"{key!r} has the shape {arrays[key].shape}, which does not fit "
-                f"{variable.path} of shape {tuple(variable.shape)}."
-            )
-        variable.assign(value)
-        assigned.add(key)
-    for key in arrays:
-        if key not in assigned and not key.endswith(_RUNNING_STATISTICS):
-            raise ValueError(f"The state dict has {key!r}, which {network.name} lacks.")
+        return _from_keras2(path, read_saved_model(path), "Keras 2 SavedModel")
+    if not path.is_file():
+        raise InputError(f"There is no file or folder {path}; check the name.")
+    if path.suffix in (".h5", ".hdf5"):
+        return _from_keras2(path, read_h5(path), "Keras 2 .h5")
+    if path.suffix == ".keras":
+        if _keras_version(path).startswith("2."):
+            return _from_keras2(path, read_keras_zip(path), "Keras 2 .keras")
+        origin = _read_origin(path) or {"format": "Keras 3"}
+        return Pretrained(load_network(path), origin)
+    if path.suffix in (".pth", ".pt"):
+        try:
+            network = network_from_state_dict(read_state_dict(path))
+        except ValueError as e:
+            raise _unknown(path, e) from e
+        return Pretrained(network, {"format": "PyTorch state dict", **_identity(path)})
+    raise InputError(
+        f"{path} has no suffix of a network; known are .keras, .pth, .pt, .h5, .hdf5 "
+        "and SavedModel folders."
+    )
 
 
-def _pytorch_weights(
-    network: keras.Model,
-) -> Iterator[tuple[str, keras.Variable, tuple[int, ...]]]:
-    """Yield each weight's PyTorch key, its variable, and the axes to transpose."""
-    for layer_name, prefix in _pytorch_prefixes(network).items():
-        layer = network.get_layer(layer_name)
-        if isinstance(layer, keras.layers.BatchNormalization):
-            yield f"{prefix}.weight", layer.gamma, (0,)
-            yield f"{prefix}.bias", layer.beta, (0,)
-            yield f"{prefix}.running_mean", layer.moving_mean, (0,)
-            yield f"{prefix}.running_var", layer.moving_variance, (0,)
-        else:
-            # (out, in, h, w), or (in, out, h, w) for a transposed convolution:
-            # the same permutation gives Keras's layout of either.
-            yield f"{prefix}.weight", layer.kernel, (2, 3, 1, 0)
-            if layer.use_bias:
-                yield f"{prefix}.bias", layer.bias, (0,)
+def read_networks(folder: pathlib.Path) -> dict[str, Pretrained]:
+    """Read all networks of a folder.
 
+    Args:
+        folder: a run folder (its newest checkpoint is read), a checkpoint folder of
+            the PyTorch reference (`latest_net_G_A.pth`, ...; without `latest` the
+            highest epoch), or a folder of `generator_g.keras` and so on.
 
-def _pytorch_prefixes(network: keras.Model) -> dict[str, str]:
-    """Map the names of our layers to the key prefixes of the reference's."""
-    names = {layer.name for layer in network.layers}
-    if "stem_conv" in names:
-        prefixes = _resnet_prefixes(names)
-    elif "down_0_conv" in names:
-        prefixes = _unet_prefixes(names)
-    elif network.get_layer("layer_0_conv").kernel_size == (1, 1):
-        prefixes = _discriminator_prefixes("net", names)
-    else:
-        prefixes = _discriminator_prefixes("model", names)
-    return {name: prefix for name, prefix in prefixes.items() if name in names}
+    Returns:
+        Networks by our names, in the order of `cyclegan_tf.model.NETWORKS`.
 
-
-def _resnet_prefixes(names: set[str]) -> dict[str, str]:
-    num_blocks = _count(names, "block_{}_conv_0")
-    second_conv = 6 if "block_0_dropout" in names else 5
-    prefixes = {
-        "stem_conv": "model.1",
-        "stem_norm": "model.2",
-        "down_0_conv": "model.4",
-        "down_0_norm": "model.5",
-        "down_1_conv": "model.7",
-        "down_1_norm": "model.8",
+    Raises:
+        InputError: if there are none, or as `read_network`.
+    """
+    if (folder / "config.json").is_file():
+        return _run_networks(Run(folder))
+    paths = _pytorch_paths(folder) or {
+        name: folder / f"{name}.keras"
+        for name in NETWORKS
+        if (folder / f"{name}.keras").is_file()
     }
-    for i in range(num_blocks):
-        block = f"model.{10 + i}.conv_block"
-        prefixes[f"block_{i}_conv_0"] = f"{block}.1"
-        prefixes[f"block_{i}_norm_0"] = f"{block}.2"
-        prefixes[f"block_{i}_conv_1"] = f"{block}.{second_conv}"
-        prefixes[f"block_{i}_norm_1"] = f"{block}.{second_conv + 1}"
-    up = 10 + num_blocks
-    return prefixes | {
-        "up_0_conv": f"model.{up}",
-        "up_0_norm": f"model.{up + 1}",
-        "up_1_conv": f"model.{up + 3}",
-        "up_1_norm": f"model.{up + 4}",
-        "head_conv": f"model.{up + 7}",
+    if not paths:
+        raise InputError(
+            f"{folder} holds no networks; name a run, a folder with latest_net_G_A.pth "
+            "and so on, or one with generator_g.keras and so on."
+        )
+    return {name: read_network(paths[name]) for name in NETWORKS if name in paths}
+
+
+def holds_networks(folder: pathlib.Path) -> bool:
+    """Tell a folder of several networks from a SavedModel, which is one network."""
+    return folder.is_dir() and not (folder / "saved_model.pb").is_file()
+
+
+def write_network(path: pathlib.Path, pretrained: Pretrained) -> None:
+    """Write a `.keras` file that says where its network came from.
+
+    Any Keras loads it; the origin is the comment of the zip file that it is.
+    """
+    origin = {**pretrained.origin, "imported_by": f"cyclegan_tf {__version__}"}
+    with replacing(path) as temporary:
+        pretrained.network.save(temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.comment = json.dumps(origin).encode()
+
+
+def _run_networks(run: Run) -> dict[str, Pretrained]:
+    checkpoint, model = run.load_newest()
+    origin = {"format": "checkpoint of a run", "file": str(checkpoint)}
+    return {name: Pretrained(getattr(model, name), origin) for name in NETWORKS}
+
+
+def _pytorch_paths(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    """Find the files of the newest epoch by our names."""
+    found = [
+        match for path in folder.glob("*.pth") if (match := _PTH.fullmatch(path.name))
+    ]
+
+    def age(match: re.Match[str]) -> float:
+        return float("inf") if match[1] == "latest" else int(match[1])
+
+    newest = max(map(age, found), default=None)
+    return {
+        PYTORCH_NAMES[match[2]]: folder / match[0]
+        for match in found
+        if age(match) == newest
     }
 
 
-def _unet_prefixes(names: set[str]) -> dict[str, str]:
-    """The reference nests each level in the one outside it."""
-    innermost = _count(names, "down_{}_conv") - 1
-    prefixes = {"down_0_conv": "model.model.0", "up_0_conv": "model.model.3"}
-    for level in range(1, innermost + 1):
-        inside = "model.model.1.model." + "3.model." * (level - 1)
-        up = 3 if level == innermost else 5
-        prefixes[f"down_{level}_conv"] = f"{inside}1"
-        prefixes[f"down_{level}_norm"] = f"{inside}2"
-        prefixes[f"up_{level}_conv"] = f"{inside}{up}"
-        prefixes[f"up_{level}_norm"] = f"{inside}{up + 1}"
-    return prefixes
+def _from_keras2(path: pathlib.Path, model: Keras2Model, form: str) -> Pretrained:
+    try:
+        network = build_keras2_model(model)
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as e:
+        raise _unknown(path, e) from e
+    return Pretrained(network, {"format": form, **_identity(path)})
 
 
-def _discriminator_prefixes(root: str, names: set[str]) -> dict[str, str]:
-    num_layers = _count(names, "layer_{}_conv")
-    prefixes = {"layer_0_conv": f"{root}.0"}
-    for i in range(1, num_layers):
-        prefixes[f"layer_{i}_conv"] = f"{root}.{3 * i - 1}"
-        prefixes[f"layer_{i}_norm"] = f"{root}.{3 * i}"
-    return prefixes | {"head_conv": f"{root}.{3 * num_layers - 1}"}
+def _unknown(path: pathlib.Path, error: Exception) -> InputError:
+    if isinstance(error, InputError):
+        return error
+    reason = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
+    return InputError(
+        f"{path} fits no known network: {reason}; known are those of the CycleGAN "
+        "authors and of GAN Compression in PyTorch, and models of Keras 2."
+    )
 
 
-def _count(names: set[str], pattern: str) -> int:
-    return sum(pattern.format(i) in names for i in range(len(names)))
+def _identity(path: pathlib.Path) -> dict[str, str]:
+    """What tells one file from another of the same name."""
+    content = path / "saved_model.pb" if path.is_dir() else path
+    with content.open("rb") as file:
+        return {
+            "file": path.name,
+            "sha256": hashlib.file_digest(file, "sha256").hexdigest(),
+        }
+
+
+def _keras_version(path: pathlib.Path) -> str:
+    """Return which Keras wrote a `.keras` file; nothing if it is none."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return str(json.loads(archive.read("metadata.json"))["keras_version"])
+    except (zipfile.BadZipFile, KeyError, ValueError, TypeError):
+        return ""
+
+
+def _read_origin(path: pathlib.Path) -> dict[str, str] | None:
+    """Read what `write_network` wrote about where a network came from."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            origin = json.loads(archive.comment)
+    except (zipfile.BadZipFile, ValueError):
+        return None
+    return origin if isinstance(origin, dict) else None

@@ -244,6 +244,31 @@ class Run:
                 )
         return position
 
+    def load_newest(self) -> tuple[pathlib.Path, "keras.Model"]:
+        """Load the newest checkpoint as a model of its own.
+
+        Returns:
+            Its folder, and the `CycleGAN` in it, not compiled.
+
+        Raises:
+            InputError: if there is no checkpoint, or it cannot be loaded.
+        """
+        import keras
+
+        checkpoints = list(self.checkpoints())
+        if not checkpoints:
+            raise InputError(
+                f"{self.folder} has no checkpoint yet; wait for the first one of its "
+                "training."
+            )
+        newest = checkpoints[-1]
+        try:
+            return newest, keras.saving.load_model(newest / _MODEL, compile=False)
+        except (OSError, ValueError, KeyError) as e:
+            raise InputError(
+                f"{newest} cannot be loaded ({str(e).splitlines()[0]}); it is damaged."
+            ) from e
+
     def _prune(self) -> None:
         checkpoints = self.checkpoints()
         newest = list(checkpoints)[-1]

@@ -2,6 +2,7 @@
 
 import logging
 import pathlib
+from collections.abc import Mapping
 
 import keras
 import tensorflow as tf
@@ -19,6 +20,8 @@ from cyclegan_tf.config import TrainConfig
 from cyclegan_tf.errors import InputError
 from cyclegan_tf.images import Image
 from cyclegan_tf.model import CycleGAN
+from cyclegan_tf.network_options import adopt_networks
+from cyclegan_tf.pretrained import read_networks
 from cyclegan_tf.runs import Position, Run
 from cyclegan_tf.translator import size_multiple
 
@@ -41,7 +44,10 @@ def train(config: TrainConfig, run_dir: pathlib.Path) -> None:
     """
     config.check()
     Run.check_free(run_dir)
+    networks = _networks_to_start_from(config)
+    config = adopt_networks(config, networks)
     model, domains = _prepare(config)
+    _set_weights(model, networks)
     run = Run.create(run_dir, config)
     with run.locked():
         _train(run, model, domains)
@@ -68,7 +74,25 @@ def resume(run_dir: pathlib.Path, config: TrainConfig | None = None) -> None:
             config.check()
             run.change_config(config)
         model, domains = _prepare(run.config)
+        if not run.checkpoints():
+            _set_weights(model, _networks_to_start_from(run.config))
         _train(run, model, domains)
+
+
+def _networks_to_start_from(config: TrainConfig) -> dict[str, keras.Model]:
+    folder = config.networks.init_from
+    if folder is None:
+        return {}
+    networks = {
+        name: pretrained.network for name, pretrained in read_networks(folder).items()
+    }
+    _LOG.info("Starting from the %s of %s.", ", ".join(networks), folder)
+    return networks
+
+
+def _set_weights(model: CycleGAN, networks: Mapping[str, keras.Model]) -> None:
+    for name, network in networks.items():
+        getattr(model, name).set_weights(network.get_weights())
 
 
 def _prepare(config: TrainConfig) -> tuple[CycleGAN, Domains]:

@@ -1,4 +1,4 @@
-"""Translate image files with the generator of a run."""
+"""Translate image files with a generator: that of a run, or a file of its own."""
 
 import csv
 import dataclasses
@@ -29,7 +29,7 @@ class Translation:
         output: path of its translation, under the output folder.
         width: pixels of both, 0 if the image could not be read.
         height: likewise.
-        direction: `"g"` or `"f"`.
+        generator: path of the generator's file.
         error: why it was skipped; empty if it was translated.
     """
 
@@ -37,7 +37,7 @@ class Translation:
     output: pathlib.Path
     width: int
     height: int
-    direction: str
+    generator: pathlib.Path
     error: str
 
 
@@ -59,12 +59,7 @@ def translate(config: TranslateConfig) -> list[Translation]:
     """
     if not config.inputs:
         raise InputError("There is nothing to translate; name image files or folders.")
-    generator_path = Run(config.run_dir).generator_path(config.direction)
-    if not generator_path.is_file():
-        raise InputError(
-            f"{config.run_dir} has no {generator_path.name} yet; wait for the first "
-            "checkpoint of its training."
-        )
+    generator_path = _generator_path(config)
     outputs = _plan(config)
     translator = Translator(generator_path)
     translations = []
@@ -78,10 +73,28 @@ def translate(config: TranslateConfig) -> list[Translation]:
         except UnreadableImageError as e:
             error = str(e)
         translations.append(
-            Translation(path, output, width, height, config.direction, error)
+            Translation(path, output, width, height, generator_path, error)
         )
     _write_manifest(config.out / MANIFEST, translations)
     return translations
+
+
+def _generator_path(config: TranslateConfig) -> pathlib.Path:
+    if (config.run_dir is None) == (config.generator is None):
+        raise InputError(
+            "Name what translates: either a run by --run-dir or a generator's file by "
+            "--generator, not both."
+        )
+    if config.generator is not None:
+        return config.generator
+    assert config.run_dir is not None
+    path = Run(config.run_dir).generator_path(config.direction)
+    if not path.is_file():
+        raise InputError(
+            f"{config.run_dir} has no {path.name} yet; wait for the first checkpoint "
+            "of its training."
+        )
+    return path
 
 
 def _plan(config: TranslateConfig) -> dict[pathlib.Path, pathlib.Path]:

@@ -94,23 +94,21 @@ def size_multiple(generator: keras.Model) -> int:
 
 
 def load_network(path: pathlib.Path) -> keras.Model:
-    """Load a saved generator.
+    """Load a network that Keras 3 saved; Lambda layers are refused.
 
     Args:
         path: a `.keras` file.
 
-    Returns:
-        The `keras.Model`.
-
     Raises:
-        InputError: if there is none, or Keras cannot load it.
+        InputError: if there is no such file, or it is none that Keras can load.
     """
     if not path.is_file():
-        raise InputError(f"There is no generator {path}; check the name.")
+        raise InputError(f"There is no network {path}; check the name.")
     try:
         return keras.saving.load_model(path, compile=False)
     except (OSError, ValueError, TypeError, KeyError) as e:
         raise InputError(
-            f"{path} is not a generator that Keras can load "
-            f"({str(e).splitlines()[0]}); choose a generator_*.keras of a run."
+            f"{path} is not a network that Keras 3 can load "
+            f"({str(e).splitlines()[0]}); name a .keras file of a run, or bring a "
+            "model from elsewhere by cyclegan import."
         ) from e

@@ -222,9 +222,9 @@ def test_mistakes(generator_file, run_dir, photos, tmp_path, capsys):
         return fails("export", source, *options, *out, capsys=capsys)
 
     assert "is not a run folder" in export(tmp_path)
-    assert "There is no generator" in export(tmp_path / "absent.keras")
+    assert "There is no network" in export(tmp_path / "absent.keras")
     (tmp_path / "a.keras").write_bytes(b"damaged")
-    assert "not a generator that Keras can load" in export(tmp_path / "a.keras")
+    assert "not a network that Keras 3 can load" in export(tmp_path / "a.keras")
     message = export(generator_file, "--image-size", 30, 32)
     assert "multiples of 4, not 30x32" in message
     assert "must be at least 1" in export(generator_file, "--threads", 0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import cyclegan_tf
-from cyclegan_tf.networks import instance_norm
+from cyclegan_tf.blocks import instance_norm
 from cyclegan_tf.translator import size_multiple
 
 # Trainable parameters of the PyTorch reference, 64 filters.
@@ -23,6 +23,7 @@ PARAMETERS = [
         {"num_residual_blocks": 6, "norm": "batch"},
         7_841_411,
     ),
+    (cyclegan_tf.mobile_resnet_generator, {}, 356_867),
     (cyclegan_tf.unet_generator, {}, 54_409_603),
     (cyclegan_tf.unet_generator, {"norm": "batch"}, 54_413_955),
     (cyclegan_tf.unet_generator, {"num_levels": 7}, 41_825_667),
@@ -39,6 +40,9 @@ PARAMETERS = [
 # Each kind of network, small.
 NETWORKS = {
     "resnet": lambda **options: cyclegan_tf.resnet_generator(4, 2, **options),
+    "mobile": lambda **options: cyclegan_tf.mobile_resnet_generator(
+        (2, 4, 8, 4, 2), (3, 5), **options
+    ),
     "unet": lambda **options: cyclegan_tf.unet_generator(4, 5, **options),
     "patchgan": lambda **options: cyclegan_tf.patchgan_discriminator(4, **options),
     "pixel": lambda **options: cyclegan_tf.pixel_discriminator(4, **options),
@@ -61,7 +65,7 @@ def test_parameter_counts(build, options, expected):
 
 
 @pytest.mark.parametrize("upsampling", ["transpose", "nearest", "bilinear"])
-@pytest.mark.parametrize("kind", ["resnet", "unet"])
+@pytest.mark.parametrize("kind", ["resnet", "mobile", "unet"])
 def test_generators_keep_the_size(kind, upsampling):
     generator = NETWORKS[kind](upsampling=upsampling, dropout=0.5)
     translated = generator(random_images(2, 64, 96, 3))
@@ -89,6 +93,7 @@ def test_patchgan_map(num_layers, side):
 
 def test_size_multiple():
     assert size_multiple(NETWORKS["resnet"]()) == 4
+    assert size_multiple(NETWORKS["mobile"]()) == 4
     assert size_multiple(NETWORKS["unet"]()) == 32
     assert size_multiple(NETWORKS["resnet"](upsampling="nearest")) == 4
 
@@ -143,7 +148,7 @@ def test_outputs_are_float32_under_mixed_precision(build, policy):
     assert network(random_images(1, 32, 32, 3)).dtype == "float32"
 
 
-@pytest.mark.parametrize("norm", ["instance", "batch", "none"])
+@pytest.mark.parametrize("norm", ["instance", "instance_affine", "batch", "none"])
 def test_a_saved_network_loads_in_plain_keras(build, norm, tmp_path):
     network = build(norm=norm)
     images = random_images(1, 32, 32, 3)
@@ -173,6 +178,10 @@ print(np.abs(found - io["expected"]).max())
         (cyclegan_tf.resnet_generator, {"upsampling": "cubic"}, "upsampling must be"),
         (cyclegan_tf.resnet_generator, {"filters": 0}, "filters must be at least 1"),
         (cyclegan_tf.resnet_generator, {"num_residual_blocks": -1}, "not be negative"),
+        (cyclegan_tf.resnet_generator, {"norm_epsilon": 0}, "norm_epsilon must be"),
+        (cyclegan_tf.resnet_generator, {"padding": "valid"}, "padding must be one of"),
+        (cyclegan_tf.mobile_resnet_generator, {"filters": (1, 2)}, "five numbers"),
+        (cyclegan_tf.mobile_resnet_generator, {"block_filters": (0,)}, "at least 1"),
         (cyclegan_tf.unet_generator, {"num_levels": 1}, "num_levels must be at least"),
         (cyclegan_tf.patchgan_discriminator, {"num_layers": 6}, "from 1 to 5"),
         (cyclegan_tf.pixel_discriminator, {"norm": "no"}, "norm must be one of"),

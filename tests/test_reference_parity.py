@@ -11,20 +11,15 @@ import pathlib
 import keras
 import numpy as np
 import pytest
-from pth import read_state_dict
 
 import cyclegan_tf
-from cyclegan_tf.pretrained import _pytorch_weights, load_pytorch_state_dict
+from cyclegan_tf.pretrained import PYTORCH_NAMES
+from cyclegan_tf.pytorch_files import read_state_dict
+from cyclegan_tf.pytorch_keys import weights_by_key
+from cyclegan_tf.pytorch_weights import network_from_state_dict
 
 HERE = pathlib.Path(__file__).parent
-# The reference's names and ours: its A is our X, its G_A our G, and its D_A judges
-# what G_A makes.
-NETWORKS = {
-    "G_A": "generator_g",
-    "G_B": "generator_f",
-    "D_A": "discriminator_y",
-    "D_B": "discriminator_x",
-}
+NETWORKS = {theirs: ours for theirs, ours in PYTORCH_NAMES.items() if theirs != "G"}
 LOSSES = {
     "generator_g_loss": "generator_g_adversarial",
     "generator_f_loss": "generator_f_adversarial",
@@ -61,29 +56,16 @@ class Golden:
             }
 
     def build(self):
-        generator, discriminator = {
-            ("resnet_9blocks", "basic"): (
-                cyclegan_tf.resnet_generator,
-                cyclegan_tf.patchgan_discriminator,
-            ),
-            ("unet_128", "pixel"): (
-                lambda filters: cyclegan_tf.unet_generator(filters, num_levels=7),
-                cyclegan_tf.pixel_discriminator,
-            ),
-        }[self.settings["generator"], self.settings["discriminator"]]
         cycle_weight = self.settings["lambda_A"]
-        model = cyclegan_tf.CycleGAN(
-            generator(self.settings["ngf"]),
-            generator(self.settings["ngf"]),
-            discriminator(self.settings["ndf"]),
-            discriminator(self.settings["ndf"]),
+        return cyclegan_tf.CycleGAN(
+            **{
+                ours: network_from_state_dict(self.state_dicts[theirs], ours)
+                for theirs, ours in NETWORKS.items()
+            },
             cycle_weight=cycle_weight,
             identity_weight=cycle_weight * self.settings["lambda_identity"],
             pool_size=self.settings["pool_size"],
         )
-        for theirs, ours in NETWORKS.items():
-            load_pytorch_state_dict(getattr(model, ours), self.state_dicts[theirs])
-        return model
 
     def compile(self, model, make_optimizer):
         loss = {"lsgan": "lsgan", "vanilla": "bce"}[self.settings["gan_mode"]]
@@ -181,13 +163,13 @@ def test_float64_first_gradients(golden, float64):
     before = {
         (theirs, key): variable.numpy()
         for theirs, ours in NETWORKS.items()
-        for key, variable, _ in _pytorch_weights(getattr(model, ours))
+        for key, variable, _ in weights_by_key(getattr(model, ours))
     }
     golden.step(model, 0)
 
     recorded = {name for name in golden.arrays if name.startswith("grad_")}
     for theirs, ours in NETWORKS.items():
-        for key, variable, axes in _pytorch_weights(getattr(model, ours)):
+        for key, variable, axes in weights_by_key(getattr(model, ours)):
             name = f"grad_{theirs}/{key}"
             if name not in recorded:
                 continue  # the discriminators' gradients are not part of the goldens

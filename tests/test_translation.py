@@ -61,7 +61,7 @@ def test_a_tree_keeps_its_names_sizes_and_order(photos, run_dir, tmp_path):
     with (out / "manifest.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["input"] for row in rows] == [str(item.input) for item in translations]
-    assert {row["direction"] for row in rows} == {"f"}
+    assert {row["generator"] for row in rows} == {str(run_dir / "generator_f.keras")}
     assert "bad.png" in rows[2]["error"] and not rows[0]["error"]
 
 
@@ -154,7 +154,7 @@ def test_wrong_channels():
 
 def test_not_a_generator(tmp_path):
     (tmp_path / "a.keras").write_bytes(b"damaged")
-    with pytest.raises(InputError, match="not a generator that Keras can load"):
+    with pytest.raises(InputError, match="not a network that Keras 3 can load"):
         Translator(tmp_path / "a.keras")
-    with pytest.raises(InputError, match="There is no generator"):
+    with pytest.raises(InputError, match="There is no network"):
         Translator(pathlib.Path("absent.keras"))
