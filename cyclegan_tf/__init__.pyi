@@ -1,7 +1,10 @@
 from . import data as data
 from . import images as images
 from . import losses as losses
+from .benchmark import benchmark_litert as benchmark_litert
+from .config import BenchmarkConfig as BenchmarkConfig
 from .config import DatasetConfig as DatasetConfig
+from .config import ExportConfig as ExportConfig
 from .config import ExportPytorchConfig as ExportPytorchConfig
 from .config import ImportConfig as ImportConfig
 from .config import NetworkConfig as NetworkConfig
@@ -13,6 +16,7 @@ from .config import TranslateConfig as TranslateConfig
 from .conversion import export_pytorch as export_pytorch
 from .conversion import import_network as import_network
 from .errors import InputError as InputError
+from .export import export_generators as export_generators
 from .image_pool import ImagePool as ImagePool
 from .inspection import inspect_networks as inspect_networks
 from .model import CycleGAN as CycleGAN

@@ -18,6 +18,8 @@ import tyro
 from cyclegan_tf import config as config_module
 from cyclegan_tf._version import __version__
 from cyclegan_tf.config import (
+    BenchmarkConfig,
+    ExportConfig,
     ExportPytorchConfig,
     ImportConfig,
     TrainConfig,
@@ -26,6 +28,7 @@ from cyclegan_tf.config import (
 from cyclegan_tf.errors import InputError
 
 EXIT_SOME_SKIPPED = 1
+EXIT_NO_PARITY = 1
 EXIT_WRONG_INPUT = 2
 EXIT_INTERRUPTED = 130
 
@@ -93,6 +96,57 @@ class Translate(TranslateConfig):
         for item in skipped:
             print(f"Skipped: {item.error}", file=sys.stderr)
         return EXIT_SOME_SKIPPED if skipped else 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Export(ExportConfig):
+    """Export generators for servers, phones and browsers, and check the result.
+
+    Attributes:
+        source: A run folder, for both of its generators, or one generator's .keras
+            file.
+    """
+
+    source: Annotated[pathlib.Path, tyro.conf.Positional]
+
+    def __call__(self) -> int:
+        from cyclegan_tf.export import export_generators
+
+        report = export_generators(self)
+        print(report.to_table())
+        print(f"See {self.out / 'report.md'}")
+        return 0 if report.passed else EXIT_NO_PARITY
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchmarkLiteRT(BenchmarkConfig):
+    """Measure how fast a LiteRT file is on this machine, and what memory it needs.
+
+    Attributes:
+        file: The .tflite file.
+    """
+
+    file: Annotated[pathlib.Path, tyro.conf.Positional]
+
+    def __call__(self) -> int:
+        from cyclegan_tf.benchmark import benchmark_litert
+
+        result = benchmark_litert(self)
+        print(f"file      {self.file}, {result.file_bytes / 1e6:.2f} MB")
+        print(f"runtime   {result.runtime}, threads: {result.threads}")
+        print(f"image     {result.size[0]}x{result.size[1]}")
+        print(
+            f"latency   {result.median_ms:.1f} ms, median of {result.runs} "
+            f"({result.fastest_ms:.1f} to {result.slowest_ms:.1f})"
+        )
+        if result.peak_bytes and result.peak_bytes_before:
+            print(
+                f"memory    {result.peak_bytes / 1e6:.0f} MB at the peak, "
+                f"{result.peak_bytes_before / 1e6:.0f} MB before the file was loaded"
+            )
+        operations = (f"{count} {name}" for name, count in result.operations.items())
+        print(f"operators {', '.join(operations)}")
+        return 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,12 +238,14 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: defaults to those of the process.
 
     Returns:
-        The exit code: 0; 1 if images were skipped; 2 for wrong input; 130 if
+        The exit code: 0; 1 if images were skipped, or an exported file is too far
+        from its Keras generator; 2 for wrong input; 130 if
         interrupted, with a checkpoint saved.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     logging.basicConfig(format="%(message)s", level=logging.INFO)
-    logging.getLogger("absl").setLevel(logging.WARNING)
+    for library in ("absl", "tensorflow", "tf2onnx"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         return _parse(arguments)()
@@ -221,6 +277,8 @@ def _parse(arguments: list[str]) -> Callable[[], int]:
     command = (
         Annotated[Train, train_command]
         | Annotated[Translate, tyro.conf.subcommand("translate")]
+        | Annotated[Export, tyro.conf.subcommand("export")]
+        | Annotated[BenchmarkLiteRT, tyro.conf.subcommand("benchmark-litert")]
         | Annotated[Import, tyro.conf.subcommand("import")]
         | Annotated[ExportPytorch, tyro.conf.subcommand("export-pytorch")]
         | Annotated[Inspect, tyro.conf.subcommand("inspect")]

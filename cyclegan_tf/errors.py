@@ -1,4 +1,4 @@
-"""The one exception that stands for a mistake of the user, not of the program."""
+"""The exceptions that stand for a mistake of the user, not of the program."""
 
 
 class InputError(ValueError):
@@ -6,3 +6,7 @@ class InputError(ValueError):
 
     The command line prints it without a traceback and exits with code 2.
     """
+
+
+class RefusedFileError(InputError):
+    """An exported file would not run, or not compute the translation."""

@@ -9,9 +9,10 @@ import tensorflow as tf
 
 from cyclegan_tf.errors import InputError
 from cyclegan_tf.images import Image, denormalize, normalize
+from cyclegan_tf.inference import inference_model
 
 # The ResNet reflects one pixel at a quarter of the size, where two are needed for it.
-_SMALLEST_SIDE = 8
+SMALLEST_SIDE = 8
 
 
 class Translator:
@@ -39,12 +40,11 @@ class Translator:
         self.generator = generator
         self.size_multiple = size_multiple(generator)
         self.channels: int = generator.input_shape[-1]
+        model = inference_model(generator)
         # Traced once for all sizes.
         self._run = tf.function(
-            lambda images: generator(images, training=False),
-            input_signature=[
-                tf.TensorSpec((None, *generator.input_shape[1:]), tf.float32)
-            ],
+            lambda images: model(images, training=False),
+            input_signature=[tf.TensorSpec(model.input_shape, tf.float32)],
         )
 
     def __call__(self, image: Image) -> Image:
@@ -71,7 +71,7 @@ class Translator:
         return denormalize(translated[0, :height, :width])
 
     def _padded(self, side: int) -> int:
-        side = max(side, _SMALLEST_SIDE)
+        side = max(side, SMALLEST_SIDE)
         return side + -side % self.size_multiple
 
 

@@ -1,0 +1,318 @@
+"""Export generators: files for servers, phones and browsers, and a parity report.
+
+NAME_g/1/                            SavedModel in the layout of TensorFlow Serving
+litert/NAME_g_float16_256x256.tflite LiteRT, for images of one size
+litert/NAME_g_float16_any.tflite     LiteRT, for images of any size
+onnx/NAME_g.onnx                     ONNX
+NAME_g.json                          what the generator is and takes
+report.json, report.md               how each file compares to the Keras generator
+"""
+
+import contextlib
+import dataclasses
+import datetime
+import json
+import logging
+import os
+import pathlib
+import platform
+from collections.abc import Callable, Iterator
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cyclegan_tf import litert, onnx, parity, savedmodel
+from cyclegan_tf._version import __version__
+from cyclegan_tf.config import ExportConfig, LiteRTVariant
+from cyclegan_tf.errors import InputError, RefusedFileError
+from cyclegan_tf.exportables import Exportable, find_exportables
+from cyclegan_tf.files import remove, replacing
+from cyclegan_tf.images import Image, normalize, resize_image
+from cyclegan_tf.inference import inference_model
+from cyclegan_tf.litert_runtime import LiteRTModel, cpu_only_operations, require_litert
+from cyclegan_tf.parity import Artefact, Entry, Report, Runtime
+from cyclegan_tf.translator import size_multiple
+
+_LOG = logging.getLogger(__name__)
+
+_VARIANTS: tuple[LiteRTVariant, ...] = (
+    "float32",
+    "float16",
+    "dynamic_range",
+    "int16x8",
+    "int8",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Plan:
+    """An artefact, how it is written, and how it is loaded."""
+
+    artefact: Artefact
+    write: Callable[[pathlib.Path], None]
+    load: Callable[[pathlib.Path], Runtime]
+
+
+def export_generators(config: ExportConfig) -> Report:
+    """Export one generator, or both of a run, and compare each file to Keras.
+
+    Args:
+        config: what to export, to which formats, and where to.
+
+    Returns:
+        The report, which is also in `report.json` and `report.md` in the folder.
+        Files that fail are named in it; those that would be no use were not written.
+
+    Raises:
+        InputError: if there is nothing to export, an extra is not installed, or,
+            without `overwrite`, the folder holds an export already.
+    """
+    config.check()
+    _check_extras(config)
+    if config.threads:
+        # Only before TensorFlow has run anything; the report says what it used.
+        with contextlib.suppress(RuntimeError):
+            tf.config.threading.set_intra_op_parallelism_threads(config.threads)
+    exportables = find_exportables(config)
+    variants = _choose_variants(config, exportables)
+    _check_free(config)
+    entries = []
+    for exportable in exportables:
+        entries += _export(exportable, config, variants)
+    report = Report(
+        str(config.source),
+        f"{len(exportables[0].report_images)} "
+        f"{' and '.join(exportable.images_from for exportable in exportables)}",
+        _machine(),
+        tuple(entries),
+    )
+    report.write(config.out)
+    return report
+
+
+def _check_extras(config: ExportConfig) -> None:
+    if "litert" in config.formats:
+        require_litert()
+    if "onnx" in config.formats:
+        onnx.require_onnx()
+    if "savedmodel" in config.formats and not savedmodel.can_write_warmup_requests():
+        _LOG.warning(
+            "The SavedModels get no warm-up requests, which TensorFlow Serving would "
+            "run when it starts; for them, pip install 'cyclegan_tf[serving]'."
+        )
+
+
+def _choose_variants(
+    config: ExportConfig, exportables: list[Exportable]
+) -> tuple[LiteRTVariant, ...]:
+    """The number formats asked for; if none are, those that can be had."""
+    calibrated = all(exportable.calibration_images for exportable in exportables)
+    if config.variants is None:
+        if calibrated or "litert" not in config.formats:
+            return _VARIANTS
+        _LOG.warning(
+            "%s are left out: they need images of what the generator translates; name "
+            "a folder of them with --calibration.",
+            " and ".join(v for v in _VARIANTS if v in litert.CALIBRATED),
+        )
+        return tuple(v for v in _VARIANTS if v not in litert.CALIBRATED)
+    for variant in config.variants:
+        if variant in litert.CALIBRATED and not calibrated:
+            raise InputError(
+                f"{variant} needs images of what {config.source} translates, to choose "
+                "the ranges of its numbers; name a folder of them with --calibration."
+            )
+    return config.variants
+
+
+def _check_free(config: ExportConfig) -> None:
+    report = config.out / "report.json"
+    if report.exists() and not config.overwrite:
+        raise InputError(
+            f"{config.out} holds an export already; choose another --out, or replace "
+            "it with --overwrite."
+        )
+
+
+def _export(
+    exportable: Exportable, config: ExportConfig, variants: tuple[LiteRTVariant, ...]
+) -> list[Entry]:
+    model = inference_model(exportable.generator)
+    judge = _Judge(exportable, model)
+    entries = []
+    for plan in _plan(exportable, model, config, variants):
+        entry = _write_and_measure(plan, config.out, judge)
+        _LOG.info("%s %s", "Refused" if entry.problem else "Wrote", entry.artefact.path)
+        entries.append(entry)
+    _write_metadata(exportable, config, entries)
+    return entries
+
+
+def _plan(
+    exportable: Exportable,
+    model: keras.Model,
+    config: ExportConfig,
+    variants: tuple[LiteRTVariant, ...],
+) -> Iterator[_Plan]:
+    """List what is to be written of one generator."""
+    name = exportable.name
+    threads = config.threads or os.cpu_count() or 1
+    if "savedmodel" in config.formats:
+
+        def write_saved_model(folder: pathlib.Path) -> None:
+            savedmodel.write_saved_model(folder, model)
+            if savedmodel.can_write_warmup_requests():
+                savedmodel.write_warmup_requests(
+                    folder, name, *exportable.size, model.input_shape[-1]
+                )
+
+        artefact = Artefact(f"{name}/1", name, "savedmodel", "float32", "any")
+        yield _Plan(artefact, write_saved_model, savedmodel.SavedModel)
+    if "litert" in config.formats:
+        calibration = _as_input(exportable.calibration_images)
+        for input_size in dict.fromkeys(config.sizes):
+            size = exportable.size if input_size == "fixed" else None
+            label = "x".join(map(str, size)) if size else "any"
+            for variant in dict.fromkeys(variants):
+                path = f"litert/{name}_{variant}_{label}.tflite"
+
+                def write_litert(
+                    path: pathlib.Path,
+                    variant: LiteRTVariant = variant,
+                    size: tuple[int, int] | None = size,
+                ) -> None:
+                    path.write_bytes(litert.convert(model, variant, size, calibration))
+
+                yield _Plan(
+                    Artefact(path, name, "litert", variant, label),
+                    write_litert,
+                    lambda path: LiteRTModel(path, threads),
+                )
+    if "onnx" in config.formats:
+        yield _Plan(
+            Artefact(f"onnx/{name}.onnx", name, "onnx", "float32", "any"),
+            lambda path: onnx.write_onnx(path, model),
+            lambda path: onnx.OnnxModel(path, threads),
+        )
+
+
+def _write_and_measure(plan: _Plan, out: pathlib.Path, judge: "_Judge") -> Entry:
+    path = out / plan.artefact.path
+    try:
+        if path.exists():
+            remove(path)
+        with replacing(path) as temporary:
+            plan.write(temporary)
+        artefact = dataclasses.replace(plan.artefact, bytes=_bytes_in(path))
+        measurement = judge.measure(artefact, plan.load(path))
+    except RefusedFileError as e:
+        remove(path)
+        return Entry(plan.artefact, None, f"{plan.artefact.path} was refused: {e}")
+    return Entry(artefact, measurement, parity.find_problem(artefact, measurement))
+
+
+class _Judge:
+    """Knows what the Keras generator makes of the report images."""
+
+    def __init__(self, exportable: Exportable, model: keras.Model):
+        multiple = size_multiple(exportable.generator)
+        self._fixed = _as_input(exportable.report_images)
+        first = exportable.report_images[0]
+        # What takes any size is also tried on another one.
+        other = resize_image(first, first.shape[0] + multiple, first.shape[1])
+        self._any = [*self._fixed, *_as_input([other])]
+        keras_model = _keras_reference(exportable.generator, model)
+        self._expected = [_run(keras_model, image) for image in self._any]
+        rounded = keras.models.clone_model(model)
+        rounded.set_weights(
+            [w.astype(np.float16).astype(np.float32) for w in model.get_weights()]
+        )
+        self._expected_of_rounded = [_run(rounded, image) for image in self._any]
+
+    def measure(self, artefact: Artefact, exported: Runtime) -> parity.Measurement:
+        images = self._any if artefact.size == "any" else self._fixed
+        rounded = self._expected_of_rounded[: len(images)]
+        measurement = parity.measure(
+            exported,
+            images,
+            self._expected[: len(images)],
+            rounded if artefact.variant == "float16" else None,
+        )
+        if artefact.format != "litert":
+            return measurement
+        return dataclasses.replace(
+            measurement,
+            cpu_only_operations=cpu_only_operations(
+                measurement.operations, artefact.variant
+            ),
+        )
+
+
+def _keras_reference(generator: keras.Model, model: keras.Model) -> keras.Model:
+    """The generator as it is, unless it is in half precision or of one size only."""
+    is_float32 = all(layer.compute_dtype == "float32" for layer in generator.layers)
+    is_free = generator.input_shape[1:3] == (None, None)
+    return generator if is_float32 and is_free else model
+
+
+def _run(model: keras.Model, image: np.ndarray) -> np.ndarray:
+    return np.asarray(model(image, training=False))
+
+
+def _as_input(images: list[Image]) -> list[np.ndarray]:
+    return [normalize(image[None].astype(np.float32)) for image in images]
+
+
+def _write_metadata(
+    exportable: Exportable, config: ExportConfig, entries: list[Entry]
+) -> None:
+    """Write what a user of the files must know about the generator."""
+    content = {
+        "name": exportable.name,
+        "direction": exportable.direction,
+        "translates": {"g": "X to Y", "f": "Y to X", None: None}[exportable.direction],
+        "source": str(config.source),
+        "exported": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "cyclegan_tf": __version__,
+        "input": {
+            "name": "image",
+            "layout": "batch, height, width, channels",
+            "channels": exportable.generator.input_shape[-1],
+            "value_range": [-1.0, 1.0],
+            "sides_multiple_of": size_multiple(exportable.generator),
+        },
+        "output": {
+            "name": "translated",
+            "layout": "batch, height, width, channels",
+            "channels": exportable.generator.output_shape[-1],
+            "value_range": [-1.0, 1.0],
+        },
+        "files": [
+            entry.artefact.path for entry in entries if entry.measurement is not None
+        ],
+    }
+    with replacing(config.out / f"{exportable.name}.json") as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def _bytes_in(path: pathlib.Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _machine() -> dict[str, str]:
+    processor = platform.processor() or platform.machine()
+    information = pathlib.Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                processor = line.partition(":")[2].strip()
+                break
+    return {
+        "processor": processor,
+        "processors": str(os.cpu_count()),
+        "cyclegan_tf": __version__,
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+    }
