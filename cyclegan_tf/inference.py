@@ -51,6 +51,10 @@ class _Resize(keras.layers.Layer):
         self.factors = factors
         self.interpolation = interpolation
 
+    def get_config(self) -> dict[str, Any]:
+        options = {"factors": self.factors, "interpolation": self.interpolation}
+        return super().get_config() | options
+
     def call(self, x: tf.Tensor) -> tf.Tensor:
         size = tf.shape(x)[1:3] * tf.constant(self.factors)
         return tf.image.resize(x, size, self.interpolation)

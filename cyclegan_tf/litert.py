@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from cyclegan_tf.config import LiteRTVariant
+from cyclegan_tf.equalization import equalize
 from cyclegan_tf.errors import RefusedFileError
 from cyclegan_tf.litert_runtime import LiteRTModel
 from cyclegan_tf.translator import size_multiple
@@ -55,6 +56,8 @@ def convert(
     Raises:
         RefusedFileError: if the model cannot be converted, or is refused.
     """
+    if variant in CALIBRATED:
+        model = equalize(model, calibration)
     height, width = size or (None, None)
     shape = (1, height, width, model.input_shape[-1])
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():

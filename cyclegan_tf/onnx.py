@@ -82,13 +82,22 @@ def write_onnx(path: pathlib.Path, model: "keras.Model") -> None:
         path: the file.
         model: what `inference_model` returned.
     """
+    import keras
     import onnx
     from onnx.tools import update_model_dims
 
     with warnings.catch_warnings():
         # Keras asks NumPy for what tf2onnx used to need.
         warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)
-        model.export(str(path), format="onnx", verbose=False, opset_version=OPSET)
+        model.export(
+            str(path),
+            format="onnx",
+            verbose=False,
+            input_signature=[
+                keras.InputSpec("float32", model.input_shape, name="image")
+            ],
+            opset_version=OPSET,
+        )
     written = onnx.load(path)
     _rename_output(written, "translated")
     dimensions = ["batch", "height", "width"]
