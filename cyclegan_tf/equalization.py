@@ -17,7 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from cyclegan_tf.networks import NORM_EPSILON
+from cyclegan_tf.blocks import NORM_EPSILON
 
 _CONVOLUTIONS = (
     keras.layers.Conv2D,
