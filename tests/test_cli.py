@@ -41,7 +41,9 @@ def fails(capsys, *arguments):
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["train"], ["translate"], ["demo"]], ids=" ".join
+    "arguments",
+    [[], ["train"], ["translate"], ["export"], ["benchmark-litert"], ["demo"]],
+    ids=" ".join,
 )
 def test_help_does_not_import_tensorflow(arguments):
     script = f"""

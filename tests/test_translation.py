@@ -156,5 +156,5 @@ def test_not_a_generator(tmp_path):
     (tmp_path / "a.keras").write_bytes(b"damaged")
     with pytest.raises(InputError, match="not a network that Keras 3 can load"):
         Translator(tmp_path / "a.keras")
-    with pytest.raises(InputError, match="There is no generator"):
+    with pytest.raises(InputError, match="There is no network"):
         Translator(pathlib.Path("absent.keras"))
