@@ -280,7 +280,7 @@ class ExportConfig:
         report_images: Compare so many test images.
         threads: Processor threads for the report's latencies; all processors if not
             given.
-        overwrite: Replace what an earlier export has left in the folder.
+        overwrite: Write over an earlier export in that folder.
     """
 
     source: pathlib.Path

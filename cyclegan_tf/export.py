@@ -11,12 +11,12 @@ report.json, report.md               how each file compares to the Keras generat
 import contextlib
 import dataclasses
 import datetime
+import functools
 import json
 import logging
 import os
 import pathlib
 import platform
-from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
@@ -24,13 +24,14 @@ import tensorflow as tf
 
 from cyclegan_tf import litert, onnx, parity, savedmodel
 from cyclegan_tf._version import __version__
+from cyclegan_tf.artefacts import Plan, plan_artefacts
 from cyclegan_tf.config import ExportConfig, LiteRTVariant
 from cyclegan_tf.errors import InputError, RefusedFileError
 from cyclegan_tf.exportables import Exportable, find_exportables
 from cyclegan_tf.files import remove, replacing
 from cyclegan_tf.images import Image, normalize, resize_image
 from cyclegan_tf.inference import inference_model
-from cyclegan_tf.litert_runtime import LiteRTModel, cpu_only_operations, require_litert
+from cyclegan_tf.litert_runtime import cpu_only_operations, require_litert
 from cyclegan_tf.parity import Artefact, Entry, Report, Runtime
 from cyclegan_tf.translator import size_multiple
 
@@ -43,15 +44,6 @@ _VARIANTS: tuple[LiteRTVariant, ...] = (
     "int16x8",
     "int8",
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class _Plan:
-    """An artefact, how it is written, and how it is loaded."""
-
-    artefact: Artefact
-    write: Callable[[pathlib.Path], None]
-    load: Callable[[pathlib.Path], Runtime]
 
 
 def export_generators(config: ExportConfig) -> Report:
@@ -140,70 +132,25 @@ def _export(
 ) -> list[Entry]:
     model = inference_model(exportable.generator)
     judge = _Judge(exportable, model)
+    calibration = _as_input(exportable.calibration_images)
     entries = []
-    for plan in _plan(exportable, model, config, variants):
+    for plan in plan_artefacts(
+        exportable.name, model, config, variants, exportable.size, calibration
+    ):
         entry = _write_and_measure(plan, config.out, judge)
-        _LOG.info("%s %s", "Refused" if entry.problem else "Wrote", entry.artefact.path)
+        _LOG.info("%s", entry.problem or f"Wrote {entry.artefact.path}")
         entries.append(entry)
     _write_metadata(exportable, config, entries)
     return entries
 
 
-def _plan(
-    exportable: Exportable,
-    model: keras.Model,
-    config: ExportConfig,
-    variants: tuple[LiteRTVariant, ...],
-) -> Iterator[_Plan]:
-    """List what is to be written of one generator."""
-    name = exportable.name
-    threads = config.threads or os.cpu_count() or 1
-    if "savedmodel" in config.formats:
-
-        def write_saved_model(folder: pathlib.Path) -> None:
-            savedmodel.write_saved_model(folder, model)
-            if savedmodel.can_write_warmup_requests():
-                savedmodel.write_warmup_requests(
-                    folder, name, *exportable.size, model.input_shape[-1]
-                )
-
-        artefact = Artefact(f"{name}/1", name, "savedmodel", "float32", "any")
-        yield _Plan(artefact, write_saved_model, savedmodel.SavedModel)
-    if "litert" in config.formats:
-        calibration = _as_input(exportable.calibration_images)
-        for input_size in dict.fromkeys(config.sizes):
-            size = exportable.size if input_size == "fixed" else None
-            label = "x".join(map(str, size)) if size else "any"
-            for variant in dict.fromkeys(variants):
-                path = f"litert/{name}_{variant}_{label}.tflite"
-
-                def write_litert(
-                    path: pathlib.Path,
-                    variant: LiteRTVariant = variant,
-                    size: tuple[int, int] | None = size,
-                ) -> None:
-                    path.write_bytes(litert.convert(model, variant, size, calibration))
-
-                yield _Plan(
-                    Artefact(path, name, "litert", variant, label),
-                    write_litert,
-                    lambda path: LiteRTModel(path, threads),
-                )
-    if "onnx" in config.formats:
-        yield _Plan(
-            Artefact(f"onnx/{name}.onnx", name, "onnx", "float32", "any"),
-            lambda path: onnx.write_onnx(path, model),
-            lambda path: onnx.OnnxModel(path, threads),
-        )
-
-
-def _write_and_measure(plan: _Plan, out: pathlib.Path, judge: "_Judge") -> Entry:
+def _write_and_measure(plan: Plan, out: pathlib.Path, judge: "_Judge") -> Entry:
     path = out / plan.artefact.path
     try:
-        if path.exists():
-            remove(path)
         with replacing(path) as temporary:
             plan.write(temporary)
+            if path.is_dir():  # which a rename does not replace
+                remove(path)
         artefact = dataclasses.replace(plan.artefact, bytes=_bytes_in(path))
         measurement = judge.measure(artefact, plan.load(path))
     except RefusedFileError as e:
@@ -224,20 +171,25 @@ class _Judge:
         self._any = [*self._fixed, *_as_input([other])]
         keras_model = _keras_reference(exportable.generator, model)
         self._expected = [_run(keras_model, image) for image in self._any]
-        rounded = keras.models.clone_model(model)
+        self._model = model
+
+    @functools.cached_property
+    def _expected_of_rounded(self) -> list[np.ndarray]:
+        rounded = keras.models.clone_model(self._model)
         rounded.set_weights(
-            [w.astype(np.float16).astype(np.float32) for w in model.get_weights()]
+            [w.astype(np.float16).astype(np.float32) for w in self._model.get_weights()]
         )
-        self._expected_of_rounded = [_run(rounded, image) for image in self._any]
+        return [_run(rounded, image) for image in self._any]
 
     def measure(self, artefact: Artefact, exported: Runtime) -> parity.Measurement:
         images = self._any if artefact.size == "any" else self._fixed
-        rounded = self._expected_of_rounded[: len(images)]
         measurement = parity.measure(
             exported,
             images,
             self._expected[: len(images)],
-            rounded if artefact.variant == "float16" else None,
+            self._expected_of_rounded[: len(images)]
+            if artefact.variant == "float16"
+            else None,
         )
         if artefact.format != "litert":
             return measurement

@@ -64,7 +64,6 @@ def convert(
         # The converter calibrates with TensorFlow's own interpreter, and warns of it.
         warnings.filterwarnings("ignore", ".*tf.lite.Interpreter is deprecated")
         archive = keras.export.ExportArchive()
-        archive.track(model)
         archive.add_endpoint(
             "serving_default",
             lambda image: {"translated": model(image, training=False)},

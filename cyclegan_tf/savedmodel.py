@@ -97,8 +97,8 @@ def write_saved_model(folder: pathlib.Path, model: keras.Model) -> None:
         model: what `inference_model` returned.
     """
     channels = model.input_shape[-1]
+    # Not archive.track(model) too: it would store every weight twice.
     archive = keras.export.ExportArchive()
-    archive.track(model)
 
     def serving_default(image: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"translated": model(image, training=False)}

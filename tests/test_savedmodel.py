@@ -59,6 +59,11 @@ def test_serving_default_is_the_generator(folder, generator):
     assert served.operations["Conv2D"] == 6 and "Const" not in served.operations
 
 
+def test_every_weight_is_stored_once(folder, generator):
+    (values,) = (folder / "variables").glob("variables.data-*")
+    assert values.stat().st_size < 1.5 * 4 * generator.count_params()
+
+
 # Not one pixel: of an image of one colour, instance normalization magnifies rounding.
 SIZES = [(16, 24), (33, 70), (1, 2), (3, 9), (5, 40)]
 
