@@ -8,12 +8,13 @@ import chromium
 import numpy as np
 import PIL.Image
 import pytest
+import tiny
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
 
 import cyclegan_tf
 from cyclegan_tf import litert
-from cyclegan_tf.images import normalize, write_image
+from cyclegan_tf.images import normalize, read_image, write_image
 from cyclegan_tf.inference import inference_model
 from cyclegan_tf.litert_runtime import LiteRTModel
 
@@ -142,13 +143,17 @@ def test_nothing_comes_from_elsewhere(driver, page, files):
     assert all(url.startswith(page) for url in asked)
 
 
-def test_the_translation_has_the_size_of_the_photo(driver, page, files):
+def test_the_translation_has_the_size_of_the_photo(driver, page, files, tmp_path):
+    to_here = {"behavior": "allow", "downloadPath": str(tmp_path)}
+    driver.execute_cdp_cmd("Browser.setDownloadBehavior", to_here)
     driver.get(page)
     choose(driver, "photo", files / "large.png")
     choose(driver, "model", files / "float32.tflite")
     assert result(driver).shape == (70, 90, 3)
-    saved = driver.find_element(By.ID, "save").get_attribute("href")
-    assert (chromium.pixels(saved) == result(driver)).all()
+    driver.find_element(By.ID, "save").click()
+    saved = tmp_path / "translated.png"
+    tiny.wait_until(saved.is_file)
+    assert (read_image(saved) == result(driver)).all()
 
 
 def test_mistakes_are_one_sentence(driver, page, files):

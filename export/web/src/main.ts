@@ -116,9 +116,18 @@ async function translatePhoto(translator: Translator): Promise<void> {
       0,
       0,
     );
-  save.href = resultCanvas.toDataURL("image/png");
-  save.hidden = false;
+  await offerDownload();
   say(`Translated at ${width}x${height} pixels in ${milliseconds.toFixed(0)} ms.`);
+}
+
+async function offerDownload(): Promise<void> {
+  const file = await new Promise<Blob | null>((resolve) =>
+    resultCanvas.toBlob(resolve, "image/png"),
+  );
+  if (!file) return; // larger than the browser can encode; it is shown all the same
+  URL.revokeObjectURL(save.href);
+  save.href = URL.createObjectURL(file);
+  save.hidden = false;
 }
 
 function resized(
