@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-_TITLES = {"g": "G: X to Y", "f": "F: Y to X", None: "Translation"}
+_TITLES = {"g": "G: X to Y", "f": "F: Y to X"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +110,7 @@ def load_generators(source: pathlib.Path) -> list[ServedGenerator]:
         InputError: if there is none.
     """
     if source.suffix == ".keras":
-        return [_from_keras(source, None)]
+        return [_from_keras(source, "Translation")]
     if (source / "config.json").is_file():
         return _from_run(Run(source))
     return _from_exported(source)
@@ -195,15 +195,15 @@ def _translate_file(path: str, generator: ServedGenerator) -> Image:
     return translated[..., 0] if translated.shape[-1] == 1 else translated
 
 
-def _from_keras(path: pathlib.Path, direction: str | None) -> ServedGenerator:
+def _from_keras(path: pathlib.Path, title: str) -> ServedGenerator:
     translator = Translator(path)
-    return ServedGenerator(_TITLES[direction], translator.channels, translator)
+    return ServedGenerator(title, translator.channels, translator)
 
 
 def _from_run(run: Run) -> list[ServedGenerator]:
     paths = {direction: run.generator_path(direction) for direction in "gf"}
     generators = [
-        _from_keras(path, direction)
+        _from_keras(path, _TITLES[direction])
         for direction, path in paths.items()
         if path.is_file()
     ]
@@ -221,15 +221,15 @@ def _from_exported(folder: pathlib.Path) -> list[ServedGenerator]:
             f"{folder} is no run, no .keras file and no folder of cyclegan export; "
             "name one of these."
         )
-    directions = {}
-    for path in sorted(folder.glob("*.json")):
-        if path.name != "report.json":
-            content = json.loads(path.read_text())
-            directions[content["direction"]] = folder / content["name"] / "1"
+    exported = [
+        _read_metadata(path)
+        for path in sorted(folder.glob("*.json"))
+        if path.name != "report.json"
+    ]
     generators = [
-        _from_saved_model(directions[direction], direction)
-        for direction in ("g", "f", None)
-        if direction in directions and directions[direction].is_dir()
+        _from_saved_model(folder / name / "1", _TITLES.get(direction, name))
+        for direction, name in sorted(exported, key=lambda item: item[0] == "f")
+        if (folder / name / "1").is_dir()
     ]
     if not generators:
         raise InputError(
@@ -239,7 +239,16 @@ def _from_exported(folder: pathlib.Path) -> list[ServedGenerator]:
     return generators
 
 
-def _from_saved_model(folder: pathlib.Path, direction: str | None) -> ServedGenerator:
+def _read_metadata(path: pathlib.Path) -> tuple[str, str]:
+    """The direction of an exported generator, empty if it has none, and its name."""
+    try:
+        content = json.loads(path.read_text())
+        return content["direction"] or "", content["name"]
+    except (json.JSONDecodeError, KeyError, TypeError) as e:
+        raise InputError(f"{path} is damaged ({e}); export again.") from e
+
+
+def _from_saved_model(folder: pathlib.Path, title: str) -> ServedGenerator:
     model = tf.saved_model.load(str(folder))
     signature = model.signatures["uint8"]
     channels = signature.structured_input_signature[1]["image"].shape[-1]
@@ -249,4 +258,4 @@ def _from_saved_model(folder: pathlib.Path, direction: str | None) -> ServedGene
         outputs = model.signatures["uint8"](image=tf.constant(image[None]))
         return outputs["translated"].numpy()[0]
 
-    return ServedGenerator(_TITLES[direction], channels, translate)
+    return ServedGenerator(title, channels, translate)

@@ -203,6 +203,8 @@ def test_mistakes(run, tmp_path, capsys, monkeypatch):
     (tmp_path / "exported").mkdir()
     (tmp_path / "exported/report.json").write_text("{}")
     assert "holds no SavedModel" in fails(tmp_path / "exported")
+    (tmp_path / "exported/a.json").write_text('{"name": "a"}')
+    assert "a.json is damaged" in fails(tmp_path / "exported")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'cyclegan_tf\[demo\]'"):
         serving.serve(ServeConfig(run.folder))
