@@ -2,14 +2,20 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test lint format clean
+# TensorFlow Addons has no release for a newer Python.
+ADDONS_PYTHON ?= python3.11
+ADDONS_VENV := .venv-addons
+
+.PHONY: help setup demo test test-addons lint format bench clean
 
 help:
 	@echo "make demo    train on built-in images, translate, score (a few minutes)"
 	@echo "make test    lint and the whole test suite"
+	@echo "make test-addons  compare with the real TensorFlow Addons, in an environment of its own"
+	@echo "make bench   measure, and append to benchmarks/RESULTS.md"
 	@echo "make lint    ruff, mypy and the layers contract"
 	@echo "make format  let ruff format the code"
-	@echo "make clean   remove the virtual environment and the demo run"
+	@echo "make clean   remove the virtual environments and the demo run"
 
 setup: $(VENV)/installed
 
@@ -25,6 +31,17 @@ demo: setup
 test: lint
 	$(BIN)/python -m pytest --numprocesses auto
 
+test-addons: setup
+	$(ADDONS_PYTHON) -m venv $(ADDONS_VENV)
+	$(ADDONS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+		tensorflow-cpu==2.15.1 tensorflow-addons==0.23.0
+	rm -rf build/addons
+	$(ADDONS_VENV)/bin/python tests/addons/build_models.py build/addons
+	ADDONS_MODELS=build/addons $(BIN)/python -m pytest tests/addons/compare_models.py
+
+bench: setup
+	$(BIN)/python benchmarks/import_checkpoint.py
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -36,4 +53,4 @@ format: setup
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) runs/demo
+	rm -rf $(VENV) $(ADDONS_VENV) runs/demo

@@ -198,12 +198,12 @@ def _like_ours(network: keras.Model) -> Architecture | None:
     }
     if convs[0].kernel_size == (4, 4):
         return Architecture("patchgan", options | {"num_layers": len(convs) - 2})
-    # Stem, head and two downsamplings are no residual blocks, which have two each.
+    options |= _generator_options(network)
+    # Stem, head and the strided convolutions are in no residual block; transposed ones
+    # are of another type.
+    others = 4 if options["upsampling"] == "transpose" else 6
     return Architecture(
-        "resnet",
-        options
-        | {"num_residual_blocks": (len(convs) - 4) // 2}
-        | _generator_options(network),
+        "resnet", options | {"num_residual_blocks": (len(convs) - others) // 2}
     )
 
 

@@ -42,9 +42,7 @@ _STOCK_LAYERS: Mapping[str, tuple[str, ...]] = {
     "ZeroPadding2D": ("padding",),
 }
 # A dict would name a function of the user's, which is not in the file.
-_ACTIVATIONS = frozenset(
-    {"elu", "gelu", "linear", "relu", "selu", "sigmoid", "softplus", "swish", "tanh"}
-)
+_ACTIVATIONS = ["elu", "gelu", "linear", "relu", "selu", "sigmoid", "swish", "tanh"]
 # Functions of TensorFlow between the layers, as Keras 2 writes them.
 _OPERATIONS: Mapping[str, Callable[..., Any]] = {
     "__operators__.add": lambda x, y, **_: x + y,

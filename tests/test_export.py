@@ -25,6 +25,7 @@ from cyclegan_tf.export import export_generators
 from cyclegan_tf.images import normalize, read_image
 from cyclegan_tf.inference import inference_model
 from cyclegan_tf.litert_runtime import LiteRTModel
+from cyclegan_tf.pretrained import read_network
 from cyclegan_tf.runs import Run
 from cyclegan_tf.savedmodel import SavedModel, write_saved_model
 from cyclegan_tf.training import train
@@ -275,15 +276,20 @@ def test_without_the_extra_serving_there_is_no_warmup(
     assert not (out / "g/1/assets.extra").exists()
 
 
-@pytest.mark.parametrize("name", ["resnet9", "unet8"])
+def photographs(folder, count):
+    paths = sorted(folder.glob("*.jpg"))[:count]
+    return [normalize(read_image(path)[None].astype(np.float32)) for path in paths]
+
+
+@pytest.mark.parametrize("name", ["resnet9", "unet8", "mobile"])
 def test_full_size_networks_on_a_photograph(name, shared, tmp_path):
-    """The networks of the paper at 256x256: their float32 files are Keras's equal."""
+    """At 256x256 and with all filters: the float32 files are Keras's equal."""
     generator = {
         "resnet9": cyclegan_tf.resnet_generator,
         "unet8": cyclegan_tf.unet_generator,
+        "mobile": cyclegan_tf.mobile_resnet_generator,
     }[name]()
-    path = sorted((shared / "data/horse2zebra/testA").glob("*.jpg"))[0]
-    image = normalize(read_image(path)[None].astype(np.float32))
+    (image,) = photographs(shared / "data/horse2zebra/testA", 1)
     expected = generator(image)
     model = inference_model(generator)
     write_saved_model(tmp_path / "1", model)
@@ -291,3 +297,17 @@ def test_full_size_networks_on_a_photograph(name, shared, tmp_path):
     converted = LiteRTModel(litert.convert(model, "float32", (256, 256)), threads=2)
     np.testing.assert_allclose(converted(image), expected, atol=1e-3)
     assert max(converted.ranks) == 4
+
+
+def test_a_trained_mobile_generator(shared):
+    """Horses to zebras: the size of the float16 file, and what int16 costs."""
+    weights = shared / "weights/horse2zebra_mobile/latest_net_G.pth"
+    generator = read_network(weights).network
+    model = inference_model(generator)
+    assert len(litert.convert(model, "float16", (256, 256))) <= 1_000_000
+    test, *calibration = photographs(shared / "data/horse2zebra/testA", 9)
+    converted = LiteRTModel(
+        litert.convert(model, "int16x8", (256, 256), calibration), threads=2
+    )
+    errors = converted(test) - np.asarray(generator(test))
+    assert 10 * np.log10(4 / np.mean(errors**2)) >= 30

@@ -1,0 +1,172 @@
+"""The networks in PyTorch, with the keys that the public checkpoints have.
+
+Written from the key tables, to compare with: what loads here with `strict=True` loads
+in the code of the CycleGAN authors and of GAN Compression.
+"""
+
+import torch
+from torch import nn
+
+
+def norm_layer(norm, channels):
+    if norm == "batch":
+        return nn.BatchNorm2d(channels)
+    return nn.InstanceNorm2d(channels) if norm == "instance" else nn.Identity()
+
+
+class ResidualBlock(nn.Module):
+    def __init__(self, channels, inner, norm, dropout, mobile):
+        super().__init__()
+        bias = norm == "instance"
+
+        def convolve(before, after):
+            if not mobile:
+                return nn.Conv2d(before, after, 3, bias=bias)
+            block = nn.Module()
+            block.conv = nn.Sequential(
+                nn.Conv2d(before, before, 3, groups=before, bias=bias),
+                norm_layer(norm, before),
+                nn.Conv2d(before, after, 1, bias=bias),
+            )
+            block.forward = block.conv.forward
+            return block
+
+        self.conv_block = nn.Sequential(
+            nn.ReflectionPad2d(1),
+            convolve(channels, inner),
+            norm_layer(norm, inner),
+            nn.ReLU(),
+            *([nn.Dropout(0.5)] if dropout else []),
+            nn.ReflectionPad2d(1),
+            convolve(inner, channels),
+            norm_layer(norm, channels),
+        )
+
+    def forward(self, x):
+        return x + self.conv_block(x)
+
+
+class ResNet(nn.Module):
+    def __init__(
+        self,
+        filters,
+        block_filters,
+        norm="instance",
+        dropout=False,
+        mobile=False,
+        channels=3,
+    ):
+        super().__init__()
+        bias = norm == "instance"
+        stem, down_0, down_1, up_0, up_1 = filters
+
+        def up(before, after):
+            return nn.ConvTranspose2d(
+                before, after, 3, stride=2, padding=1, output_padding=1, bias=bias
+            )
+
+        self.model = nn.Sequential(
+            nn.ReflectionPad2d(3),
+            nn.Conv2d(channels, stem, 7, bias=bias),
+            norm_layer(norm, stem),
+            nn.ReLU(),
+            nn.Conv2d(stem, down_0, 3, stride=2, padding=1, bias=bias),
+            norm_layer(norm, down_0),
+            nn.ReLU(),
+            nn.Conv2d(down_0, down_1, 3, stride=2, padding=1, bias=bias),
+            norm_layer(norm, down_1),
+            nn.ReLU(),
+            *(
+                ResidualBlock(down_1, inner, norm, dropout or mobile, mobile)
+                for inner in block_filters
+            ),
+            up(down_1, up_0),
+            norm_layer(norm, up_0),
+            nn.ReLU(),
+            up(up_0, up_1),
+            norm_layer(norm, up_1),
+            nn.ReLU(),
+            nn.ReflectionPad2d(3),
+            nn.Conv2d(up_1, channels, 7),
+            nn.Tanh(),
+        )
+
+    def forward(self, x):
+        return self.model(x)
+
+
+class UNetLevel(nn.Module):
+    """One level around the level inside it."""
+
+    def __init__(self, outer, inner, submodule, norm, outermost=False, channels=3):
+        super().__init__()
+        bias = norm == "instance"
+        self.outermost = outermost
+        before = channels if outermost else outer
+        down = nn.Conv2d(before, inner, 4, stride=2, padding=1, bias=bias)
+        width = inner if submodule is None else 2 * inner
+        up = nn.ConvTranspose2d(
+            width, before, 4, stride=2, padding=1, bias=bias or outermost
+        )
+        if outermost:
+            modules = [down, submodule, nn.ReLU(), up, nn.Tanh()]
+        elif submodule is None:
+            modules = [nn.LeakyReLU(0.2), down, nn.ReLU(), up, norm_layer(norm, outer)]
+        else:
+            modules = [nn.LeakyReLU(0.2), down, norm_layer(norm, inner), submodule]
+            modules += [nn.ReLU(), up, norm_layer(norm, outer)]
+        self.model = nn.Sequential(*modules)
+
+    def forward(self, x):
+        return self.model(x) if self.outermost else torch.cat([x, self.model(x)], 1)
+
+
+class UNet(nn.Module):
+    def __init__(self, filters, num_levels, norm="instance", channels=3):
+        super().__init__()
+        widths = [filters * min(2**level, 8) for level in range(num_levels)]
+        level = None
+        for i in reversed(range(1, num_levels)):
+            level = UNetLevel(widths[i - 1], widths[i], level, norm)
+        self.model = UNetLevel(None, filters, level, norm, True, channels)
+
+    def forward(self, x):
+        return self.model(x)
+
+
+class PatchGAN(nn.Module):
+    def __init__(self, filters, num_layers, norm="instance", channels=3):
+        super().__init__()
+        bias = norm == "instance"
+        modules = [nn.Conv2d(channels, filters, 4, 2, 1), nn.LeakyReLU(0.2)]
+        before = filters
+        for i in range(1, num_layers + 1):
+            width = filters * min(2**i, 8)
+            strides = 2 if i < num_layers else 1
+            modules += [
+                nn.Conv2d(before, width, 4, strides, 1, bias=bias),
+                norm_layer(norm, width),
+                nn.LeakyReLU(0.2),
+            ]
+            before = width
+        self.model = nn.Sequential(*modules, nn.Conv2d(before, 1, 4, 1, 1))
+
+    def forward(self, x):
+        return self.model(x)
+
+
+class PixelGAN(nn.Module):
+    def __init__(self, filters, norm="instance", channels=3):
+        super().__init__()
+        bias = norm == "instance"
+        self.net = nn.Sequential(
+            nn.Conv2d(channels, filters, 1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(filters, 2 * filters, 1, bias=bias),
+            norm_layer(norm, 2 * filters),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(2 * filters, 1, 1, bias=bias),
+        )
+
+    def forward(self, x):
+        return self.net(x)
