@@ -11,6 +11,7 @@ from .config import NetworkConfig as NetworkConfig
 from .config import ObjectiveConfig as ObjectiveConfig
 from .config import OptimizationConfig as OptimizationConfig
 from .config import RecordConfig as RecordConfig
+from .config import ServeConfig as ServeConfig
 from .config import TrainConfig as TrainConfig
 from .config import TranslateConfig as TranslateConfig
 from .conversion import export_pytorch as export_pytorch
@@ -26,6 +27,7 @@ from .networks import pixel_discriminator as pixel_discriminator
 from .networks import resnet_generator as resnet_generator
 from .networks import unet_generator as unet_generator
 from .schedules import LinearDecay as LinearDecay
+from .serving import serve as serve
 from .training import resume as resume
 from .training import train as train
 from .translation import translate as translate

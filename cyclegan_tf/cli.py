@@ -22,6 +22,7 @@ from cyclegan_tf.config import (
     ExportConfig,
     ExportPytorchConfig,
     ImportConfig,
+    ServeConfig,
     TrainConfig,
     TranslateConfig,
 )
@@ -150,6 +151,24 @@ class BenchmarkLiteRT(BenchmarkConfig):
 
 
 @dataclasses.dataclass(frozen=True)
+class Serve(ServeConfig):
+    """Serve a page on this computer that translates photos.
+
+    Attributes:
+        source: A run folder, a generator's .keras file, or a folder that cyclegan
+            export wrote.
+    """
+
+    source: Annotated[pathlib.Path, tyro.conf.Positional]
+
+    def __call__(self) -> int:
+        from cyclegan_tf.serving import serve
+
+        serve(self)
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
 class Import(ImportConfig):
     """Turn a network of PyTorch or Keras 2 into a plain Keras 3 file.
 
@@ -244,7 +263,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     logging.basicConfig(format="%(message)s", level=logging.INFO)
-    for library in ("absl", "tensorflow", "tf2onnx"):
+    for library in ("absl", "tensorflow", "tf2onnx", "httpx"):
         logging.getLogger(library).setLevel(logging.WARNING)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
@@ -279,6 +298,7 @@ def _parse(arguments: list[str]) -> Callable[[], int]:
         | Annotated[Translate, tyro.conf.subcommand("translate")]
         | Annotated[Export, tyro.conf.subcommand("export")]
         | Annotated[BenchmarkLiteRT, tyro.conf.subcommand("benchmark-litert")]
+        | Annotated[Serve, tyro.conf.subcommand("serve")]
         | Annotated[Import, tyro.conf.subcommand("import")]
         | Annotated[ExportPytorch, tyro.conf.subcommand("export-pytorch")]
         | Annotated[Inspect, tyro.conf.subcommand("inspect")]

@@ -350,6 +350,31 @@ class BenchmarkConfig:
                 raise InputError(f"{option} must be at least 1, not {value}.")
 
 
+@dataclasses.dataclass(frozen=True)
+class ServeConfig:
+    """Serve a page on this computer that translates photos.
+
+    Attributes:
+        source: A run folder, a generator's .keras file, or a folder that cyclegan
+            export wrote.
+        host: Address to listen at. 0.0.0.0 lets other computers in; there is no log-in.
+        port: Port to listen at.
+    """
+
+    source: pathlib.Path
+    host: str = "127.0.0.1"
+    port: int = 7860
+
+    def check(self) -> None:
+        """Check the range of the port.
+
+        Raises:
+            InputError: if it is none.
+        """
+        if not 1 <= self.port <= 65535:
+            raise InputError(f"--port must be from 1 to 65535, not {self.port}.")
+
+
 def to_dict(config: Any) -> dict[str, Any]:
     """Return a configuration as JSON-serializable nested dicts."""
     return typing.cast(dict[str, Any], _plain(dataclasses.asdict(config)))

@@ -42,7 +42,15 @@ def fails(capsys, *arguments):
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["train"], ["translate"], ["export"], ["benchmark-litert"], ["demo"]],
+    [
+        [],
+        ["train"],
+        ["translate"],
+        ["export"],
+        ["benchmark-litert"],
+        ["serve"],
+        ["demo"],
+    ],
     ids=" ".join,
 )
 def test_help_does_not_import_tensorflow(arguments):

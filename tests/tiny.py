@@ -1,5 +1,7 @@
 """Models and images small enough to train in a test."""
 
+import time
+
 import numpy as np
 import tensorflow as tf
 
@@ -46,3 +48,11 @@ def write_domains(folder, count=4, side=24, splits=("trainA", "trainB")):
             pixels = random.integers(0, 256, (side, side, 3), dtype=np.uint8)
             write_image(pathlib.Path(folder, split, f"{i}.png"), pixels)
     return folder
+
+
+def wait_until(condition, seconds=60):
+    """Wait until `condition()` is true."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.1)

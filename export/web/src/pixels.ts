@@ -1,0 +1,52 @@
+/** Between pixels, 0 to 255 in RGBA, and what the networks see, -1 to 1. */
+
+/** Colour, or gray weighted as in Pillow's mode L. */
+export type Channels = 1 | 3;
+
+/**
+ * Turns pixels into the input of a network.
+ *
+ * @param image RGBA pixels; alpha is dropped.
+ * @param channels of the network's input.
+ * @returns (height, width, channels) in [-1, 1], in rows.
+ */
+export function normalize(image: ImageData, channels: Channels): Float32Array {
+  const { data, width, height } = image;
+  const values = new Float32Array(width * height * channels);
+  for (let pixel = 0; pixel < width * height; pixel++) {
+    const [red = 0, green = 0, blue = 0] = data.subarray(4 * pixel, 4 * pixel + 3);
+    const levels =
+      channels === 3
+        ? [red, green, blue]
+        : [Math.round(0.299 * red + 0.587 * green + 0.114 * blue)];
+    values.set(
+      levels.map((level) => level / 127.5 - 1),
+      pixel * channels,
+    );
+  }
+  return values;
+}
+
+/**
+ * Turns the output of a network into pixels.
+ *
+ * @param values (height, width, channels), in rows; those beyond [-1, 1] are clipped.
+ * @returns opaque RGBA pixels.
+ */
+export function denormalize(
+  values: Float32Array,
+  width: number,
+  height: number,
+  channels: Channels,
+): ImageData {
+  const image = new ImageData(width, height);
+  for (let pixel = 0; pixel < width * height; pixel++) {
+    for (let colour = 0; colour < 3; colour++) {
+      const value = values[pixel * channels + (channels === 3 ? colour : 0)]!;
+      // The array rounds and clips.
+      image.data[4 * pixel + colour] = (value + 1) * 127.5;
+    }
+    image.data[4 * pixel + 3] = 255;
+  }
+  return image;
+}

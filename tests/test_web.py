@@ -1,0 +1,226 @@
+"""The page of export/web, built by npm, in a real browser."""
+
+import pathlib
+import shutil
+import subprocess
+
+import chromium
+import numpy as np
+import PIL.Image
+import pytest
+import tiny
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.select import Select
+
+import cyclegan_tf
+from cyclegan_tf import litert
+from cyclegan_tf.images import normalize, read_image, write_image
+from cyclegan_tf.inference import inference_model
+from cyclegan_tf.litert_runtime import LiteRTModel
+
+SOURCE = pathlib.Path(__file__).parents[1] / "export/web"
+SIZE = (32, 40)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """The address of the built page; built beside, as other tests run at once."""
+    chromium.require("npm")
+    folder = tmp_path_factory.mktemp("web") / "source"
+    shutil.copytree(
+        SOURCE, folder, ignore=shutil.ignore_patterns("node_modules", "dist")
+    )
+    for command in (["ci", "--no-audit", "--no-fund"], ["run", "build"]):
+        result = subprocess.run(
+            ["npm", *command], cwd=folder, capture_output=True, text=True, check=False
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+    # Not at the root of the server: all paths of the page are relative.
+    shutil.move(folder / "dist", folder.parent / "served/some/where")
+    with chromium.serving(folder.parent / "served") as address:
+        yield f"{address}/some/where/"
+
+
+@pytest.fixture(scope="module")
+def driver(page):
+    with chromium.browser(
+        "--disable-gpu",
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
+    ) as driver:
+        yield driver
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Generators as LiteRT files, by what they are, and a photo of their size."""
+    folder = tmp_path_factory.mktemp("files")
+    colour = inference_model(cyclegan_tf.resnet_generator(4, 1))
+    gray = inference_model(
+        cyclegan_tf.resnet_generator(
+            4, 1, image_shape=(None, None, 1), output_channels=1
+        )
+    )
+    contents = {
+        "float32": litert.convert(colour, "float32", SIZE),
+        "float16": litert.convert(colour, "float16", SIZE),
+        "dynamic_range": litert.convert(colour, "dynamic_range", SIZE),
+        "int8": litert.convert(colour, "int8", SIZE, [np.zeros((1, *SIZE, 3), "f4")]),
+        "gray": litert.convert(gray, "float32", SIZE),
+        "any": litert.convert(colour, "float32", None),
+        "damaged": b"    TFL3" + bytes(99),
+        "text": b"no generator",
+    }
+    for name, content in contents.items():
+        (folder / f"{name}.tflite").write_bytes(content)
+    image = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), np.uint8)
+    write_image(folder / "photo.png", image)
+    write_image(folder / "large.png", np.zeros((70, 90, 3), np.uint8))
+    (folder / "broken.png").write_bytes(b"no image")
+    return folder
+
+
+def choose(driver, which, path):
+    """Choose a file, wait until the page is done, return what it says."""
+    chromium.wait_for(driver, lambda: is_idle(driver), "the page goes on")
+    driver.find_element(By.ID, which).send_keys(str(path))
+    return outcome(driver)
+
+
+def is_idle(driver):
+    return not driver.find_element(By.ID, "controls").get_property("disabled")
+
+
+def outcome(driver):
+    chromium.wait_for(driver, lambda: is_idle(driver), "the page goes on")
+    return driver.find_element(By.ID, "status").text
+
+
+def result(driver):
+    return chromium.pixels(
+        driver.execute_script("return document.querySelector('#result').toDataURL()")
+    )
+
+
+def expected(path, channels=3):
+    image = PIL.Image.open(path.parent / "photo.png")
+    values = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    values = values.reshape(1, *SIZE, channels).astype(np.float32)
+    return LiteRTModel(path)(normalize(values))[0]
+
+
+# An eighth of it is what rounding to 255 levels can do; a wrong value range, order of
+# colours or resize would be tenths.
+LARGEST_DIFFERENCE = 2e-2
+
+
+def assert_same(pixels, translated):
+    shown = normalize(pixels.astype(np.float32))
+    assert np.abs(shown - np.clip(translated, -1, 1)).max() < LARGEST_DIFFERENCE
+    # The comparison means something only where the generator does something.
+    assert translated.std() > 5 * LARGEST_DIFFERENCE
+
+
+@pytest.mark.parametrize(
+    "name, channels",
+    [("float32", 3), ("float16", 3), ("dynamic_range", 3), ("gray", 1)],
+)
+def test_same_as_in_python(driver, page, files, name, channels):
+    driver.get(page)
+    assert choose(driver, "model", files / f"{name}.tflite") == "Choose a photo."
+    said = choose(driver, "photo", files / "photo.png")
+    assert said.startswith("Translated at 40x32 pixels in ")
+    assert_same(result(driver), expected(files / f"{name}.tflite", channels))
+
+
+def test_nothing_comes_from_elsewhere(driver, page, files):
+    chromium.requested(driver)
+    driver.get(page)
+    choose(driver, "model", files / "float32.tflite")
+    choose(driver, "photo", files / "photo.png")
+    asked = chromium.requested(driver)
+    assert f"{page}wasm/litert_wasm_internal.wasm" in asked
+    assert all(url.startswith(page) for url in asked)
+
+
+def test_the_translation_has_the_size_of_the_photo(driver, page, files, tmp_path):
+    to_here = {"behavior": "allow", "downloadPath": str(tmp_path)}
+    driver.execute_cdp_cmd("Browser.setDownloadBehavior", to_here)
+    driver.get(page)
+    choose(driver, "photo", files / "large.png")
+    choose(driver, "model", files / "float32.tflite")
+    assert result(driver).shape == (70, 90, 3)
+    driver.find_element(By.ID, "save").click()
+    saved = tmp_path / "translated.png"
+    tiny.wait_until(saved.is_file)
+    assert (read_image(saved) == result(driver)).all()
+
+
+def test_mistakes_are_one_sentence(driver, page, files):
+    driver.get(page)
+    said = choose(driver, "model", files / "text.tflite")
+    assert said == "text.tflite is not a LiteRT file; choose a .tflite file."
+    assert "LiteRT cannot load damaged" in choose(
+        driver, "model", files / "damaged.tflite"
+    )
+    assert "choose a float32 or" in choose(driver, "model", files / "int8.tflite")
+    assert "choose a file for one size" in choose(driver, "model", files / "any.tflite")
+    assert "broken.png cannot be read as an image" in choose(
+        driver, "photo", files / "broken.png"
+    )
+    # And the page still works.
+    choose(driver, "model", files / "float32.tflite")
+    assert "Translated" in choose(driver, "photo", files / "photo.png")
+    assert_same(result(driver), expected(files / "float32.tflite"))
+
+
+def test_fits_a_phone(driver, page, files):
+    phone = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    driver.get(page)
+    choose(driver, "photo", files / "large.png")
+    choose(driver, "model", files / "float32.tflite")
+    width = driver.execute_script("return document.documentElement.scrollWidth")
+    driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert width == 360
+
+
+def test_camera(driver, page, files):
+    """Chromium's own fake camera, which shows a moving dial on green."""
+    driver.get(page)
+    choose(driver, "model", files / "float32.tflite")
+    driver.find_element(By.ID, "camera").click()
+    shutter = driver.find_element(By.ID, "shutter")
+    chromium.wait_for(driver, shutter.is_displayed, "the camera shows a picture")
+    chromium.wait_for(
+        driver,
+        lambda: driver.execute_script(
+            "return document.querySelector('video').readyState >= 2"
+        ),
+        "the camera has a picture",
+    )
+    shutter.click()
+    assert "Translated" in outcome(driver)
+    photo = driver.execute_script("return document.querySelector('#input').toDataURL()")
+    assert chromium.pixels(photo).std() > 10
+    assert result(driver).shape == chromium.pixels(photo).shape
+
+
+def test_webgpu(page, files):
+    """On a graphics card that Chromium computes by itself."""
+    arguments = (
+        "--enable-unsafe-webgpu",
+        "--use-webgpu-adapter=swiftshader",
+        "--enable-features=Vulkan",
+        "--use-angle=swiftshader",
+        "--ignore-gpu-blocklist",
+    )
+    with chromium.browser(*arguments) as driver:
+        driver.get(page)
+        menu = Select(driver.find_element(By.ID, "accelerator"))
+        chromium.wait_for(driver, lambda: len(menu.options) == 2, "WebGPU is offered")
+        outcome(driver)
+        menu.select_by_value("webgpu")
+        choose(driver, "model", files / "float16.tflite")
+        assert "Translated" in choose(driver, "photo", files / "photo.png")
+        assert_same(result(driver), expected(files / "float16.tflite"))
