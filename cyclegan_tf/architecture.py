@@ -5,6 +5,7 @@ found from its layers, so that it can be described, built anew to train on, or w
 in the form of another framework.
 """
 
+import concurrent.futures
 import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -64,8 +65,16 @@ class Architecture:
         Raises:
             ValueError: if an option is out of its range.
         """
-        with keras.StatelessScope(initialize_variables=False):
-            return self.build()
+
+        def build() -> keras.Model:
+            with keras.StatelessScope(initialize_variables=False):
+                return self.build()
+
+        # Keras keeps a list of variables without values, and gives them values as soon
+        # as some other such scope ends. It has a list for each thread, so in a thread
+        # of its own they are forgotten.
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            return pool.submit(build).result()
 
     def __str__(self) -> str:
         options = self.options
