@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 from cyclegan_tf import litert, onnx, savedmodel
-from cyclegan_tf.config import ExportConfig, LiteRTVariant
 from cyclegan_tf.litert_runtime import LiteRTModel
+from cyclegan_tf.options import ExportConfig, LiteRTVariant
 from cyclegan_tf.parity import Artefact, Runtime
 
 

@@ -5,10 +5,10 @@ import statistics
 
 import numpy as np
 
-from cyclegan_tf.config import BenchmarkConfig
 from cyclegan_tf.errors import InputError
 from cyclegan_tf.latency import peak_memory, run_times
 from cyclegan_tf.litert_runtime import LiteRTModel
+from cyclegan_tf.options import BenchmarkConfig
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,11 +1,7 @@
-"""The command line: parse one dataclass, call one function.
-
-TensorFlow is imported inside the chosen command only, so that help is instant.
-"""
+"""The command line: parse one dataclass of `commands.py`, call it."""
 
 import argparse
 import dataclasses
-import json
 import logging
 import os
 import pathlib
@@ -15,239 +11,12 @@ from typing import Annotated
 
 import tyro
 
-from cyclegan_tf import config as config_module
+from cyclegan_tf import commands
 from cyclegan_tf._version import __version__
-from cyclegan_tf.config import (
-    BenchmarkConfig,
-    ExportConfig,
-    ExportPytorchConfig,
-    ImportConfig,
-    ServeConfig,
-    TrainConfig,
-    TranslateConfig,
-)
 from cyclegan_tf.errors import InputError
 
-EXIT_SOME_SKIPPED = 1
-EXIT_NO_PARITY = 1
 EXIT_WRONG_INPUT = 2
 EXIT_INTERRUPTED = 130
-
-
-@dataclasses.dataclass(frozen=True)
-class Train(TrainConfig):
-    """Train a CycleGAN in a new run folder, or go on with one by --resume.
-
-    Attributes:
-        run_dir: Folder for the new run; runs/NAME after the data if not given.
-        resume: Go on with the run in this folder. Its options hold; those given here,
-            such as more epochs, replace them.
-        dry_run: Print the options that would be used, and stop.
-    """
-
-    run_dir: pathlib.Path | None = None
-    resume: pathlib.Path | None = None
-    dry_run: bool = False
-
-    def __call__(self) -> int:
-        names = [field.name for field in dataclasses.fields(TrainConfig)]
-        config = TrainConfig(**{name: getattr(self, name) for name in names})
-        config.check()
-        if self.dry_run:
-            print(json.dumps(config_module.to_dict(config), indent=2))
-            return 0
-        from cyclegan_tf import training
-
-        if self.resume:
-            if self.run_dir:
-                raise InputError(
-                    f"--resume {self.resume} names the run folder already; leave out "
-                    f"--run-dir {self.run_dir}."
-                )
-            training.resume(self.resume, config)
-            run_dir = self.resume
-        else:
-            name = pathlib.PurePosixPath(config.dataset.data.removeprefix("tfds:")).name
-            run_dir = self.run_dir or pathlib.Path("runs", name)
-            training.train(config, run_dir)
-        print(f"Trained: {run_dir}")
-        return 0
-
-
-@dataclasses.dataclass(frozen=True)
-class Translate(TranslateConfig):
-    """Translate images with a trained generator.
-
-    Attributes:
-        inputs: Image files and folders; folders are searched through, and their
-            subfolders kept.
-    """
-
-    inputs: Annotated[tuple[pathlib.Path, ...], tyro.conf.Positional]
-
-    def __call__(self) -> int:
-        from cyclegan_tf.translation import MANIFEST, translate
-
-        translations = translate(self)
-        skipped = [item for item in translations if item.error]
-        print(
-            f"Translated {len(translations) - len(skipped)} of {len(translations)} "
-            f"images; see {self.out / MANIFEST}"
-        )
-        for item in skipped:
-            print(f"Skipped: {item.error}", file=sys.stderr)
-        return EXIT_SOME_SKIPPED if skipped else 0
-
-
-@dataclasses.dataclass(frozen=True)
-class Export(ExportConfig):
-    """Export generators for servers, phones and browsers, and check the result.
-
-    Attributes:
-        source: A run folder, for both of its generators, or one generator's .keras
-            file.
-    """
-
-    source: Annotated[pathlib.Path, tyro.conf.Positional]
-
-    def __call__(self) -> int:
-        from cyclegan_tf.export import export_generators
-
-        report = export_generators(self)
-        print(report.to_table())
-        print(f"See {self.out / 'report.md'}")
-        return 0 if report.passed else EXIT_NO_PARITY
-
-
-@dataclasses.dataclass(frozen=True)
-class BenchmarkLiteRT(BenchmarkConfig):
-    """Measure how fast a LiteRT file is on this machine, and what memory it needs.
-
-    Attributes:
-        file: The .tflite file.
-    """
-
-    file: Annotated[pathlib.Path, tyro.conf.Positional]
-
-    def __call__(self) -> int:
-        from cyclegan_tf.benchmark import benchmark_litert
-
-        result = benchmark_litert(self)
-        print(f"file      {self.file}, {result.file_bytes / 1e6:.2f} MB")
-        print(f"runtime   {result.runtime}, threads: {result.threads}")
-        print(f"image     {result.size[0]}x{result.size[1]}")
-        print(
-            f"latency   {result.median_ms:.1f} ms, median of {result.runs} "
-            f"({result.fastest_ms:.1f} to {result.slowest_ms:.1f})"
-        )
-        if result.peak_bytes and result.peak_bytes_before:
-            print(
-                f"memory    {result.peak_bytes / 1e6:.0f} MB at the peak, "
-                f"{result.peak_bytes_before / 1e6:.0f} MB before the file was loaded"
-            )
-        operations = (f"{count} {name}" for name, count in result.operations.items())
-        print(f"operators {', '.join(operations)}")
-        return 0
-
-
-@dataclasses.dataclass(frozen=True)
-class Serve(ServeConfig):
-    """Serve a page on this computer that translates photos.
-
-    Attributes:
-        source: A run folder, a generator's .keras file, or a folder that cyclegan
-            export wrote.
-    """
-
-    source: Annotated[pathlib.Path, tyro.conf.Positional]
-
-    def __call__(self) -> int:
-        from cyclegan_tf.serving import serve
-
-        serve(self)
-        return 0
-
-
-@dataclasses.dataclass(frozen=True)
-class Import(ImportConfig):
-    """Turn a network of PyTorch or Keras 2 into a plain Keras 3 file.
-
-    Attributes:
-        source: A PyTorch .pth file, a folder of them, or a model that Keras 2 saved,
-            with TensorFlow Addons or without: an .h5 or .keras file or a SavedModel.
-    """
-
-    source: Annotated[pathlib.Path, tyro.conf.Positional]
-
-    def __call__(self) -> int:
-        from cyclegan_tf.conversion import import_network
-
-        for path in import_network(self):
-            print(f"Imported: {path}")
-        return 0
-
-
-@dataclasses.dataclass(frozen=True)
-class ExportPytorch(ExportPytorchConfig):
-    """Write networks as PyTorch files that the CycleGAN authors' code loads.
-
-    Attributes:
-        source: A run, a folder of .keras files, or one generator's .keras file.
-    """
-
-    source: Annotated[pathlib.Path, tyro.conf.Positional]
-
-    def __call__(self) -> int:
-        from cyclegan_tf.conversion import export_pytorch
-
-        for path in export_pytorch(self):
-            print(f"Exported: {path}")
-        return 0
-
-
-@dataclasses.dataclass(frozen=True)
-class Inspect:
-    """Say what the networks in a file or folder are.
-
-    Attributes:
-        path: A file of a network, a SavedModel, a run, or a folder of networks.
-    """
-
-    path: Annotated[pathlib.Path, tyro.conf.Positional]
-
-    def __call__(self) -> int:
-        from cyclegan_tf.inspection import inspect_networks
-
-        for name, facts in inspect_networks(self.path).items():
-            print(name)
-            for heading, text in facts.items():
-                print(f"  {heading:<12} {text}")
-        return 0
-
-
-@dataclasses.dataclass(frozen=True)
-class Demo:
-    """Train on built-in images for a few minutes, translate and score.
-
-    Attributes:
-        run_dir: A new folder for the run.
-    """
-
-    run_dir: pathlib.Path = pathlib.Path("runs/demo")
-
-    def __call__(self) -> int:
-        from cyclegan_tf.demo import run_demo
-
-        scores = run_demo(self.run_dir)
-        print("Mean absolute difference to the truth, in gray levels of 255:")
-        for score in scores:
-            print(
-                f"  {score.direction}: doing nothing {score.doing_nothing:.1f}, "
-                f"translated {score.translated:.1f} "
-                f"(ratio {score.translated / score.doing_nothing:.2f})"
-            )
-        print(f"See {self.run_dir / 'contact_sheet.png'}")
-        return 0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -294,15 +63,15 @@ def _parse(arguments: list[str]) -> Callable[[], int]:
         else tyro.conf.subcommand("train")
     )
     command = (
-        Annotated[Train, train_command]
-        | Annotated[Translate, tyro.conf.subcommand("translate")]
-        | Annotated[Export, tyro.conf.subcommand("export")]
-        | Annotated[BenchmarkLiteRT, tyro.conf.subcommand("benchmark-litert")]
-        | Annotated[Serve, tyro.conf.subcommand("serve")]
-        | Annotated[Import, tyro.conf.subcommand("import")]
-        | Annotated[ExportPytorch, tyro.conf.subcommand("export-pytorch")]
-        | Annotated[Inspect, tyro.conf.subcommand("inspect")]
-        | Annotated[Demo, tyro.conf.subcommand("demo")]
+        Annotated[commands.Train, train_command]
+        | Annotated[commands.Translate, tyro.conf.subcommand("translate")]
+        | Annotated[commands.Export, tyro.conf.subcommand("export")]
+        | Annotated[commands.BenchmarkLiteRT, tyro.conf.subcommand("benchmark-litert")]
+        | Annotated[commands.Serve, tyro.conf.subcommand("serve")]
+        | Annotated[commands.Import, tyro.conf.subcommand("import")]
+        | Annotated[commands.ExportPytorch, tyro.conf.subcommand("export-pytorch")]
+        | Annotated[commands.Inspect, tyro.conf.subcommand("inspect")]
+        | Annotated[commands.Demo, tyro.conf.subcommand("demo")]
     )
     return tyro.cli(
         command,
@@ -313,7 +82,7 @@ def _parse(arguments: list[str]) -> Callable[[], int]:
     )
 
 
-def _resumed(arguments: list[str]) -> Train | None:
+def _resumed(arguments: list[str]) -> commands.Train | None:
     """The stored options of a run to go on with are the defaults of its flags."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--resume", type=pathlib.Path)
@@ -324,4 +93,6 @@ def _resumed(arguments: list[str]) -> Train | None:
 
     stored = Run(run_dir).config
     names = [field.name for field in dataclasses.fields(stored)]
-    return Train(**{name: getattr(stored, name) for name in names}, resume=run_dir)
+    return commands.Train(
+        **{name: getattr(stored, name) for name in names}, resume=run_dir
+    )

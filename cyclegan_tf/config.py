@@ -1,12 +1,12 @@
-"""The options of every command: frozen dataclasses, of the standard library alone.
+"""The options of a training: frozen dataclasses, of the standard library alone.
 
 A field gives an option its name, type, default and help text, once: the command
-line, `config.json` in a run folder and the Python API all come from here.
+line, `config.json` in a run folder and the Python API all come from here. Options of
+what is done with a trained run are in `options.py`.
 """
 
 import dataclasses
 import pathlib
-import re
 import types
 import typing
 from typing import Any, Literal
@@ -196,183 +196,6 @@ class TrainConfig:
         for name, value in positive.items():
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, not {value}.")
-
-
-@dataclasses.dataclass(frozen=True)
-class TranslateConfig:
-    """Translate images with a trained generator.
-
-    Attributes:
-        inputs: Image files and folders; folders are searched through, and their
-            subfolders kept.
-        run_dir: The run whose generator translates.
-        out: The folder for the translations and their manifest.csv.
-        direction: g translates X to Y, f translates Y to X: which generator of the run.
-        overwrite: Replace translations that are already there.
-        generator: A generator's .keras file, instead of a run.
-    """
-
-    inputs: tuple[pathlib.Path, ...]
-    run_dir: pathlib.Path | None = None
-    out: pathlib.Path = pathlib.Path("translated")
-    direction: Literal["g", "f"] = "g"
-    overwrite: bool = False
-    generator: pathlib.Path | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class ImportConfig:
-    """Turn a network of PyTorch or Keras 2 into a plain Keras 3 file.
-
-    Attributes:
-        source: A PyTorch .pth file, a folder of them, or a model that Keras 2 saved,
-            with TensorFlow Addons or without: an .h5 or .keras file or a SavedModel.
-        out: The .keras file to write; for a folder of .pth files a folder.
-        overwrite: Replace files that are already there.
-    """
-
-    source: pathlib.Path
-    out: pathlib.Path
-    overwrite: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class ExportPytorchConfig:
-    """Write networks as PyTorch files that the CycleGAN authors' code loads.
-
-    Attributes:
-        source: A run, a folder of .keras files, or one generator's .keras file.
-        out: The folder for latest_net_G_A.pth and so on.
-        overwrite: Replace files that are already there.
-    """
-
-    source: pathlib.Path
-    out: pathlib.Path
-    overwrite: bool = False
-
-
-ExportFormat = Literal["savedmodel", "litert", "onnx"]
-LiteRTVariant = Literal["float32", "float16", "dynamic_range", "int16x8", "int8"]
-InputSize = Literal["fixed", "any"]
-
-
-@dataclasses.dataclass(frozen=True)
-class ExportConfig:
-    """Export generators for servers, phones and browsers, and check the result.
-
-    Attributes:
-        source: A run folder, for both of its generators, or one generator's .keras
-            file.
-        out: The folder for the exported files and their report.
-        formats: savedmodel for TensorFlow Serving, litert for phones and browsers,
-            onnx for everything else.
-        name: What the exported generators are called: NAME_g and NAME_f of a run, NAME
-            of a single one. The name of the run folder or file if not given.
-        variants: Number formats of the LiteRT files. All of them if not given, but
-            int16x8 and int8 of a single generator only with --calibration.
-        sizes: LiteRT files for images of one size, which phones want, and of any size.
-        image_size: Height and width of that one size. That of the run's images if not
-            given, 256 256 for a single generator.
-        calibration: A folder with images of what a single generator translates: to
-            choose the ranges of int16x8 and int8, and for the report. A run has its
-            own.
-        calibration_images: Use so many training images to choose those ranges.
-        report_images: Compare so many test images.
-        threads: Processor threads for the report's latencies; all processors if not
-            given.
-        overwrite: Write over an earlier export in that folder.
-    """
-
-    source: pathlib.Path
-    out: pathlib.Path
-    formats: tuple[ExportFormat, ...] = ("savedmodel", "litert")
-    name: str | None = None
-    variants: tuple[LiteRTVariant, ...] | None = None
-    sizes: tuple[InputSize, ...] = ("fixed", "any")
-    image_size: tuple[int, int] | None = None
-    calibration: pathlib.Path | None = None
-    calibration_images: int = 32
-    report_images: int = 10
-    threads: int | None = None
-    overwrite: bool = False
-
-    def check(self) -> None:
-        """Check the ranges of the numbers, and the name.
-
-        Raises:
-            InputError: if one is out of its range.
-        """
-        positive = {
-            "--image-size": min(self.image_size or (1,)),
-            "--calibration-images": self.calibration_images,
-            "--report-images": self.report_images,
-            "--threads": self.threads,
-        }
-        for option, value in positive.items():
-            if value is not None and value < 1:
-                raise InputError(f"{option} must be at least 1, not {value}.")
-        if self.name is not None and not re.fullmatch(r"[A-Za-z0-9][\w.-]*", self.name):
-            raise InputError(
-                f"--name {self.name!r} cannot name files and models; use letters, "
-                "digits, '_', '-' and '.'."
-            )
-
-
-@dataclasses.dataclass(frozen=True)
-class BenchmarkConfig:
-    """Measure how fast a LiteRT file is on this machine, and how much memory it needs.
-
-    Attributes:
-        file: The .tflite file.
-        threads: Processor threads.
-        runs: Report the median of so many runs.
-        image_size: Height and width of the image, for a file that takes any size.
-    """
-
-    file: pathlib.Path
-    threads: int = 1
-    runs: int = 20
-    image_size: tuple[int, int] = (256, 256)
-
-    def check(self) -> None:
-        """Check the ranges of the numbers.
-
-        Raises:
-            InputError: if one is out of its range.
-        """
-        positive = {
-            "--threads": self.threads,
-            "--runs": self.runs,
-            "--image-size": min(self.image_size),
-        }
-        for option, value in positive.items():
-            if value < 1:
-                raise InputError(f"{option} must be at least 1, not {value}.")
-
-
-@dataclasses.dataclass(frozen=True)
-class ServeConfig:
-    """Serve a page on this computer that translates photos.
-
-    Attributes:
-        source: A run folder, a generator's .keras file, or a folder that cyclegan
-            export wrote.
-        host: Address to listen at. 0.0.0.0 lets other computers in; there is no log-in.
-        port: Port to listen at.
-    """
-
-    source: pathlib.Path
-    host: str = "127.0.0.1"
-    port: int = 7860
-
-    def check(self) -> None:
-        """Check the range of the port.
-
-        Raises:
-            InputError: if it is none.
-        """
-        if not 1 <= self.port <= 65535:
-            raise InputError(f"--port must be from 1 to 65535, not {self.port}.")
 
 
 def to_dict(config: Any) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 import pathlib
 
-from cyclegan_tf.config import ExportPytorchConfig, ImportConfig
 from cyclegan_tf.errors import InputError
+from cyclegan_tf.options import ExportPytorchConfig, ImportConfig
 from cyclegan_tf.pretrained import (
     PYTORCH_NAMES,
     holds_networks,

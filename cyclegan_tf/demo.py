@@ -11,10 +11,10 @@ from cyclegan_tf.config import (
     NetworkConfig,
     OptimizationConfig,
     TrainConfig,
-    TranslateConfig,
 )
 from cyclegan_tf.demo_domains import demo_images
 from cyclegan_tf.images import Image, read_image, write_contact_sheet, write_image
+from cyclegan_tf.options import TranslateConfig
 from cyclegan_tf.training import train
 from cyclegan_tf.translation import translate
 

@@ -25,13 +25,13 @@ import tensorflow as tf
 from cyclegan_tf import litert, onnx, parity, savedmodel
 from cyclegan_tf._version import __version__
 from cyclegan_tf.artefacts import Plan, plan_artefacts
-from cyclegan_tf.config import ExportConfig, LiteRTVariant
 from cyclegan_tf.errors import InputError, RefusedFileError
 from cyclegan_tf.exportables import Exportable, find_exportables
 from cyclegan_tf.files import remove, replacing
 from cyclegan_tf.images import Image, normalize, resize_image
 from cyclegan_tf.inference import inference_model
 from cyclegan_tf.litert_runtime import cpu_only_operations, require_litert
+from cyclegan_tf.options import ExportConfig, LiteRTVariant
 from cyclegan_tf.parity import Artefact, Entry, Report, Runtime
 from cyclegan_tf.translator import size_multiple
 

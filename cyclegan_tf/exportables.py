@@ -10,7 +10,6 @@ import keras
 import numpy as np
 
 from cyclegan_tf.assembly import load_domains
-from cyclegan_tf.config import ExportConfig
 from cyclegan_tf.data import Domain
 from cyclegan_tf.demo_domains import demo_images
 from cyclegan_tf.errors import InputError
@@ -21,6 +20,7 @@ from cyclegan_tf.images import (
     read_image,
     resize_image,
 )
+from cyclegan_tf.options import ExportConfig
 from cyclegan_tf.runs import Run
 from cyclegan_tf.translator import load_network, size_multiple
 

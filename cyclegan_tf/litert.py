@@ -19,10 +19,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cyclegan_tf.config import LiteRTVariant
 from cyclegan_tf.equalization import equalize
 from cyclegan_tf.errors import RefusedFileError
 from cyclegan_tf.litert_runtime import LiteRTModel
+from cyclegan_tf.options import LiteRTVariant
 from cyclegan_tf.translator import size_multiple
 
 CALIBRATED: frozenset[LiteRTVariant] = frozenset({"int16x8", "int8"})

@@ -7,6 +7,7 @@ checkpoints/step-00001334/    the newest state of training, and the best
 generator_g.keras             G (X to Y) of the newest checkpoint; plain Keras
 generator_f.keras             F (Y to X)
 metrics.jsonl                 a line per epoch
+evaluation.json               the scores of the last cyclegan evaluate
 samples/epoch-0001.png        a picture per epoch
 tensorboard/                  the same numbers for TensorBoard
 """
@@ -167,6 +168,10 @@ class Run:
     @property
     def metrics(self) -> pathlib.Path:
         return self.folder / "metrics.jsonl"
+
+    @property
+    def evaluation(self) -> pathlib.Path:
+        return self.folder / "evaluation.json"
 
     def generator_path(self, direction: str) -> pathlib.Path:
         """Return where a generator is: `"g"` (X to Y) or `"f"` (Y to X)."""

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from cyclegan_tf.config import ServeConfig
 from cyclegan_tf.errors import InputError
 from cyclegan_tf.images import Image, UnreadableImageError, read_image
+from cyclegan_tf.options import ServeConfig
 from cyclegan_tf.runs import Run
 from cyclegan_tf.translator import Translator
 

@@ -4,7 +4,6 @@ import csv
 import dataclasses
 import pathlib
 
-from cyclegan_tf.config import TranslateConfig
 from cyclegan_tf.errors import InputError
 from cyclegan_tf.files import replacing
 from cyclegan_tf.images import (
@@ -14,6 +13,7 @@ from cyclegan_tf.images import (
     read_image,
     write_image,
 )
+from cyclegan_tf.options import TranslateConfig
 from cyclegan_tf.runs import Run
 from cyclegan_tf.translator import Translator
 

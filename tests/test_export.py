@@ -14,7 +14,6 @@ import cyclegan_tf
 from cyclegan_tf import cli, litert
 from cyclegan_tf.config import (
     DatasetConfig,
-    ExportConfig,
     NetworkConfig,
     OptimizationConfig,
     RecordConfig,
@@ -25,6 +24,7 @@ from cyclegan_tf.export import export_generators
 from cyclegan_tf.images import normalize, read_image
 from cyclegan_tf.inference import inference_model
 from cyclegan_tf.litert_runtime import LiteRTModel
+from cyclegan_tf.options import ExportConfig
 from cyclegan_tf.pretrained import read_network
 from cyclegan_tf.runs import Run
 from cyclegan_tf.savedmodel import SavedModel, write_saved_model

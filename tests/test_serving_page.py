@@ -19,9 +19,10 @@ from selenium.webdriver.common.by import By
 
 import cyclegan_tf
 from cyclegan_tf import cli, serving
-from cyclegan_tf.config import DatasetConfig, ServeConfig, TrainConfig
+from cyclegan_tf.config import DatasetConfig, TrainConfig
 from cyclegan_tf.errors import InputError
 from cyclegan_tf.images import read_image
+from cyclegan_tf.options import ServeConfig
 from cyclegan_tf.runs import Run
 from cyclegan_tf.translator import Translator
 

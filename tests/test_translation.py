@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 import cyclegan_tf
-from cyclegan_tf.config import DatasetConfig, TrainConfig, TranslateConfig
+from cyclegan_tf.config import DatasetConfig, TrainConfig
 from cyclegan_tf.errors import InputError
 from cyclegan_tf.images import denormalize, normalize, read_image, write_image
+from cyclegan_tf.options import TranslateConfig
 from cyclegan_tf.runs import Run
 from cyclegan_tf.translation import translate
 from cyclegan_tf.translator import Translator
