@@ -1,6 +1,7 @@
 from . import data as data
 from . import images as images
 from . import losses as losses
+from . import metrics as metrics
 from .benchmark import benchmark_litert as benchmark_litert
 from .config import DatasetConfig as DatasetConfig
 from .config import NetworkConfig as NetworkConfig
@@ -11,6 +12,7 @@ from .config import TrainConfig as TrainConfig
 from .conversion import export_pytorch as export_pytorch
 from .conversion import import_network as import_network
 from .errors import InputError as InputError
+from .evaluation import evaluate as evaluate
 from .export import export_generators as export_generators
 from .image_pool import ImagePool as ImagePool
 from .inspection import inspect_networks as inspect_networks
@@ -21,6 +23,7 @@ from .networks import pixel_discriminator as pixel_discriminator
 from .networks import resnet_generator as resnet_generator
 from .networks import unet_generator as unet_generator
 from .options import BenchmarkConfig as BenchmarkConfig
+from .options import EvaluateConfig as EvaluateConfig
 from .options import ExportConfig as ExportConfig
 from .options import ExportPytorchConfig as ExportPytorchConfig
 from .options import ImportConfig as ImportConfig

@@ -13,8 +13,9 @@ import tyro
 
 from cyclegan_tf import commands
 from cyclegan_tf._version import __version__
-from cyclegan_tf.errors import InputError
+from cyclegan_tf.errors import InputError, TrainingStoppedError
 
+EXIT_STOPPED = 1
 EXIT_WRONG_INPUT = 2
 EXIT_INTERRUPTED = 130
 
@@ -26,9 +27,9 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: defaults to those of the process.
 
     Returns:
-        The exit code: 0; 1 if images were skipped, or an exported file is too far
-        from its Keras generator; 2 for wrong input; 130 if
-        interrupted, with a checkpoint saved.
+        The exit code: 0; 1 if images were skipped, an exported file is too far from
+        its Keras generator or the watchdog stopped a training; 2 for wrong input; 130
+        if interrupted, with a checkpoint saved.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     logging.basicConfig(format="%(message)s", level=logging.INFO)
@@ -47,6 +48,9 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return EXIT_WRONG_INPUT
+    except TrainingStoppedError as e:
+        print(f"cyclegan: The watchdog stopped the training. {e}", file=sys.stderr)
+        return EXIT_STOPPED
     except KeyboardInterrupt:
         print("cyclegan: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -65,6 +69,7 @@ def _parse(arguments: list[str]) -> Callable[[], int]:
     command = (
         Annotated[commands.Train, train_command]
         | Annotated[commands.Translate, tyro.conf.subcommand("translate")]
+        | Annotated[commands.Evaluate, tyro.conf.subcommand("evaluate")]
         | Annotated[commands.Export, tyro.conf.subcommand("export")]
         | Annotated[commands.BenchmarkLiteRT, tyro.conf.subcommand("benchmark-litert")]
         | Annotated[commands.Serve, tyro.conf.subcommand("serve")]

@@ -16,6 +16,7 @@ from cyclegan_tf.config import TrainConfig
 from cyclegan_tf.errors import InputError
 from cyclegan_tf.options import (
     BenchmarkConfig,
+    EvaluateConfig,
     ExportConfig,
     ExportPytorchConfig,
     ImportConfig,
@@ -90,6 +91,26 @@ class Translate(TranslateConfig):
         for item in skipped:
             print(f"Skipped: {item.error}", file=sys.stderr)
         return EXIT_SOME_SKIPPED if skipped else 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluate(EvaluateConfig):
+    """Score the translations of a run, or of one generator.
+
+    Attributes:
+        source: A run folder, or one generator's .keras file.
+    """
+
+    source: Annotated[pathlib.Path, tyro.conf.Positional]
+
+    def __call__(self) -> int:
+        from cyclegan_tf.evaluation import evaluate
+
+        evaluation = evaluate(self)
+        print(evaluation.to_table())
+        for warning in evaluation.warnings:
+            print(f"Note: {warning}", file=sys.stderr)
+        return 0
 
 
 @dataclasses.dataclass(frozen=True)

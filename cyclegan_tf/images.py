@@ -118,6 +118,19 @@ def resize_image(image: Image, height: int, width: int) -> Image:
     return np.asarray(resized).reshape(height, width, image.shape[-1])
 
 
+def colour_square(image: Image, side: int) -> Image:
+    """Resize to a square in three channels, the form that images are compared in.
+
+    Args:
+        image: uint8 array (height, width, 1 or 3).
+        side: int. Pixels.
+
+    Returns:
+        uint8 array (side, side, 3).
+    """
+    return np.broadcast_to(resize_image(image, side, side), (side, side, 3))
+
+
 def find_images(folder: pathlib.Path) -> list[pathlib.Path]:
     """List the image files in a folder and the folders in it, in natural order."""
     return sorted(

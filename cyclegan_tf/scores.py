@@ -83,6 +83,18 @@ class Evaluation:
                     return score
         raise KeyError(name)
 
+    @property
+    def warnings(self) -> list[str]:
+        """Why scores should not be relied upon, each reason once."""
+        return list(
+            dict.fromkeys(
+                metric.warning
+                for metrics in self.directions.values()
+                for metric in metrics
+                if metric.warning
+            )
+        )
+
     def write(self, path: pathlib.Path) -> None:
         """Write it as JSON."""
         content = {"format": FORMAT, **dataclasses.asdict(self)}
