@@ -9,6 +9,7 @@ generator_f.keras             F (Y to X)
 metrics.jsonl                 a line per epoch
 evaluation.json               the scores of the last cyclegan evaluate
 samples/epoch-0001.png        a picture per epoch
+report.html                   the page of the last cyclegan report
 tensorboard/                  the same numbers for TensorBoard
 """
 
@@ -65,6 +66,7 @@ class Run:
     Attributes:
         folder: its path.
         config: the `TrainConfig` it was started with.
+        versions: of the packages that wrote the options, by name.
 
     Raises:
         InputError: if it is no run folder, or one of another version.
@@ -82,6 +84,7 @@ class Run:
             content = json.loads(path.read_text())
             written_format = content["format"]
             values = content["config"]
+            self.versions: dict[str, str] = content["versions"]
         except (json.JSONDecodeError, KeyError, TypeError) as e:
             raise InputError(
                 f"{path} is damaged ({e}); start a new run in another folder."
