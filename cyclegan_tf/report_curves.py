@@ -7,7 +7,6 @@ properties of the page's style sheet, so that a curve is legible in light and da
 import dataclasses
 import io
 import json
-import math
 import pathlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -54,23 +53,23 @@ _EVALUATION_KEY = re.compile(r"eval_([gf])_(\w+)")
 
 @dataclasses.dataclass(frozen=True)
 class Series:
-    """One quantity over the epochs; NaN where an epoch has no value.
+    """One quantity over the epochs.
 
     Attributes:
         label: what it is called in the legend.
         role: `"g"`, `"f"` or `"single"`: whose colour it has.
-        training: a value for each epoch.
+        training: a value for each epoch, `None` where it has none.
         validation: likewise, on the test images.
     """
 
     label: str
     role: str
-    training: list[float]
-    validation: list[float]
+    training: list[float | None]
+    validation: list[float | None]
 
     @property
-    def last(self) -> tuple[float, float]:
-        """The newest training and validation values; NaN where there is none."""
+    def last(self) -> tuple[float | None, float | None]:
+        """The newest training and validation values, `None` if there are none."""
         return _last(self.training), _last(self.validation)
 
 
@@ -93,19 +92,19 @@ class Panel:
     @property
     def is_validated(self) -> bool:
         """Whether there are validation values."""
-        return any(not math.isnan(series.last[1]) for series in self.series)
+        return any(series.last[1] is not None for series in self.series)
 
 
 # Title, explanation, and for each curve its label, its colour and its key.
 _PANELS: tuple[tuple[str, str, tuple[tuple[str, str, str], ...]], ...] = (
     (
         "Adversarial",
-        "How far each generator is from being taken for real by its discriminator.",
+        "Of each generator: it falls as its discriminator is deceived.",
         (("G", "g", "generator_g_loss"), ("F", "f", "generator_f_loss")),
     ),
     (
         "Discriminators",
-        "How far each discriminator is from telling real images from translated ones.",
+        "Of each discriminator: it falls as it tells real images from translated ones.",
         (
             ("D_Y, against G", "g", "discriminator_y_loss"),
             ("D_X, against F", "f", "discriminator_x_loss"),
@@ -118,7 +117,7 @@ _PANELS: tuple[tuple[str, str, tuple[tuple[str, str, str], ...]], ...] = (
     ),
     (
         "Identity",
-        "What a generator changes in an image that is of its target domain already.",
+        "Mean absolute change of an image that is of the target domain already.",
         (("G(y) to y", "g", "identity_y_loss"), ("F(x) to x", "f", "identity_x_loss")),
     ),
     (
@@ -176,7 +175,7 @@ def draw_panels(records: Sequence[Mapping[str, Any]]) -> list[Panel]:
             Series(label, role, _values(records, key), _values(records, f"val_{key}"))
             for label, role, key in curves
         ]
-        if any(value and math.isfinite(value) for s in series for value in s.training):
+        if any(value for curve in series for value in curve.training):
             svg = Markup(_draw(title, epochs, series))
             panels.append(Panel(title, explanation, series, svg))
     return panels
@@ -190,18 +189,18 @@ def _evaluation_panels(
     for name in sorted({match[2] for match in matches}):
         yield (
             f"Evaluation: {name}",
-            "Of the translated test images, every few epochs.",
+            "Of the translated test images, where it was measured.",
             (("G", "g", f"eval_g_{name}"), ("F", "f", f"eval_f_{name}")),
         )
 
 
-def _values(records: Sequence[Mapping[str, Any]], key: str) -> list[float]:
+def _values(records: Sequence[Mapping[str, Any]], key: str) -> list[float | None]:
     values = [record.get(key) for record in records]
-    return [float(v) if isinstance(v, int | float) else math.nan for v in values]
+    return [float(v) if isinstance(v, int | float) else None for v in values]
 
 
-def _last(values: list[float]) -> float:
-    return next((v for v in reversed(values) if not math.isnan(v)), math.nan)
+def _last(values: list[float | None]) -> float | None:
+    return next((value for value in reversed(values) if value is not None), None)
 
 
 def _draw(title: str, epochs: list[int], series: list[Series]) -> str:
@@ -224,11 +223,12 @@ def _draw(title: str, epochs: list[int], series: list[Series]) -> str:
 
 
 def _plot(
-    axes: Any, epochs: list[int], values: list[float], role: str, linestyle: str
+    axes: Any, epochs: list[int], values: list[float | None], role: str, linestyle: str
 ) -> None:
-    # A point that has no neighbours would not be seen, nor would a line across
-    # epochs without an evaluation.
-    points = [(epoch, v) for epoch, v in zip(epochs, values) if not math.isnan(v)]
+    # A line goes across epochs without an evaluation, but breaks at NaN.
+    points = [
+        (epoch, value) for epoch, value in zip(epochs, values) if value is not None
+    ]
     if points:
         axes.plot(
             *zip(*points),

@@ -291,8 +291,11 @@ def test_curves_follow_the_metrics():
     records[1]["val_cycle_x_loss"] = 0.75
     panels = {panel.title: panel for panel in draw_panels(records)}
     assert list(panels) == ["Cycle", "Learning rate", "Evaluation: kid"]
-    assert panels["Cycle"].series[0].last == (0.25, 0.75)
+    # A loss that has become NaN is not hidden behind an earlier value.
+    assert math.isnan(panels["Cycle"].series[0].last[0])
+    assert panels["Cycle"].series[0].last[1] == 0.75
     assert panels["Cycle"].is_validated
+    assert panels["Evaluation: kid"].series[0].last == (0.125, None)
     assert not panels["Learning rate"].is_validated
     svg = panels["Learning rate"].svg
     assert "var(--ink)" in svg and "#0000" not in svg
