@@ -8,19 +8,16 @@ import dataclasses
 import datetime
 import logging
 import pathlib
-from collections.abc import Sequence
-from typing import Any
 
 import jinja2
 
 from cyclegan_tf._version import __version__
 from cyclegan_tf.assembly import Domains, load_domains
-from cyclegan_tf.config import TrainConfig
-from cyclegan_tf.data import Domain
 from cyclegan_tf.errors import InputError
 from cyclegan_tf.files import replacing
 from cyclegan_tf.options import ReportConfig
 from cyclegan_tf.report_curves import draw_panels, read_metrics
+from cyclegan_tf.report_facts import describe_run, list_options
 from cyclegan_tf.report_images import (
     CycledImage,
     Progress,
@@ -71,23 +68,6 @@ class Gallery:
         return best_and_worst(self.images, _EXTREMES)[1]
 
 
-@dataclasses.dataclass(frozen=True)
-class Option:
-    """An option of the training.
-
-    Attributes:
-        flag: as on the command line.
-        value: as one would type it.
-        default: likewise; empty if the option has none.
-        is_changed: whether the value is another than the default.
-    """
-
-    flag: str
-    value: str
-    default: str
-    is_changed: bool
-
-
 def write_report(config: ReportConfig) -> pathlib.Path:
     """Write the report of a run; an earlier one is replaced.
 
@@ -133,14 +113,14 @@ def write_report(config: ReportConfig) -> pathlib.Path:
         written=datetime.datetime.now().astimezone(),
         version=__version__,
         versions=run.versions,
-        facts=_facts(run, records, translators, domains),
+        facts=describe_run(run, records, translators, domains),
         notes=notes,
         evaluation=evaluation,
         step=_step(run),
         galleries=galleries,
         panels=draw_panels(records),
         sheets=sheets,
-        options=_options(run.config),
+        options=list_options(run.config),
     )
     path = config.out or run.folder / "report.html"
     with replacing(path) as temporary:
@@ -206,87 +186,6 @@ def _step(run: Run) -> int | None:
     """The step of the newest checkpoint, whose generators are shown."""
     positions = list(run.checkpoints().values())
     return positions[-1].step if positions else None
-
-
-def _facts(
-    run: Run,
-    records: Sequence[dict[str, Any]],
-    translators: dict[str, Translator],
-    domains: Domains | None,
-) -> dict[str, str]:
-    """What the page says first: each fact under its heading."""
-    config = run.config
-    facts = {"Data": config.dataset.data}
-    if domains:
-        facts["Training images"] = _sizes(domains.train_x, domains.train_y)
-        if domains.test_x is not domains.train_x:
-            facts["Test images"] = _sizes(domains.test_x, domains.test_y)
-        facts["Image size"] = _image_size(domains.train_x)
-    if records:
-        facts["Trained"] = (
-            f"{records[-1]['epoch']} of {config.optimization.epochs} epochs, "
-            f"{records[-1].get('step', 0):,} steps"
-        )
-        seconds = sum(record.get("seconds", 0) for record in records)
-        facts["Time"] = _duration(seconds)
-    networks = config.networks
-    facts["Networks"] = f"{networks.generator} and {networks.discriminator}"
-    if translators:
-        parameters = translators["g"].generator.count_params()
-        facts["Networks"] += f", {parameters:,} parameters a generator"
-    objective = config.objective
-    facts["Objective"] = (
-        f"{objective.adversarial_loss}, cycle weight {objective.cycle_weight:g}, "
-        f"identity weight {objective.identity_weight:g}"
-    )
-    return facts
-
-
-def _sizes(domain_x: Domain, domain_y: Domain) -> str:
-    return f"{len(domain_x):,} of X, {len(domain_y):,} of Y"
-
-
-def _image_size(domain: Domain) -> str:
-    height, width, _ = domain.image_shape
-    return "various" if height is None else f"{width}x{height} pixels"
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return f"{seconds:.0f} s"
-    return (
-        f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
-    )
-
-
-def _options(config: TrainConfig) -> dict[str, list[Option]]:
-    """List all options by their group, those without a default as unchanged."""
-    return {
-        group.name: [
-            _option(field, getattr(getattr(config, group.name), field.name))
-            for field in dataclasses.fields(getattr(config, group.name))
-        ]
-        for group in dataclasses.fields(config)
-    }
-
-
-def _option(field: "dataclasses.Field[Any]", value: Any) -> Option:
-    has_default = field.default is not dataclasses.MISSING
-    return Option(
-        "--" + field.name.replace("_", "-"),
-        _as_typed(value),
-        _as_typed(field.default) if has_default else "",
-        has_default and value != field.default,
-    )
-
-
-def _as_typed(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, tuple):
-        return " ".join(map(str, value))
-    return "not given" if value is None else str(value)
 
 
 def _template() -> jinja2.Template:
