@@ -27,8 +27,10 @@ from .options import EvaluateConfig as EvaluateConfig
 from .options import ExportConfig as ExportConfig
 from .options import ExportPytorchConfig as ExportPytorchConfig
 from .options import ImportConfig as ImportConfig
+from .options import ReportConfig as ReportConfig
 from .options import ServeConfig as ServeConfig
 from .options import TranslateConfig as TranslateConfig
+from .report import write_report as write_report
 from .schedules import LinearDecay as LinearDecay
 from .serving import serve as serve
 from .training import resume as resume

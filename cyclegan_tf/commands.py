@@ -20,6 +20,7 @@ from cyclegan_tf.options import (
     ExportConfig,
     ExportPytorchConfig,
     ImportConfig,
+    ReportConfig,
     ServeConfig,
     TranslateConfig,
 )
@@ -161,6 +162,24 @@ class BenchmarkLiteRT(BenchmarkConfig):
             )
         operations = (f"{count} {name}" for name, count in result.operations.items())
         print(f"operators {', '.join(operations)}")
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Report(ReportConfig):
+    """Write a page that shows what a run is and what it came to, in one HTML file.
+
+    Attributes:
+        run_dir: The folder of the run.
+    """
+
+    run_dir: Annotated[pathlib.Path, tyro.conf.Positional]
+
+    def __call__(self) -> int:
+        from cyclegan_tf.report import write_report
+
+        path = write_report(self)
+        print(f"Report: {path}, {path.stat().st_size / 1e6:.1f} MB")
         return 0
 
 

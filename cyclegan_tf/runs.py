@@ -11,6 +11,7 @@ best/generator_f.keras
 metrics.jsonl                 a line per epoch
 evaluation.json               the scores of the last cyclegan evaluate
 samples/epoch-0001.png        a picture per epoch
+report.html                   the page of the last cyclegan report
 tensorboard/                  the same numbers for TensorBoard
 """
 
@@ -69,6 +70,7 @@ class Run:
     Attributes:
         folder: its path.
         config: the `TrainConfig` it was started with.
+        versions: of the packages that wrote the options, by name.
 
     Raises:
         InputError: if it is no run folder, or one of another version.
@@ -86,6 +88,7 @@ class Run:
             content = json.loads(path.read_text())
             written_format = content["format"]
             values = content["config"]
+            self.versions: dict[str, str] = content["versions"]
         except (json.JSONDecodeError, KeyError, TypeError) as e:
             raise InputError(
                 f"{path} is damaged ({e}); start a new run in another folder."
@@ -178,11 +181,10 @@ class Run:
         return self.folder / "evaluation.json"
 
     @property
-    def step(self) -> int:
-        """Training steps of the newest checkpoint, 0 if there is none."""
-        return max(
-            (position.step for position in self.checkpoints().values()), default=0
-        )
+    def step(self) -> int | None:
+        """Training steps of the newest checkpoint, `None` if there is none."""
+        positions = list(self.checkpoints().values())
+        return positions[-1].step if positions else None
 
     def generator_path(self, direction: str) -> pathlib.Path:
         """Return where a generator is: `"g"` (X to Y) or `"f"` (Y to X)."""

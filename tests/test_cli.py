@@ -48,6 +48,7 @@ def fails(capsys, *arguments):
         ["translate"],
         ["export"],
         ["benchmark-litert"],
+        ["report"],
         ["serve"],
         ["demo"],
     ],
