@@ -26,6 +26,7 @@ from .options import ExportPytorchConfig as ExportPytorchConfig
 from .options import ImportConfig as ImportConfig
 from .options import ServeConfig as ServeConfig
 from .options import TranslateConfig as TranslateConfig
+from .recipes import make_train_config as make_train_config
 from .schedules import LinearDecay as LinearDecay
 from .serving import serve as serve
 from .training import resume as resume
