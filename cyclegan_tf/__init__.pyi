@@ -10,6 +10,7 @@ from .config import RecordConfig as RecordConfig
 from .config import TrainConfig as TrainConfig
 from .conversion import export_pytorch as export_pytorch
 from .conversion import import_network as import_network
+from .diagnosis import diagnose as diagnose
 from .errors import InputError as InputError
 from .export import export_generators as export_generators
 from .image_pool import ImagePool as ImagePool
@@ -21,6 +22,7 @@ from .networks import pixel_discriminator as pixel_discriminator
 from .networks import resnet_generator as resnet_generator
 from .networks import unet_generator as unet_generator
 from .options import BenchmarkConfig as BenchmarkConfig
+from .options import DoctorConfig as DoctorConfig
 from .options import ExportConfig as ExportConfig
 from .options import ExportPytorchConfig as ExportPytorchConfig
 from .options import ImportConfig as ImportConfig

@@ -28,9 +28,9 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: defaults to those of the process.
 
     Returns:
-        The exit code: 0; 1 if images were skipped, or an exported file is too far
-        from its Keras generator; 2 for wrong input; 130 if
-        interrupted, with a checkpoint saved.
+        The exit code: 0; 1 if images were skipped, an exported file is too far from
+        its Keras generator, or a data set cannot be trained on; 2 for wrong input; 130
+        if interrupted, with a checkpoint saved.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     logging.basicConfig(format="%(message)s", level=logging.INFO)
@@ -64,6 +64,7 @@ def _parse(arguments: list[str]) -> Callable[[], int]:
             tyro.conf.subcommand("train", default=_train_defaults(arguments)),
         ]
         | Annotated[commands.Recipes, tyro.conf.subcommand("recipes")]
+        | Annotated[commands.Doctor, tyro.conf.subcommand("doctor")]
         | Annotated[commands.Translate, tyro.conf.subcommand("translate")]
         | Annotated[commands.Export, tyro.conf.subcommand("export")]
         | Annotated[commands.BenchmarkLiteRT, tyro.conf.subcommand("benchmark-litert")]

@@ -17,6 +17,7 @@ from cyclegan_tf.config import TrainConfig
 from cyclegan_tf.errors import InputError
 from cyclegan_tf.options import (
     BenchmarkConfig,
+    DoctorConfig,
     ExportConfig,
     ExportPytorchConfig,
     ImportConfig,
@@ -28,6 +29,7 @@ from cyclegan_tf.recipes import RecipeName
 
 EXIT_SOME_SKIPPED = 1
 EXIT_NO_PARITY = 1
+EXIT_NOT_TRAINABLE = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +106,27 @@ class Recipes:
         else:
             print(catalogue.describe(self.name) if self.name else catalogue.overview())
         return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Doctor(DoctorConfig):
+    """Look through a data set for what would spoil a training.
+
+    Attributes:
+        data: A folder with trainA and trainB, tfds:NAME or demo, as cyclegan train
+            takes it.
+    """
+
+    data: Annotated[str, tyro.conf.Positional]
+
+    def __call__(self) -> int:
+        from cyclegan_tf.diagnosis import diagnose
+
+        diagnosis = diagnose(self)
+        print(diagnosis.to_text())
+        if self.json:
+            diagnosis.write(self.json)
+        return 0 if diagnosis.trainable else EXIT_NOT_TRAINABLE
 
 
 @dataclasses.dataclass(frozen=True)

@@ -50,6 +50,7 @@ def fails(capsys, *arguments):
         [],
         ["train"],
         ["recipes"],
+        ["doctor"],
         ["translate"],
         ["export"],
         ["benchmark-litert"],
@@ -74,14 +75,16 @@ assert not {{"tensorflow", "keras", "matplotlib"}} & set(sys.modules)
     assert "usage: cyclegan" in result.stdout
 
 
-def test_reading_about_options_does_not_import_tensorflow():
-    script = """
+def test_what_needs_no_tensorflow_does_not_import_it(tmp_path):
+    tiny.write_domains(tmp_path, 2)
+    script = f"""
 import sys
 from cyclegan_tf.cli import main
 assert main(["recipes", "maps"]) == 0
 assert main(["train", "--recipe", "maps", "--dry-run"]) == 0
 assert main(["train", "--preset", "paper", "--explain", "tf-tutorial"]) == 0
-assert not {"tensorflow", "keras", "matplotlib"} & set(sys.modules)
+assert main(["doctor", {str(tmp_path)!r}]) == 0
+assert not {{"tensorflow", "keras", "matplotlib"}} & set(sys.modules)
 """
     result = run_python(["-c", script])
     assert result.returncode == 0, result.stderr
