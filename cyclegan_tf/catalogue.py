@@ -22,7 +22,15 @@ cyclegan train --preset paper --explain pytorch-2024    # what differs, without 
 A recipe names the images and decides what they need. A preset sets the networks, the
 losses and the optimization of another codebase. The order is: the defaults, the preset
 over them, the recipe over that, the options you give over all. `--dry-run` prints the
-outcome, which `config.json` in the run folder keeps.
+outcome, which `config.json` in the run folder keeps. From Python:
+
+```python
+from pathlib import Path
+
+from cyclegan_tf import make_train_config, train
+
+train(make_train_config("monet2photo", preset="paper"), Path("runs/monet"))
+```
 
 **The times are estimates, not measurements.** The authors say that horse2zebra takes 1
 to 2 days on a GTX 1080 (issue 1549 of junyanz/pytorch-CycleGAN-and-pix2pix, 2023). The
@@ -84,33 +92,36 @@ def to_markdown() -> str:
 
 
 def explain(
-    config: TrainConfig,
-    name: str,
-    preset: str,
-    recipe: str | None = None,
+    config: TrainConfig, recipe: str | None, preset: str | None, compared: str
 ) -> str:
-    """Say in which options a configuration differs from a preset.
+    """Say in which options a configuration differs from those of a preset.
 
     Args:
         config: all options.
-        name: what they are called: a preset, or any other name.
-        preset: what they are compared with.
-        recipe: the recipe that is laid over that preset, as it is in `config`.
+        recipe: the recipe they are laid over, if any; it is laid over the preset that
+            they are compared with, too.
+        preset: the preset they are laid over, if any.
+        compared: the name of the preset they are compared with.
 
     Returns:
-        A table, and what the options cannot express of the presets.
+        A table, and what the options cannot express of both presets.
     """
-    found = differences(config, make_train_config(recipe, preset, config.dataset.data))
-    rows = [("option", name, preset, "why it matters")]
-    rows += [
-        (_flag(item.option), str(item.first), str(item.second), item.matters)
-        for item in found
+    data = config.dataset.data
+    flagless = make_train_config(recipe, preset, data)
+    name = preset if preset and config == flagless else "yours"
+    found = differences(config, make_train_config(recipe, compared, data))
+    rows = [
+        ("option", name, compared, "why it matters"),
+        *(
+            (_flag(item.option), str(item.first), str(item.second), item.matters)
+            for item in found
+        ),
     ]
-    parts = [markdown_table(rows) if found else f"All options are those of {preset}."]
-    for shown in PRESETS:
-        if shown in (name, preset):
-            parts += ["", f"Where the original of {shown} differs:"]
-            parts += [f"- {sentence}" for sentence in PRESETS[shown].differs]
+    parts = [markdown_table(rows) if found else f"All options are those of {compared}."]
+    for original in PRESETS:
+        if original in (preset, compared):
+            parts += ["", f"Where the original of {original} differs:"]
+            parts += [f"- {sentence}" for sentence in PRESETS[original].differs]
     return "\n".join(parts)
 
 

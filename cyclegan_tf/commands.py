@@ -61,11 +61,7 @@ class Train(TrainConfig):
         config = TrainConfig(**{name: getattr(self, name) for name in names})
         config.check()
         if self.explain:
-            print(
-                catalogue.explain(
-                    config, self.preset or "these options", self.explain, self.recipe
-                )
-            )
+            print(catalogue.explain(config, self.recipe, self.preset, self.explain))
             return 0
         if self.dry_run:
             print(json.dumps(config_module.to_dict(config), indent=2))

@@ -1,22 +1,11 @@
 """What is wrong with a data set, found in what is known of its images."""
 
 import collections
-import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Literal, TypeAlias
 
-import numpy as np
-
-from cyclegan_tf.image_facts import ImageFacts
-
-# The images of each split that there is, of trainA, trainB, testA and testB.
-Splits: TypeAlias = Mapping[str, Sequence[ImageFacts]]
-Severity: TypeAlias = Literal["error", "warning"]
-
-# Bits of 256 in which the fingerprints of two images of one scene may differ. A little
-# below the largest that was right on two thousand images (see `image_facts.py`): the
-# more images, the more are alike by accident.
-NEAR_BITS = 60
+from cyclegan_tf.duplicates import duplicates, near_duplicates
+from cyclegan_tf.findings import Finding
+from cyclegan_tf.image_facts import ImageFacts, Splits
 
 # Images this much longer than wide, or wider than long, are squeezed visibly.
 _ELONGATED = 2.0
@@ -59,25 +48,6 @@ _TRAITS: Mapping[str, tuple[str, str]] = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Finding:
-    """Something that is wrong.
-
-    Attributes:
-        severity: `"error"` if training is impossible with it, else `"warning"`.
-        where: the splits concerned.
-        what: what was found there.
-        advice: what to do, in one sentence.
-        files: the images concerned; for duplicates, groups of them.
-    """
-
-    severity: Severity
-    where: str
-    what: str
-    advice: str
-    files: tuple[str, ...] = ()
-
-
 def check(splits: Splits, crop_size: int) -> list[Finding]:
     """Look for all that can be wrong.
 
@@ -95,8 +65,8 @@ def check(splits: Splits, crop_size: int) -> list[Finding]:
     found = [
         *_unreadable(splits),
         *_balance(splits),
-        *_duplicates(readable),
-        *_near_duplicates(readable),
+        *duplicates(readable),
+        *near_duplicates(readable),
     ]
     for split, images in readable.items():
         found += [*_sizes(split, images, crop_size), *_colour(split, images)]
@@ -117,12 +87,12 @@ def _unreadable(splits: Splits) -> Iterator[Finding]:
             )
         damaged = [image for image in images if image.problem and not image.missing]
         if damaged:
-            none_left = split.startswith("train") and len(damaged) == len(images)
+            none_left = len(damaged) == len(images)
             yield Finding(
                 "error" if none_left else "warning",
                 split,
                 "files that cannot be read",
-                "No image is left to train on; replace them."
+                "Training stops where none is left; replace them."
                 if none_left
                 else "Training leaves them out; replace or remove them.",
                 tuple(f"{image.name} ({image.problem})" for image in damaged),
@@ -151,96 +121,6 @@ def _balance(splits: Splits) -> Iterator[Finding]:
                 f"Those of {fewer} are seen {ratio:.0f} times as often and may be "
                 "learned by heart; add some, or use --max-images.",
             )
-
-
-def _duplicates(splits: Splits) -> Iterator[Finding]:
-    """Images of equal pixels, anywhere."""
-    groups = collections.defaultdict(list)
-    for split, images in splits.items():
-        for image in images:
-            groups[image.pixels_digest].append((split, image))
-    found = collections.defaultdict(list)
-    for group in groups.values():
-        if len(group) > 1:
-            where = " and ".join(dict.fromkeys(split for split, _ in group))
-            found[where].append([image for _, image in group])
-    for where, equal in found.items():
-        bytewise = sum(
-            len({image.bytes_digest for image in group}) < len(group) for group in equal
-        )
-        yield Finding(
-            "warning",
-            where,
-            f"images that are there more than once, {bytewise} byte for byte",
-            _advice_on_duplicates(where),
-            tuple(" = ".join(image.name for image in group) for group in equal),
-        )
-
-
-def _near_duplicates(splits: Splits) -> Iterator[Finding]:
-    """Images of one domain that look nearly the same."""
-    for domain in "AB":
-        train = _distinct(splits.get(f"train{domain}", ()))
-        test = _distinct(splits.get(f"test{domain}", ()), but=train)
-        for images, others, where in (
-            (train, train, f"train{domain}"),
-            (test, test, f"test{domain}"),
-            (test, train, f"train{domain} and test{domain}"),
-        ):
-            pairs = tuple(f"{a.name} ~ {b.name}" for a, b in _nearest(images, others))
-            if pairs:
-                advice = _advice_on_duplicates(where)
-                yield Finding(
-                    "warning",
-                    where,
-                    "images that look nearly like another",
-                    f"If they show the same: {advice[0].lower()}{advice[1:]}",
-                    pairs,
-                )
-
-
-def _distinct(
-    images: Sequence[ImageFacts], but: Sequence[ImageFacts] = ()
-) -> list[ImageFacts]:
-    """One of each group of equal images, none blank, and none that is in others."""
-    first = {
-        image.pixels_digest: image for image in reversed(images) if not image.blank
-    }
-    for image in but:
-        first.pop(image.pixels_digest, None)
-    return list(reversed(first.values()))
-
-
-def _nearest(
-    images: Sequence[ImageFacts], others: Sequence[ImageFacts]
-) -> Iterator[tuple[ImageFacts, ImageFacts]]:
-    """Pair each image with the other it looks most like, if it is near enough.
-
-    Within one list only earlier ones count, so that no pair comes twice.
-    """
-    if not images or not others:
-        return
-    signs = [
-        np.where([image.fingerprint for image in some], 1, -1).astype(np.float32)
-        for some in (images, others)
-    ]
-    rows = 1024  # keeps the table of distances small
-    for start in range(0, len(images), rows):
-        agreement = signs[0][start : start + rows] @ signs[1].T
-        distances = (signs[0].shape[1] - agreement) / 2
-        if images is others:
-            distances[np.triu(np.ones(distances.shape, bool), start)] = np.inf
-        for row, column in enumerate(distances.argmin(axis=1)):
-            if distances[row, column] <= NEAR_BITS:
-                yield images[start + row], others[column]
-
-
-def _advice_on_duplicates(where: str) -> str:
-    if "A" in where and "B" in where:
-        return "Decide for one domain, as an image cannot belong to both."
-    if "train" in where and "test" in where:
-        return "Remove them from the training, as a score on such test images flatters."
-    return "Keep one of each, as they count as often as they are there."
 
 
 def _sizes(

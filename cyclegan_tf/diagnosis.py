@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 
 import PIL.Image
 
-from cyclegan_tf.dataset_checks import Finding, check
+from cyclegan_tf.dataset_checks import check
 from cyclegan_tf.errors import InputError
 from cyclegan_tf.files import replacing
+from cyclegan_tf.findings import Finding
 from cyclegan_tf.image_facts import ImageFacts, examine
 from cyclegan_tf.images import SUFFIXES
 from cyclegan_tf.options import DoctorConfig

@@ -4,6 +4,8 @@ import dataclasses
 import hashlib
 import io
 import pathlib
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import imagehash
 import numpy as np
@@ -68,6 +70,10 @@ class ImageFacts:
     fingerprint: np.ndarray = dataclasses.field(
         default_factory=lambda: np.zeros(_HASH_SIDE**2, bool)
     )
+
+
+# The images of each split that there is, of trainA, trainB, testA and testB.
+Splits: TypeAlias = Mapping[str, Sequence[ImageFacts]]
 
 
 def examine(source: Source) -> ImageFacts:

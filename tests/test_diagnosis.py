@@ -1,5 +1,6 @@
 """cyclegan doctor: each fault is planted and found, and clean data has none."""
 
+import dataclasses
 import json
 import shutil
 import struct
@@ -14,6 +15,7 @@ from test_cli import fails
 from cyclegan_tf import cli
 from cyclegan_tf.dataset_checks import check
 from cyclegan_tf.diagnosis import diagnose
+from cyclegan_tf.duplicates import near_duplicates
 from cyclegan_tf.image_facts import ImageFacts, examine
 from cyclegan_tf.options import DoctorConfig
 from cyclegan_tf.sources import Source
@@ -72,12 +74,21 @@ def test_damaged_files(data, capsys):
 
     for path in (data / "trainA").iterdir():
         path.write_bytes(b"no image")
-    finding = next(f for f in findings(data) if f.where == "trainA")
+    finding = only_finding(data)
     assert finding.severity == "error" and len(finding.files) == 10
     assert cli.main(["doctor", str(data)]) == 1
     text = capsys.readouterr().out
     assert "error: trainA: files that cannot be read (10)" in text
     assert "  and 5 more\n" in text
+
+
+def test_all_test_images_damaged(data, capsys):
+    for path in (data / "testB").iterdir():
+        path.write_bytes(b"no image")
+    assert only_finding(data).severity == "error"
+    train = ("train", "--data", data, "--load-size", SIDE, "--crop-size", SIDE)
+    train += ("--filters", 2, "--num-residual-blocks", 1, "--run-dir", data / "run")
+    assert "None of the images can be read" in fails(capsys, *train)
 
 
 def test_duplicates_in_a_split(data):
@@ -174,23 +185,46 @@ def test_blank_images(data):
     assert blank.files == ("trainA/black.jpg", "trainA/white.jpg")
 
 
-def test_imbalance():
-    def images(count):
-        random = np.random.default_rng(count)
-        return [
-            ImageFacts(
-                str(i),
-                width=256,
-                height=256,
-                pixels_digest=random.bytes(8),
-                fingerprint=random.integers(0, 2, 256).astype(bool),
-            )
-            for i in range(count)
-        ]
+def facts(count, seed):
+    """Images of nothing in common."""
+    random = np.random.default_rng(seed)
+    return [
+        ImageFacts(
+            f"{seed}-{i}",
+            width=256,
+            height=256,
+            pixels_digest=random.bytes(8),
+            fingerprint=random.integers(0, 2, 256).astype(bool),
+        )
+        for i in range(count)
+    ]
 
-    splits = {"trainA": images(30), "testA": images(5), "testB": images(6)}
-    assert check({**splits, "trainB": images(3 * 99)}, 256) == []
-    (finding,) = check({**splits, "trainB": images(301)}, 256)
+
+def test_near_duplicates_among_many():
+    """More than are compared at a time; the nearest is named, each pair once."""
+    train, test = facts(2100, 1), facts(1030, 2)
+
+    def differing(image, bits, name):
+        fingerprint = image.fingerprint.copy()
+        fingerprint[:bits] ^= True
+        return dataclasses.replace(
+            image, name=name, pixels_digest=name.encode(), fingerprint=fingerprint
+        )
+
+    train[2050] = differing(train[5], 60, "as 5")
+    train[1500] = differing(train[7], 61, "too far from 7")
+    test[1029] = differing(train[2050], 2, "nearer to 2050 than to 5")
+    found = near_duplicates({"trainA": train, "testA": test})
+    assert [(f.where, f.files) for f in found] == [
+        ("trainA", ("as 5 ~ 1-5",)),
+        ("trainA and testA", ("nearer to 2050 than to 5 ~ as 5",)),
+    ]
+
+
+def test_imbalance():
+    splits = {"trainA": facts(30, 1), "testA": facts(5, 2), "testB": facts(6, 3)}
+    assert check({**splits, "trainB": facts(3 * 99, 4)}, 256) == []
+    (finding,) = check({**splits, "trainB": facts(301, 4)}, 256)
     assert finding.where == "trainA and trainB"
     assert finding.what == "30 images against 301"
     assert "Those of trainA are seen 10 times as often" in finding.advice
@@ -293,9 +327,9 @@ TRAITS = {
 def test_traits_of_files(tmp_path, name):
     trait, save = TRAITS[name]
     save(tmp_path / name)
-    facts = examine(Source(name, tmp_path / name))
-    assert (facts.problem, facts.traits) == ("", {trait})
-    named = [f for f in check({"trainA": [facts]}, SIDE) if name in f.files]
+    image = examine(Source(name, tmp_path / name))
+    assert (image.problem, image.traits) == ("", {trait})
+    named = [f for f in check({"trainA": [image]}, SIDE) if name in f.files]
     assert [f.where for f in named] == ["trainA"] and named[0].advice
 
 

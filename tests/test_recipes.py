@@ -199,18 +199,11 @@ def test_explain(capsys):
 
 
 def test_explain_takes_recipe_and_flags_into_account(capsys):
-    options = [
-        "train",
-        "--recipe",
-        "monet2photo",
-        "--explain",
-        "paper",
-        "--pool-size",
-        "7",
-    ]
-    assert cli.main(options) == 0
+    options = ["--recipe", "monet2photo", "--preset", "paper", "--pool-size", "7"]
+    assert cli.main(["train", *options, "--explain", "paper"]) == 0
     text = capsys.readouterr().out
-    assert "| --pool-size | 7             | 50              |" in text
+    assert "| --pool-size | 7     | 50    |" in text
+    assert "| option      | yours | paper |" in text
     # Of the recipe on both sides.
     assert "--identity-weight" not in text
     assert (
