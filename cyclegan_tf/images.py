@@ -84,6 +84,8 @@ def read_image(source: pathlib.Path | bytes, channels: int = 3) -> Image:
         raise UnreadableImageError(f"{name} cannot be read as an image ({e}).") from e
     if upright.mode.startswith("I"):  # 16-bit gray, which convert() would clip
         upright = PIL.Image.fromarray((np.asarray(upright) // 257).astype(np.uint8))
+    if upright.mode == "P":  # some palettes with transparency go by way of it only
+        upright = upright.convert("RGBA")
     pixels = np.asarray(upright.convert("L" if channels == 1 else "RGB"))
     return pixels.reshape(*pixels.shape[:2], channels)
 

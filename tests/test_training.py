@@ -290,7 +290,7 @@ sys.exit(main(["train", *{options!r}, "2"]))
     assert newest_step(tmp_path / "run") == IMAGES // 2
 
 
-def test_tfds(shared, tmp_path):
+def test_tfds(shared, tmp_path, capsys):
     """The genuine builder, prepared from photographs that are here."""
     tfds = pytest.importorskip("tensorflow_datasets")
     source = tmp_path / "download/horse2zebra"
@@ -318,3 +318,7 @@ def test_tfds(shared, tmp_path):
     data = ["--data", "tfds:cycle_gan/horse2zebra"]
     assert cli.main(["train", *data, *where, *SMALL, *arguments]) == 0
     assert newest_step(tmp_path / "run") == 3
+
+    assert cli.main(["doctor", data[1], *where[:2]]) == 0
+    text = capsys.readouterr().out
+    assert "| trainA | 3      | 0          | 256x256 | 0    |" in text
