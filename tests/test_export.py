@@ -198,15 +198,42 @@ def test_a_refused_file_is_not_left_behind(generator_file, tmp_path, monkeypatch
 
 
 def test_nothing_is_overwritten_unless_asked(generator_file, tmp_path):
-    config = ExportConfig(
-        generator_file, tmp_path / "out", ("savedmodel",), image_size=(32, 32)
+    """And then nothing is left of the earlier export."""
+    out = tmp_path / "out"
+    savedmodel = ExportConfig(generator_file, out, ("savedmodel",), image_size=(32, 32))
+    export_generators(savedmodel)
+    (out / "keep.txt").touch()
+    litert_alone = dataclasses.replace(
+        savedmodel, formats=("litert",), variants=("float32",), sizes=("fixed",)
     )
-    export_generators(config)
-    (tmp_path / "out/keep.txt").touch()
     with pytest.raises(InputError, match="holds an export already.*--overwrite"):
+        export_generators(litert_alone)
+    export_generators(dataclasses.replace(litert_alone, overwrite=True))
+    assert {path.name for path in out.iterdir()} == {
+        "g.json",
+        "keep.txt",
+        "litert",
+        "report.json",
+        "report.md",
+    }
+
+
+def test_an_export_that_dies_says_how_far_it_came(
+    generator_file, tmp_path, monkeypatch
+):
+    def die(*_):
+        assert not report_in(tmp_path / "out")["finished"]
+        raise MemoryError
+
+    monkeypatch.setattr(litert, "convert", die)
+    config = ExportConfig(generator_file, tmp_path / "out", image_size=(32, 32))
+    with pytest.raises(MemoryError):
         export_generators(config)
-    export_generators(dataclasses.replace(config, overwrite=True))
-    assert (tmp_path / "out/keep.txt").exists()
+    report = report_in(tmp_path / "out")
+    assert not report["finished"] and not report["passed"]
+    (entry,) = report["artefacts"]
+    assert entry["path"] == "g/1" and entry["passed"]
+    assert "**Unfinished**" in (tmp_path / "out/report.md").read_text()
 
 
 def fails(*arguments, capsys):
