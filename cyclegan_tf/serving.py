@@ -5,7 +5,6 @@ For many users and other programs, TensorFlow Serving is the server: see
 """
 
 import dataclasses
-import importlib.util
 import json
 import logging
 import os
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from cyclegan_tf.errors import InputError
+from cyclegan_tf.extras import require_package
 from cyclegan_tf.images import Image, UnreadableImageError, read_image
 from cyclegan_tf.options import ServeConfig
 from cyclegan_tf.runs import Run
@@ -90,11 +90,7 @@ def require_gradio() -> None:
     Raises:
         InputError: if it is not installed.
     """
-    if importlib.util.find_spec("gradio") is None:
-        raise InputError(
-            "Gradio is not installed, which makes the page; install it with "
-            "pip install 'cyclegan_tf[demo]'."
-        )
+    require_package("gradio", "Gradio", "makes the page", "demo")
 
 
 def load_generators(source: pathlib.Path) -> list[ServedGenerator]:
