@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import pathlib
+import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -59,27 +60,22 @@ def serve(config: ServeConfig) -> None:
     """
     config.check()
     require_gradio()
+    _check_port(config.host, config.port)
     page = build_page(config.source.resolve().name, load_generators(config.source))
-    try:
-        _, address, _ = page.launch(
-            server_name=config.host,
-            server_port=config.port,
-            prevent_thread_lock=True,
-            show_error=True,
-            quiet=True,
-            footer_links=[],
-            # All of these may reach for other computers.
-            share=False,
-            run_history=False,
-            mcp_server=False,
-            ssr_mode=False,
-            pwa=False,
-        )
-    except OSError as e:
-        raise InputError(
-            f"Port {config.port} of {config.host} cannot be used ({e}); choose another "
-            "--port."
-        ) from e
+    _, address, _ = page.launch(
+        server_name=config.host,
+        server_port=config.port,
+        prevent_thread_lock=True,
+        show_error=True,
+        quiet=True,
+        footer_links=[],
+        # All of these may reach for other computers.
+        share=False,
+        run_history=False,
+        mcp_server=False,
+        ssr_mode=False,
+        pwa=False,
+    )
     _LOG.info("Serving %s at %s; stop with Ctrl-C", config.source, address)
     page.block_thread()
 
@@ -91,6 +87,17 @@ def require_gradio() -> None:
         InputError: if it is not installed.
     """
     require_package("gradio", "Gradio", "makes the page", "demo")
+
+
+def _check_port(host: str, port: int) -> None:
+    """Say so at once if the port is taken, not when all is loaded."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host.strip("[]"), port), family=family).close()
+    except OSError as e:
+        raise InputError(
+            f"Port {port} of {host} cannot be used ({e}); choose another --port."
+        ) from e
 
 
 def load_generators(source: pathlib.Path) -> list[ServedGenerator]:
