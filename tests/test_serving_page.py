@@ -24,6 +24,7 @@ from cyclegan_tf.errors import InputError
 from cyclegan_tf.images import read_image
 from cyclegan_tf.options import ServeConfig
 from cyclegan_tf.runs import Run
+from cyclegan_tf.servables import load_generators
 from cyclegan_tf.translator import Translator
 
 
@@ -167,7 +168,7 @@ def test_an_exported_folder(run, photo, tmp_path):
     arguments = ["export", run.folder, "--formats", "savedmodel", "--out"]
     arguments += [tmp_path / "exported", "--report-images", "1", "--image-size"]
     assert cli.main([str(argument) for argument in (*arguments, 32, 32)]) == 0
-    generators = serving.load_generators(tmp_path / "exported")
+    generators = load_generators(tmp_path / "exported")
     assert [generator.title[0] for generator in generators] == ["G", "F"]
     for direction, generator in zip("gf", generators, strict=True):
         translated = generator.translate(read_image(photo))
