@@ -30,8 +30,8 @@ from cyclegan_tf.inference import inference_model
 from cyclegan_tf.litert_runtime import require_litert
 from cyclegan_tf.options import ExportConfig, LiteRTVariant
 from cyclegan_tf.parity import Judge, as_input, find_problem
-from cyclegan_tf.report import NAME as REPORT
-from cyclegan_tf.report import Entry, Report, find_earlier_files
+from cyclegan_tf.parity_report import NAME as REPORT
+from cyclegan_tf.parity_report import Entry, Report, find_earlier_files
 from cyclegan_tf.translator import size_multiple
 
 _LOG = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 import json
 
 from cyclegan_tf.parity import Artefact, Measurement
-from cyclegan_tf.report import Entry, Report, find_earlier_files
+from cyclegan_tf.parity_report import Entry, Report, find_earlier_files
 
 MEASUREMENT = Measurement(
     5e-4, 1e-4, 50.0, None, 10, 12.3, 20, "4x6", 1, "test 1.0", {"ADD": 2}
