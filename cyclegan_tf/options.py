@@ -176,6 +176,12 @@ class ExportConfig:
                 f"--name {self.name!r} cannot name files and models; use letters, "
                 "digits, '_', '-' and '.'."
             )
+        name_of_file = self.name or self.source.stem
+        if self.source.suffix == ".keras" and name_of_file == "report":
+            raise InputError(
+                f"{self.source} would be described in report.json, where the parity "
+                "report is; choose another --name."
+            )
 
 
 @dataclasses.dataclass(frozen=True)

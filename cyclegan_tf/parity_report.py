@@ -17,6 +17,7 @@ from cyclegan_tf.parity import (
     Artefact,
     Measurement,
 )
+from cyclegan_tf.tables import markdown_table
 
 _LOG = logging.getLogger(__name__)
 
@@ -96,14 +97,9 @@ class Report:
     def to_table(self) -> str:
         """Return the report as a Markdown table, with the problems below it."""
         head = "artefact|largest|mean|PSNR dB|MB|ms|runs|threads|operations|passed"
-        lines = [head.split("|"), ["---"] + ["--:"] * 8 + ["---"]]
-        lines += [_row(entry) for entry in self.entries]
-        widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-        table = [
-            "| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines
-        ]
+        table = markdown_table([head.split("|"), *map(_row, self.entries)])
         problems = [f"- {entry.problem}" for entry in self.entries if entry.problem]
-        return "\n".join(table + [""] * bool(problems) + problems)
+        return "\n".join([table] + [""] * bool(problems) + problems)
 
     def write(self, folder: pathlib.Path) -> None:
         """Write `report.json` and `report.md`."""
