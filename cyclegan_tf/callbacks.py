@@ -43,6 +43,8 @@ class SampleSheet(keras.callbacks.Callback):
         self._translate_f = Translator(self.model.generator_f)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._translate_g.refresh()
+        self._translate_f.refresh()
         rows = []
         for real_x, real_y in zip(self.images_x, self.images_y):
             fake_y, fake_x = self._translate_g(real_x), self._translate_f(real_y)

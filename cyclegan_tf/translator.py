@@ -21,6 +21,9 @@ class Translator:
     The image is padded by reflection to sides that the generator can take, and the
     translation is cut back: it has exactly the size of the image.
 
+    It translates with the weights that the generator has now; `refresh` follows a
+    generator that is trained further.
+
     Args:
         generator: a generator of this package, or the path of a saved one.
 
@@ -40,12 +43,16 @@ class Translator:
         self.generator = generator
         self.size_multiple = size_multiple(generator)
         self.channels: int = generator.input_shape[-1]
-        model = inference_model(generator)
+        self._model = inference_model(generator)
         # Traced once for all sizes.
         self._run = tf.function(
-            lambda images: model(images, training=False),
-            input_signature=[tf.TensorSpec(model.input_shape, tf.float32)],
+            lambda images: self._model(images, training=False),
+            input_signature=[tf.TensorSpec(self._model.input_shape, tf.float32)],
         )
+
+    def refresh(self) -> None:
+        """Take over the weights that the generator has now."""
+        self._model.set_weights(self.generator.get_weights())
 
     def __call__(self, image: Image) -> Image:
         """Translate one image.

@@ -18,6 +18,8 @@ import pytest
 import tiny
 
 from cyclegan_tf import cli
+from cyclegan_tf.assembly import load_domains
+from cyclegan_tf.callbacks import SampleSheet
 from cyclegan_tf.images import read_image
 from cyclegan_tf.runs import Run
 
@@ -169,6 +171,32 @@ def test_the_run_folder_is_complete(uninterrupted):
     scores = {p.score for p in Run(uninterrupted).checkpoints().values()}
     totals = [r["val_cycle_x_loss"] + r["val_cycle_y_loss"] for r in records]
     assert scores == {totals[-1], min(totals)}
+
+
+def test_the_samples_are_those_of_the_networks_of_their_epoch(uninterrupted, tmp_path):
+    """Not of the networks that the training began with."""
+    run = Run(uninterrupted)
+    model = run.load_newest()[1]
+    domains = load_domains(run.config, 4)
+    samples = [
+        [domain.preprocessing.crop_centre(domain[i]) for i in range(4)]
+        for domain in (domains.test_x, domains.test_y)
+    ]
+    callback = SampleSheet(*samples, tmp_path)
+    callback.set_model(model)
+    callback.on_train_begin()
+    callback.on_epoch_end(EPOCHS - 1)
+    expected, last, first = (
+        read_image(folder / f"epoch-{epoch:04d}.png").astype(int)
+        for folder, epoch in (
+            (tmp_path, EPOCHS),
+            (run.samples, EPOCHS),
+            (run.samples, 1),
+        )
+    )
+    # A rounding may fall to the other side of a half.
+    assert np.abs(last - expected).max() <= 1
+    assert np.abs(first - expected).max() > 1
 
 
 def test_a_finished_run_can_be_extended(folder, tmp_path, capsys):
