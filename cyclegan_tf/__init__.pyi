@@ -1,6 +1,7 @@
 from . import data as data
 from . import images as images
 from . import losses as losses
+from . import metrics as metrics
 from .benchmark import benchmark_litert as benchmark_litert
 from .config import DatasetConfig as DatasetConfig
 from .config import NetworkConfig as NetworkConfig
@@ -10,7 +11,9 @@ from .config import RecordConfig as RecordConfig
 from .config import TrainConfig as TrainConfig
 from .conversion import export_pytorch as export_pytorch
 from .conversion import import_network as import_network
+from .diagnosis import diagnose as diagnose
 from .errors import InputError as InputError
+from .evaluation import evaluate as evaluate
 from .export import export_generators as export_generators
 from .image_pool import ImagePool as ImagePool
 from .inspection import inspect_networks as inspect_networks
@@ -21,11 +24,16 @@ from .networks import pixel_discriminator as pixel_discriminator
 from .networks import resnet_generator as resnet_generator
 from .networks import unet_generator as unet_generator
 from .options import BenchmarkConfig as BenchmarkConfig
+from .options import DoctorConfig as DoctorConfig
+from .options import EvaluateConfig as EvaluateConfig
 from .options import ExportConfig as ExportConfig
 from .options import ExportPytorchConfig as ExportPytorchConfig
 from .options import ImportConfig as ImportConfig
+from .options import ReportConfig as ReportConfig
 from .options import ServeConfig as ServeConfig
 from .options import TranslateConfig as TranslateConfig
+from .recipes import make_train_config as make_train_config
+from .report import write_report as write_report
 from .schedules import LinearDecay as LinearDecay
 from .serving import serve as serve
 from .training import resume as resume

@@ -2,15 +2,20 @@
 
 import contextlib
 import dataclasses
+import functools
 import logging
 from collections.abc import Iterator
+from typing import Literal
 
 import keras
 import tensorflow as tf
 
 from cyclegan_tf.config import DatasetConfig, OptimizationConfig, TrainConfig
-from cyclegan_tf.data import Domain, Preprocessing
+from cyclegan_tf.data import Domain, Preprocessing, StillImages
+from cyclegan_tf.domain_classifier import DomainClassifier
 from cyclegan_tf.errors import InputError
+from cyclegan_tf.evaluator import DomainImages, Evaluator
+from cyclegan_tf.features import FeatureExtractor
 from cyclegan_tf.model import CycleGAN
 from cyclegan_tf.network_options import (
     discriminator_architecture,
@@ -142,6 +147,62 @@ def load_domains(config: TrainConfig, size_multiple: int) -> Domains:
     return Domains(train_x, train_y, test_x or train_x, test_y or train_y)
 
 
+def build_evaluators(
+    dataset: DatasetConfig,
+    domains: Domains,
+    extractor: FeatureExtractor,
+    reference: Literal["train", "test"] = "train",
+    max_images: int | None = None,
+) -> dict[str, Evaluator]:
+    """Build what scores generators on the images of a run.
+
+    Args:
+        dataset: where the images are from.
+        domains: the images.
+        extractor: in which features distributions are compared.
+        reference: compare with the training or the test images of the target domain.
+        max_images: int. Use at most so many test images of each domain.
+
+    Returns:
+        An evaluator of generators X to Y, `"g"`, and one of Y to X, `"f"`.
+
+    Raises:
+        InputError: if there are too few images, or those that should be paired
+            cannot be.
+    """
+    paired = dataset.data == "demo" or dataset.paired_test
+    if paired:
+        _check_pairs(dataset, domains)
+    images_x = DomainImages(
+        StillImages(domains.train_x), StillImages(domains.test_x, max_images)
+    )
+    images_y = DomainImages(
+        StillImages(domains.train_y), StillImages(domains.test_y, max_images)
+    )
+    # Trained when it is first asked, and once for both directions.
+    classifier = functools.cache(
+        lambda: DomainClassifier(images_x.train, images_y.train)
+    )
+    return {
+        "g": Evaluator(
+            images_x,
+            images_y,
+            extractor,
+            lambda images: classifier().logits(images),
+            reference,
+            paired,
+        ),
+        "f": Evaluator(
+            images_y,
+            images_x,
+            extractor,
+            lambda images: -classifier().logits(images),
+            reference,
+            paired,
+        ),
+    }
+
+
 def choose_strategy(options: OptimizationConfig) -> tf.distribute.Strategy:
     """Return the `tf.distribute` strategy of a configuration.
 
@@ -161,6 +222,21 @@ def choose_strategy(options: OptimizationConfig) -> tf.distribute.Strategy:
             f"make --batch-size a multiple of {replicas}."
         )
     return strategy
+
+
+def _check_pairs(dataset: DatasetConfig, domains: Domains) -> None:
+    if dataset.data.startswith("tfds:"):
+        raise InputError(
+            f"The test images of {dataset.data} cannot be paired, because TensorFlow "
+            "Datasets shuffles each domain by itself; name the extracted download as a "
+            "folder instead."
+        )
+    left_out = domains.test_x.left_out + domains.test_y.left_out
+    if left_out:
+        raise InputError(
+            f"Paired test images must all be readable, but: {left_out[0]} Repair it, "
+            "or evaluate without pairs."
+        )
 
 
 def _load(

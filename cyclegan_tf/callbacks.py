@@ -7,11 +7,12 @@ import pathlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
 
+from cyclegan_tf.evaluator import Evaluator
 from cyclegan_tf.images import Image, write_contact_sheet
 from cyclegan_tf.translator import Translator
 
@@ -22,6 +23,8 @@ class SampleSheet(keras.callbacks.Callback):
     """Write a picture of some images, translated and cycled, after each epoch.
 
     Args:
+        translators: for `"g"` (X to Y) and `"f"` (Y to X) a translator of the model's
+            generator.
         images_x: images of X, uint8 arrays (height, width, channels).
         images_y: as many images of Y.
         folder: where `epoch-0001.png` and so on are written.
@@ -29,32 +32,68 @@ class SampleSheet(keras.callbacks.Callback):
 
     def __init__(
         self,
+        translators: Mapping[str, Translator],
         images_x: Sequence[Image],
         images_y: Sequence[Image],
         folder: pathlib.Path,
     ):
         super().__init__()
+        self.translators = translators
         self.images_x = images_x
         self.images_y = images_y
         self.folder = folder
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        self._translate_g = Translator(self.model.generator_g)
-        self._translate_f = Translator(self.model.generator_f)
-
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self._translate_g.refresh()
-        self._translate_f.refresh()
+        translate_g, translate_f = self.translators["g"], self.translators["f"]
+        translate_g.refresh()
+        translate_f.refresh()
         rows = []
         for real_x, real_y in zip(self.images_x, self.images_y):
-            fake_y, fake_x = self._translate_g(real_x), self._translate_f(real_y)
-            cycled_x, cycled_y = self._translate_f(fake_y), self._translate_g(fake_x)
+            fake_y, fake_x = translate_g(real_x), translate_f(real_y)
+            cycled_x, cycled_y = translate_f(fake_y), translate_g(fake_x)
             rows.append([real_x, fake_y, cycled_x, real_y, fake_x, cycled_y])
         write_contact_sheet(
             self.folder / f"epoch-{epoch + 1:04d}.png",
             rows,
             ["x", "G(x)", "F(G(x))", "y", "F(y)", "G(F(y))"],
         )
+
+
+class Evaluating(keras.callbacks.Callback):
+    """Add scores to the logs of every n-th epoch and of the last one.
+
+    Their names are `eval_g_` (X to Y) or `eval_f_` (Y to X) and the name of the score.
+
+    Args:
+        translators: for `"g"` and `"f"` a translator of the model's generator.
+        evaluators: what scores them.
+        every: int. Epochs from one evaluation to the next.
+    """
+
+    def __init__(
+        self,
+        translators: Mapping[str, Translator],
+        evaluators: Mapping[str, Evaluator],
+        every: int,
+    ):
+        super().__init__()
+        self.translators = translators
+        self.evaluators = evaluators
+        self.every = every
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if (epoch + 1) % self.every and epoch + 1 != self.params["epochs"]:
+            return
+        for translator in self.translators.values():
+            translator.refresh()
+        for direction, back in (("g", "f"), ("f", "g")):
+            translate, translate_back = (
+                self.translators[direction],
+                self.translators[back],
+            )
+            for metric in self.evaluators[direction](translate, translate_back):
+                for score in metric.scores:
+                    logs[f"eval_{direction}_{score.name}"] = score.translated
 
 
 class MetricsLog(keras.callbacks.Callback):

@@ -13,8 +13,11 @@ import tyro
 
 from cyclegan_tf import commands
 from cyclegan_tf._version import __version__
-from cyclegan_tf.errors import InputError
+from cyclegan_tf.errors import InputError, TrainingStoppedError
+from cyclegan_tf.presets import PRESETS
+from cyclegan_tf.recipes import RECIPES, make_train_config
 
+EXIT_STOPPED = 1
 EXIT_WRONG_INPUT = 2
 EXIT_INTERRUPTED = 130
 
@@ -26,9 +29,9 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: defaults to those of the process.
 
     Returns:
-        The exit code: 0; 1 if images were skipped, or an exported file is too far
-        from its Keras generator; 2 for wrong input; 130 if
-        interrupted, with a checkpoint saved.
+        The exit code: 0; 1 if images were skipped, an exported file is too far from
+        its Keras generator, a data set cannot be trained on or the watchdog stopped a
+        training; 2 for wrong input; 130 if interrupted, with a checkpoint saved.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     logging.basicConfig(format="%(message)s", level=logging.INFO)
@@ -47,6 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return EXIT_WRONG_INPUT
+    except TrainingStoppedError as e:
+        print(f"cyclegan: The watchdog stopped the training. {e}", file=sys.stderr)
+        return EXIT_STOPPED
     except KeyboardInterrupt:
         print("cyclegan: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -56,17 +62,18 @@ def _parse(arguments: list[str]) -> Callable[[], int]:
     if arguments == ["--version"]:
         print(f"cyclegan_tf {__version__}")
         raise SystemExit
-    resumed = _resumed(arguments)
-    train_command = (
-        tyro.conf.subcommand("train", default=resumed)
-        if resumed
-        else tyro.conf.subcommand("train")
-    )
     command = (
-        Annotated[commands.Train, train_command]
+        Annotated[
+            commands.Train,
+            tyro.conf.subcommand("train", default=_train_defaults(arguments)),
+        ]
+        | Annotated[commands.Recipes, tyro.conf.subcommand("recipes")]
+        | Annotated[commands.Doctor, tyro.conf.subcommand("doctor")]
         | Annotated[commands.Translate, tyro.conf.subcommand("translate")]
+        | Annotated[commands.Evaluate, tyro.conf.subcommand("evaluate")]
         | Annotated[commands.Export, tyro.conf.subcommand("export")]
         | Annotated[commands.BenchmarkLiteRT, tyro.conf.subcommand("benchmark-litert")]
+        | Annotated[commands.Report, tyro.conf.subcommand("report")]
         | Annotated[commands.Serve, tyro.conf.subcommand("serve")]
         | Annotated[commands.Import, tyro.conf.subcommand("import")]
         | Annotated[commands.ExportPytorch, tyro.conf.subcommand("export-pytorch")]
@@ -82,17 +89,34 @@ def _parse(arguments: list[str]) -> Callable[[], int]:
     )
 
 
-def _resumed(arguments: list[str]) -> commands.Train | None:
-    """The stored options of a run to go on with are the defaults of its flags."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--resume", type=pathlib.Path)
-    run_dir = parser.parse_known_args(arguments[1:])[0].resume
-    if run_dir is None:
-        return None
-    from cyclegan_tf.runs import Run
+def _train_defaults(arguments: list[str]) -> commands.Train:
+    """Return what the flags of train default to.
 
-    stored = Run(run_dir).config
-    names = [field.name for field in dataclasses.fields(stored)]
+    That is what a run to go on with has stored, or else what a recipe and a preset
+    decide.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--resume", nargs="?", type=pathlib.Path)
+    for name in ("--recipe", "--preset", "--explain"):
+        parser.add_argument(name, nargs="?")
+    given = parser.parse_known_args(arguments[1:])[0]
+    recipe = given.recipe if given.recipe in RECIPES else None
+    preset = given.preset if given.preset in PRESETS else None
+    if given.resume is None:
+        # Where images are not needed or not yet named, no recipe decides on them.
+        named = recipe and RECIPES[recipe].data
+        data = named or ("" if given.explain else tyro.MISSING)
+        config = make_train_config(recipe, preset, data)
+    elif recipe or preset:
+        raise InputError(
+            f"--resume {given.resume} goes on with the options of that run; leave out "
+            f"--recipe and --preset, or start a new run."
+        )
+    else:
+        from cyclegan_tf.runs import Run
+
+        config = Run(given.resume).config
+    names = [field.name for field in dataclasses.fields(config)]
     return commands.Train(
-        **{name: getattr(stored, name) for name in names}, resume=run_dir
+        **{name: getattr(config, name) for name in names}, resume=given.resume
     )

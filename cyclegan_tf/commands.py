@@ -11,20 +11,27 @@ from typing import Annotated
 
 import tyro
 
+from cyclegan_tf import catalogue
 from cyclegan_tf import config as config_module
 from cyclegan_tf.config import TrainConfig
 from cyclegan_tf.errors import InputError
 from cyclegan_tf.options import (
     BenchmarkConfig,
+    DoctorConfig,
+    EvaluateConfig,
     ExportConfig,
     ExportPytorchConfig,
     ImportConfig,
+    ReportConfig,
     ServeConfig,
     TranslateConfig,
 )
+from cyclegan_tf.presets import PresetName
+from cyclegan_tf.recipes import RecipeName
 
 EXIT_SOME_SKIPPED = 1
 EXIT_NO_PARITY = 1
+EXIT_NOT_TRAINABLE = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,17 +42,29 @@ class Train(TrainConfig):
         run_dir: Folder for the new run; runs/NAME after the data if not given.
         resume: Go on with the run in this folder. Its options hold; those given here,
             such as more epochs, replace them.
+        recipe: Images and options for a well-known application; see cyclegan recipes.
+            Options given here replace those of the recipe.
+        preset: Options of another codebase. Those of the recipe and those given here
+            replace them.
+        explain: Print how the options that would be used differ from this preset, and
+            stop.
         dry_run: Print the options that would be used, and stop.
     """
 
     run_dir: pathlib.Path | None = None
     resume: pathlib.Path | None = None
+    recipe: RecipeName | None = None
+    preset: PresetName | None = None
+    explain: PresetName | None = None
     dry_run: bool = False
 
     def __call__(self) -> int:
         names = [field.name for field in dataclasses.fields(TrainConfig)]
         config = TrainConfig(**{name: getattr(self, name) for name in names})
         config.check()
+        if self.explain:
+            print(catalogue.explain(config, self.recipe, self.preset, self.explain))
+            return 0
         if self.dry_run:
             print(json.dumps(config_module.to_dict(config), indent=2))
             return 0
@@ -65,6 +84,47 @@ class Train(TrainConfig):
             training.train(config, run_dir)
         print(f"Trained: {run_dir}")
         return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipes:
+    """List the recipes and presets of cyclegan train, or say all about one.
+
+    Attributes:
+        name: A recipe or a preset.
+        markdown: Print all about all of them, as in docs/recipes.md.
+    """
+
+    name: Annotated[str | None, tyro.conf.Positional] = None
+    markdown: bool = False
+
+    def __call__(self) -> int:
+        if self.markdown:
+            print(catalogue.to_markdown(), end="")
+        else:
+            print(catalogue.describe(self.name) if self.name else catalogue.overview())
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Doctor(DoctorConfig):
+    """Look through a data set for what would spoil a training.
+
+    Attributes:
+        data: A folder with trainA and trainB, tfds:NAME or demo, as cyclegan train
+            takes it.
+    """
+
+    data: Annotated[str, tyro.conf.Positional]
+
+    def __call__(self) -> int:
+        from cyclegan_tf.diagnosis import diagnose
+
+        diagnosis = diagnose(self)
+        print(diagnosis.to_text())
+        if self.json:
+            diagnosis.write(self.json)
+        return 0 if diagnosis.trainable else EXIT_NOT_TRAINABLE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +150,26 @@ class Translate(TranslateConfig):
         for item in skipped:
             print(f"Skipped: {item.error}", file=sys.stderr)
         return EXIT_SOME_SKIPPED if skipped else 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluate(EvaluateConfig):
+    """Score the translations of a run, or of one generator.
+
+    Attributes:
+        source: A run folder, or one generator's .keras file.
+    """
+
+    source: Annotated[pathlib.Path, tyro.conf.Positional]
+
+    def __call__(self) -> int:
+        from cyclegan_tf.evaluation import evaluate
+
+        evaluation = evaluate(self)
+        print(evaluation.to_table())
+        for warning in evaluation.warnings:
+            print(f"Note: {warning}", file=sys.stderr)
+        return 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,6 +220,24 @@ class BenchmarkLiteRT(BenchmarkConfig):
             )
         operations = (f"{count} {name}" for name, count in result.operations.items())
         print(f"operators {', '.join(operations)}")
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Report(ReportConfig):
+    """Write a page that shows what a run is and what it came to, in one HTML file.
+
+    Attributes:
+        run_dir: The folder of the run.
+    """
+
+    run_dir: Annotated[pathlib.Path, tyro.conf.Positional]
+
+    def __call__(self) -> int:
+        from cyclegan_tf.report import write_report
+
+        path = write_report(self)
+        print(f"Report: {path}, {path.stat().st_size / 1e6:.1f} MB")
         return 0
 
 

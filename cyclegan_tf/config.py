@@ -34,6 +34,8 @@ class DatasetConfig:
         max_images: Use at most so many images of each domain.
         channels_x: Channels of domain X: 3 for colour, 1 for gray.
         channels_y: Channels of domain Y.
+        paired_test: testA and testB show the same scenes in the same order, so that
+            translations can be scored against the truth. The demo's always do.
         cache_gb: Keep up to so many gigabytes of decoded images in memory; the rest is
             decoded anew each time.
     """
@@ -49,6 +51,7 @@ class DatasetConfig:
     max_images: int | None = None
     channels_x: Literal[1, 3] = 3
     channels_y: Literal[1, 3] = 3
+    paired_test: bool = False
     cache_gb: float = 4.0
 
 
@@ -161,11 +164,26 @@ class RecordConfig:
             each epoch.
         sample_images: Test images of each domain in the picture of samples after each
             epoch.
+        evaluate_every: Score the translations of test images after every so many
+            epochs, as cyclegan evaluate does; 0 for never.
+        features: What the scores compare images by: random, inception, or the path
+            of a SavedModel.
+        features_weights: The weights of inception, if Keras should not download them.
+        keep_best: Which epoch to keep beside the newest, in best/: that with the best
+            validation cycle error, or score of both directions.
+        watchdog: After each epoch, look for signs of a failing training: warn of them,
+            stop at the first, or off. A training whose losses are no longer finite is
+            stopped by both.
     """
 
     checkpoint_minutes: float = 10.0
     validation_images: int = 16
     sample_images: int = 4
+    evaluate_every: int = 0
+    features: str = "random"
+    features_weights: pathlib.Path | None = None
+    keep_best: Literal["cycle_error", "fid", "kid", "swd", "hit_rate"] = "cycle_error"
+    watchdog: Literal["warn", "stop", "off"] = "warn"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,6 +214,16 @@ class TrainConfig:
         for name, value in positive.items():
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, not {value}.")
+        record = self.record
+        if record.evaluate_every < 0:
+            raise InputError(
+                f"--evaluate-every must be at least 0, not {record.evaluate_every}."
+            )
+        if record.keep_best != "cycle_error" and not record.evaluate_every:
+            raise InputError(
+                f"--keep-best {record.keep_best} needs that score; measure it with "
+                "--evaluate-every 5, say."
+            )
 
 
 def to_dict(config: Any) -> dict[str, Any]:

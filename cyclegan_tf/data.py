@@ -183,11 +183,17 @@ class Domain(Sequence[Image]):
         image = self._cache[i]
         return self._load(self._sources[i]) if image is None else image
 
+    def decoded(self, i: int) -> Image:
+        """Return an image as it is, neither resized nor cropped."""
+        return self._decode(self._sources[i])
+
     def _load(self, source: Source) -> Image:
-        content = source.content
-        if not isinstance(content, np.ndarray):
-            content = read_image(content, self.channels)
-        return self.preprocessing.resize(content)
+        return self.preprocessing.resize(self._decode(source))
+
+    def _decode(self, source: Source) -> Image:
+        if isinstance(source.content, np.ndarray):
+            return source.content
+        return read_image(source.content, self.channels)
 
     def _try_load(self, source: Source) -> Image | UnreadableImageError:
         try:
@@ -203,6 +209,35 @@ class Domain(Sequence[Image]):
                 f"than the crop of {crop_size}x{crop_size}; lower --crop-size or use "
                 "--preprocess resize_and_crop."
             )
+
+
+class StillImages(Sequence[Image]):
+    """The first images of a domain without chance: resized, cropped at the centre.
+
+    Those of a training split are decoded when they are needed, because their domain
+    keeps them larger than the crop.
+
+    Args:
+        domain: the domain.
+        count: int. So many, if there are. All if not given.
+    """
+
+    def __init__(self, domain: Domain, count: int | None = None):
+        self._domain = domain
+        self._preprocessing = domain.preprocessing.for_evaluation()
+        self._count = len(domain) if count is None else min(count, len(domain))
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, i: Any) -> Any:
+        if not 0 <= i < self._count:
+            raise IndexError(i)
+        if self._preprocessing == self._domain.preprocessing:
+            return self._preprocessing.crop_centre(self._domain[i])
+        return self._preprocessing.crop_centre(
+            self._preprocessing.resize(self._domain.decoded(i))
+        )
 
 
 def steps_per_epoch(domain_x: Domain, domain_y: Domain, batch_size: int) -> int:
@@ -268,16 +303,15 @@ def evaluation_batches(
         A dataset of `(real_x, real_y)`: float32 (batch, height, width, channels) in
         [-1, 1].
     """
-
-    def image(domain: Domain, i: int) -> np.ndarray:
-        pixels = domain.preprocessing.crop_centre(domain[i])
-        return normalize(pixels.astype(np.float32))
-
     count = min(count, len(domain_x), len(domain_y))
+    both = StillImages(domain_x, count), StillImages(domain_y, count)
     batches = -(-count // batch_size)
     numbers = [i % count for i in range(batches * batch_size)]
     dataset = tf.data.Dataset.from_generator(
-        lambda: ((image(domain_x, i), image(domain_y, i)) for i in numbers),
+        lambda: (
+            tuple(normalize(images[i].astype(np.float32)) for images in both)
+            for i in numbers
+        ),
         output_signature=tuple(
             tf.TensorSpec(domain.image_shape, tf.float32)
             for domain in (domain_x, domain_y)

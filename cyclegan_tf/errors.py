@@ -8,5 +8,9 @@ class InputError(ValueError):
     """
 
 
+class TrainingStoppedError(RuntimeError):
+    """The watchdog stopped a training, and why."""
+
+
 class RefusedFileError(InputError):
     """An exported file would not run, or not compute the translation."""

@@ -80,13 +80,7 @@ def find_exportables(config: ExportConfig) -> list[Exportable]:
 
 def _from_run(config: ExportConfig) -> list[Exportable]:
     run = Run(config.source)
-    paths = {direction: run.generator_path(direction) for direction in "gf"}
-    for path in paths.values():
-        if not path.is_file():
-            raise InputError(
-                f"{config.source} has no {path.name} yet; wait for the first "
-                "checkpoint of its training."
-            )
+    paths = {direction: run.trained_generator(direction) for direction in "gf"}
     generators = {d: load_network(path) for d, path in paths.items()}
     enough = max(config.report_images, config.calibration_images)
     limited = dataclasses.replace(run.config.dataset, max_images=enough)

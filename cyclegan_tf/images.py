@@ -84,6 +84,8 @@ def read_image(source: pathlib.Path | bytes, channels: int = 3) -> Image:
         raise UnreadableImageError(f"{name} cannot be read as an image ({e}).") from e
     if upright.mode.startswith("I"):  # 16-bit gray, which convert() would clip
         upright = PIL.Image.fromarray((np.asarray(upright) // 257).astype(np.uint8))
+    if upright.mode == "P":  # some palettes with transparency go by way of it only
+        upright = upright.convert("RGBA")
     pixels = np.asarray(upright.convert("L" if channels == 1 else "RGB"))
     return pixels.reshape(*pixels.shape[:2], channels)
 
@@ -116,6 +118,19 @@ def resize_image(image: Image, height: int, width: int) -> Image:
     pixels = PIL.Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
     resized = pixels.resize((width, height), PIL.Image.Resampling.BICUBIC)
     return np.asarray(resized).reshape(height, width, image.shape[-1])
+
+
+def colour_square(image: Image, side: int) -> Image:
+    """Resize to a square in three channels, the form that images are compared in.
+
+    Args:
+        image: uint8 array (height, width, 1 or 3).
+        side: int. Pixels.
+
+    Returns:
+        uint8 array (side, side, 3).
+    """
+    return np.broadcast_to(resize_image(image, side, side), (side, side, 3))
 
 
 def find_images(folder: pathlib.Path) -> list[pathlib.Path]:

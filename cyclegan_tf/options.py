@@ -34,6 +34,53 @@ class TranslateConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class EvaluateConfig:
+    """Score the translations of a run, or of one generator.
+
+    Attributes:
+        source: A run folder, or one generator's .keras file.
+        data: Take the images from here, as in cyclegan train; a run's own if not given.
+        data_dir: Where TensorFlow Datasets keeps its data.
+        direction: What a generator's file does: g translates X to Y, f Y to X.
+        image_size: For a generator's file, resize the images to so many pixels a side.
+        features: What images are compared by: random, a fixed network that needs no
+            download; inception, Keras's InceptionV3; or the path of a SavedModel.
+        features_weights: The weights of inception, if Keras should not download them.
+        reference: Compare with the training images of the target domain, or with its
+            test images, as published FIDs of CycleGANs do.
+        paired: The i-th test images of both domains show the same scene.
+        images: Translate at most so many test images of each domain.
+        out: Write the scores to this JSON file; evaluation.json in the run folder if
+            not given.
+    """
+
+    source: pathlib.Path
+    data: str | None = None
+    data_dir: pathlib.Path | None = None
+    direction: Literal["g", "f"] = "g"
+    image_size: int = 256
+    features: str = "random"
+    features_weights: pathlib.Path | None = None
+    reference: Literal["train", "test"] = "train"
+    paired: bool = False
+    images: int | None = None
+    out: pathlib.Path | None = None
+
+    def check(self) -> None:
+        """Check the ranges of the numbers.
+
+        Raises:
+            InputError: if one is out of its range.
+        """
+        for option, value in {
+            "--image-size": self.image_size,
+            "--images": self.images,
+        }.items():
+            if value is not None and value < 1:
+                raise InputError(f"{option} must be at least 1, not {value}.")
+
+
+@dataclasses.dataclass(frozen=True)
 class ImportConfig:
     """Turn a network of PyTorch or Keras 2 into a plain Keras 3 file.
 
@@ -186,3 +233,62 @@ class ServeConfig:
         """
         if not 1 <= self.port <= 65535:
             raise InputError(f"--port must be from 1 to 65535, not {self.port}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportConfig:
+    """Write a page that shows what a run is and what it came to, in one HTML file.
+
+    Attributes:
+        run_dir: The folder of the run.
+        out: The HTML file to write, which replaces an earlier one; report.html in the
+            run folder if not given.
+        images: Show so many test images of each domain; all if not given, 0 for none.
+    """
+
+    run_dir: pathlib.Path
+    out: pathlib.Path | None = None
+    images: int | None = None
+
+    def check(self) -> None:
+        """Check the number of images, and the name of the file.
+
+        Raises:
+            InputError: if one is not fit for it.
+        """
+        if self.images is not None and self.images < 0:
+            raise InputError(f"--images must be at least 0, not {self.images}.")
+        if self.out is not None and self.out.suffix not in (".html", ".htm"):
+            raise InputError(
+                f"--out {self.out} does not name an HTML file, and a file there would "
+                "be replaced; end the name in .html."
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class DoctorConfig:
+    """Look through a data set for what would spoil a training.
+
+    Attributes:
+        data: A folder with trainA and trainB, tfds:NAME or demo, as cyclegan train
+            takes it.
+        data_dir: Where TensorFlow Datasets keeps its data; its own default if not
+            given.
+        crop_size: Pixels a side that training will crop, to tell which images are too
+            small.
+        json: Write what was found to this file, too, with all file names.
+    """
+
+    data: str
+    data_dir: pathlib.Path | None = None
+    crop_size: int = 256
+    json: pathlib.Path | None = None
+
+    def check(self) -> None:
+        """Check the range of the size.
+
+        Raises:
+            InputError: if it is none.
+        """
+        if self.crop_size < 1:
+            raise InputError(f"--crop-size must be at least 1, not {self.crop_size}.")

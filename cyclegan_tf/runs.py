@@ -6,15 +6,19 @@ checkpoints/step-00001334/    the newest state of training, and the best
     state.json                position and losses
 generator_g.keras             G (X to Y) of the newest checkpoint; plain Keras
 generator_f.keras             F (Y to X)
+best/generator_g.keras        G and F of the best checkpoint
+best/generator_f.keras
 metrics.jsonl                 a line per epoch
 evaluation.json               the scores of the last cyclegan evaluate
 samples/epoch-0001.png        a picture per epoch
+report.html                   the page of the last cyclegan report
 tensorboard/                  the same numbers for TensorBoard
 """
 
 import contextlib
 import dataclasses
 import importlib.metadata
+import itertools
 import json
 import pathlib
 import platform
@@ -47,13 +51,14 @@ class Position:
     Attributes:
         step: finished training steps.
         steps_per_epoch: steps in an epoch.
-        score: what the best checkpoint has least of, where it ends an epoch: the
-            sum of both cycle losses, on the test images if there are any.
+        score: what the best checkpoint has least of, where it was measured.
+        metric: what `score` is: the run's `keep_best`.
     """
 
     step: int
     steps_per_epoch: int
     score: float | None = None
+    metric: str = "cycle_error"
 
 
 class Run:
@@ -65,6 +70,7 @@ class Run:
     Attributes:
         folder: its path.
         config: the `TrainConfig` it was started with.
+        versions: of the packages that wrote the options, by name.
 
     Raises:
         InputError: if it is no run folder, or one of another version.
@@ -82,6 +88,7 @@ class Run:
             content = json.loads(path.read_text())
             written_format = content["format"]
             values = content["config"]
+            self.versions: dict[str, str] = content["versions"]
         except (json.JSONDecodeError, KeyError, TypeError) as e:
             raise InputError(
                 f"{path} is damaged ({e}); start a new run in another folder."
@@ -173,9 +180,29 @@ class Run:
     def evaluation(self) -> pathlib.Path:
         return self.folder / "evaluation.json"
 
+    @property
+    def step(self) -> int | None:
+        """Training steps of the newest checkpoint, `None` if there is none."""
+        positions = list(self.checkpoints().values())
+        return positions[-1].step if positions else None
+
     def generator_path(self, direction: str) -> pathlib.Path:
         """Return where a generator is: `"g"` (X to Y) or `"f"` (Y to X)."""
         return self.folder / f"generator_{direction}.keras"
+
+    def trained_generator(self, direction: str) -> pathlib.Path:
+        """Return where a generator is, which must be there.
+
+        Raises:
+            InputError: if there is none yet.
+        """
+        path = self.generator_path(direction)
+        if not path.is_file():
+            raise InputError(
+                f"{self.folder} has no {path.name} yet; wait for the first checkpoint "
+                "of its training."
+            )
+        return path
 
     def checkpoints(self) -> dict[pathlib.Path, Position]:
         """Return the checkpoints and their positions, the oldest first."""
@@ -199,9 +226,13 @@ class Run:
                     (temporary / "state.json").write_text(
                         json.dumps(dataclasses.asdict(position))
                     )
-            for direction in "gf":
-                with replacing(self.generator_path(direction)) as temporary:
-                    getattr(model, f"generator_{direction}").save(temporary)
+            folders = [self.folder]
+            if self._best_checkpoint() == folder:
+                folders.append(self.folder / "best")
+            for direction, target in itertools.product("gf", folders):
+                name = f"generator_{direction}"
+                with replacing(target / f"{name}.keras") as temporary:
+                    getattr(model, name).save(temporary)
         except OSError as e:
             good = ", ".join(path.name for path in self.checkpoints()) or "none"
             raise InputError(
@@ -275,22 +306,29 @@ class Run:
             ) from e
 
     def _prune(self) -> None:
-        checkpoints = self.checkpoints()
-        newest = list(checkpoints)[-1]
+        checkpoints = list(self.checkpoints())
+        kept = (checkpoints[-1], self._best_checkpoint())
+        for folder in checkpoints:
+            if folder not in kept:
+                remove(folder)
+
+    def _best_checkpoint(self) -> pathlib.Path | None:
+        """The checkpoint with the least score, by what is measured now."""
         scores = {
             folder: position.score
-            for folder, position in checkpoints.items()
+            for folder, position in self.checkpoints().items()
             if position.score is not None
+            and position.metric == self.config.record.keep_best
         }
-        best = min(scores, key=scores.__getitem__) if scores else newest
-        for folder in checkpoints:
-            if folder not in (newest, best):
-                remove(folder)
+        return min(scores, key=scores.__getitem__, default=None)
 
     def _remove_leftovers(self) -> None:
         """Remove what a killed process was writing."""
         for pattern in (".*.step-*", ".*.keras"):
-            for folder in (self.folder, self.folder / "checkpoints"):
+            for folder in (
+                self.folder,
+                *map(self.folder.joinpath, ("best", "checkpoints")),
+            ):
                 for leftover in folder.glob(pattern):
                     remove(leftover)
 

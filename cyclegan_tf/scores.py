@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from cyclegan_tf.errors import InputError
 from cyclegan_tf.files import replacing
+from cyclegan_tf.tables import markdown_table
 
 FORMAT = 1
 
@@ -83,6 +84,18 @@ class Evaluation:
                     return score
         raise KeyError(name)
 
+    @property
+    def warnings(self) -> list[str]:
+        """Why scores should not be relied upon, each reason once."""
+        return list(
+            dict.fromkeys(
+                metric.warning
+                for metrics in self.directions.values()
+                for metric in metrics
+                if metric.warning
+            )
+        )
+
     def write(self, path: pathlib.Path) -> None:
         """Write it as JSON."""
         content = {"format": FORMAT, **dataclasses.asdict(self)}
@@ -126,13 +139,7 @@ class Evaluation:
             for metric in metrics
             for score in metric.scores
         ]
-        widths = [max(map(len, column)) for column in zip(*rows)]
-        lines = [
-            "| " + " | ".join(f"{cell:<{w}}" for cell, w in zip(row, widths)) + " |"
-            for row in rows
-        ]
-        rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-        return "\n".join([lines[0], rule, *lines[1:]])
+        return markdown_table(rows)
 
 
 def _metric_scores(content: dict[str, Any]) -> MetricScores:

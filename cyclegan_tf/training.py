@@ -10,20 +10,22 @@ import tensorflow as tf
 from cyclegan_tf import data
 from cyclegan_tf.assembly import (
     Domains,
+    build_evaluators,
     build_model,
     choose_strategy,
     compile_model,
     load_domains,
 )
-from cyclegan_tf.callbacks import Checkpointing, MetricsLog, SampleSheet
-from cyclegan_tf.config import TrainConfig
+from cyclegan_tf.callbacks import Checkpointing, Evaluating, MetricsLog, SampleSheet
+from cyclegan_tf.config import RecordConfig, TrainConfig
 from cyclegan_tf.errors import InputError
-from cyclegan_tf.images import Image
+from cyclegan_tf.features import feature_extractor
 from cyclegan_tf.model import CycleGAN
 from cyclegan_tf.network_options import adopt_networks
 from cyclegan_tf.pretrained import read_networks
 from cyclegan_tf.runs import Position, Run
-from cyclegan_tf.translator import size_multiple
+from cyclegan_tf.translator import Translator, size_multiple
+from cyclegan_tf.watchdog import Watchdog
 
 _LOG = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ def train(config: TrainConfig, run_dir: pathlib.Path) -> None:
     Raises:
         InputError: if an option, the data or the folder is not fit for it.
         KeyboardInterrupt: after SIGINT or SIGTERM, when a checkpoint is saved.
+        TrainingStoppedError: if the watchdog stops it.
     """
     config.check()
     Run.check_free(run_dir)
@@ -66,7 +69,7 @@ def resume(run_dir: pathlib.Path, config: TrainConfig | None = None) -> None:
 
     Raises:
         InputError: as `train`.
-        KeyboardInterrupt: as `train`.
+        KeyboardInterrupt, TrainingStoppedError: as `train`.
     """
     run = Run(run_dir)
     with run.locked():
@@ -161,10 +164,16 @@ def _fit(
     options, record = run.config.optimization, run.config.record
 
     def save(step: int, logs: dict[str, float] | None) -> None:
-        position = Position(step, steps_per_epoch, _cycle_error(logs) if logs else None)
-        run.save_checkpoint(model, position)
+        score = _score(logs, record) if logs else None
+        run.save_checkpoint(
+            model, Position(step, steps_per_epoch, score, record.keep_best)
+        )
 
     checkpointing = Checkpointing(save, first_step, record.checkpoint_minutes)
+    translators = {
+        "g": Translator(model.generator_g),
+        "f": Translator(model.generator_f),
+    }
     with checkpointing.deferring_signals():
         model.fit(
             data.training_batches(
@@ -185,10 +194,13 @@ def _fit(
                 batch_size=model.distribute_strategy.num_replicas_in_sync,
             ),
             callbacks=[
+                *_watchdog(run.config, domains, translators),
+                *_evaluating(run.config, domains, translators),
                 keras.callbacks.TensorBoard(run.tensorboard, write_graph=False),
                 SampleSheet(
-                    _samples(domains.test_x, record.sample_images),
-                    _samples(domains.test_y, record.sample_images),
+                    translators,
+                    data.StillImages(domains.test_x, record.sample_images),
+                    data.StillImages(domains.test_y, record.sample_images),
                     run.samples,
                 ),
                 MetricsLog(run.metrics, first_step),
@@ -197,13 +209,46 @@ def _fit(
         )
 
 
-def _cycle_error(logs: dict[str, float]) -> float:
-    """What the best checkpoint has least of: |F(G(x)) - x| + |G(F(y)) - y|."""
-    return logs["val_cycle_x_loss"] + logs["val_cycle_y_loss"]
-
-
-def _samples(domain: data.Domain, count: int) -> list[Image]:
+def _watchdog(
+    config: TrainConfig, domains: Domains, translators: Mapping[str, Translator]
+) -> list[keras.callbacks.Callback]:
+    record = config.record
+    if record.watchdog == "off":
+        return []
+    images_x, images_y = (
+        data.StillImages(domain, record.validation_images)
+        for domain in (domains.test_x, domains.test_y)
+    )
     return [
-        domain.preprocessing.crop_centre(domain[i])
-        for i in range(min(count, len(domain)))
+        Watchdog(
+            translators,
+            {"g": images_x, "f": images_y},
+            {"g": images_y, "f": images_x},
+            config.objective.adversarial_loss,
+            stop=record.watchdog == "stop",
+        )
     ]
+
+
+def _evaluating(
+    config: TrainConfig, domains: Domains, translators: Mapping[str, Translator]
+) -> list[keras.callbacks.Callback]:
+    record = config.record
+    if not record.evaluate_every:
+        return []
+    extractor = feature_extractor(record.features, record.features_weights)
+    evaluators = build_evaluators(config.dataset, domains, extractor)
+    return [Evaluating(translators, evaluators, record.evaluate_every)]
+
+
+def _score(logs: Mapping[str, float], record: RecordConfig) -> float | None:
+    """What the best checkpoint has least of, if it was measured in this epoch."""
+    if record.keep_best == "cycle_error":  # |F(G(x)) - x| + |G(F(y)) - y|
+        return logs["val_cycle_x_loss"] + logs["val_cycle_y_loss"]
+    name: str = record.keep_best
+    if name in ("fid", "kid"):
+        name += f"_{pathlib.PurePath(record.features).name}"
+    if f"eval_g_{name}" not in logs:
+        return None
+    score = (logs[f"eval_g_{name}"] + logs[f"eval_f_{name}"]) / 2
+    return 1 - score if name == "hit_rate" else score

@@ -88,13 +88,7 @@ def _generator_path(config: TranslateConfig) -> pathlib.Path:
     if config.generator is not None:
         return config.generator
     assert config.run_dir is not None
-    path = Run(config.run_dir).generator_path(config.direction)
-    if not path.is_file():
-        raise InputError(
-            f"{config.run_dir} has no {path.name} yet; wait for the first checkpoint "
-            "of its training."
-        )
-    return path
+    return Run(config.run_dir).trained_generator(config.direction)
 
 
 def _plan(config: TranslateConfig) -> dict[pathlib.Path, pathlib.Path]:

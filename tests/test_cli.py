@@ -18,8 +18,12 @@ from cyclegan_tf.runs import Run
 
 
 def run(arguments, cwd=None):
+    return run_python(["-m", "cyclegan_tf", *arguments], cwd)
+
+
+def run_python(arguments, cwd=None):
     return subprocess.run(
-        [sys.executable, "-m", "cyclegan_tf", *arguments],
+        [sys.executable, *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -45,9 +49,12 @@ def fails(capsys, *arguments):
     [
         [],
         ["train"],
+        ["recipes"],
+        ["doctor"],
         ["translate"],
         ["export"],
         ["benchmark-litert"],
+        ["report"],
         ["serve"],
         ["demo"],
     ],
@@ -67,6 +74,21 @@ assert not {{"tensorflow", "keras", "matplotlib"}} & set(sys.modules)
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert "usage: cyclegan" in result.stdout
+
+
+def test_what_needs_no_tensorflow_does_not_import_it(tmp_path):
+    tiny.write_domains(tmp_path, 2)
+    script = f"""
+import sys
+from cyclegan_tf.cli import main
+assert main(["recipes", "maps"]) == 0
+assert main(["train", "--recipe", "maps", "--dry-run"]) == 0
+assert main(["train", "--preset", "paper", "--explain", "tf-tutorial"]) == 0
+assert main(["doctor", {str(tmp_path)!r}]) == 0
+assert not {{"tensorflow", "keras", "matplotlib"}} & set(sys.modules)
+"""
+    result = run_python(["-c", script])
+    assert result.returncode == 0, result.stderr
 
 
 def test_version(capsys):

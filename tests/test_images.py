@@ -50,6 +50,14 @@ def test_first_frame_of_an_animation(tmp_path):
     assert (read_image(tmp_path / "a.gif") == [255, 0, 0]).all()
 
 
+def test_a_palette_with_transparency(photo, tmp_path):
+    """Pillow warns of these where they are turned into colours at once."""
+    palette = PIL.Image.fromarray(photo).quantize(16)
+    palette.save(tmp_path / "a.png", transparency=bytes(range(0, 256, 16)))
+    found = read_image(tmp_path / "a.png")
+    np.testing.assert_array_equal(found, np.asarray(palette.convert("RGB")))
+
+
 def test_gray_becomes_colour_and_colour_gray(photo, tmp_path):
     PIL.Image.fromarray(photo).convert("L").save(tmp_path / "gray.png")
     gray = read_image(tmp_path / "gray.png")

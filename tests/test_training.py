@@ -20,8 +20,10 @@ import tiny
 from cyclegan_tf import cli
 from cyclegan_tf.assembly import load_domains
 from cyclegan_tf.callbacks import SampleSheet
+from cyclegan_tf.data import StillImages
 from cyclegan_tf.images import read_image
 from cyclegan_tf.runs import Run
+from cyclegan_tf.translator import Translator
 
 NETWORKS = [
     *("--filters", "2", "--num-residual-blocks", "1"),
@@ -178,13 +180,12 @@ def test_the_samples_are_those_of_the_networks_of_their_epoch(uninterrupted, tmp
     run = Run(uninterrupted)
     model = run.load_newest()[1]
     domains = load_domains(run.config, 4)
-    samples = [
-        [domain.preprocessing.crop_centre(domain[i]) for i in range(4)]
-        for domain in (domains.test_x, domains.test_y)
-    ]
-    callback = SampleSheet(*samples, tmp_path)
-    callback.set_model(model)
-    callback.on_train_begin()
+    samples = [StillImages(domain, 4) for domain in (domains.test_x, domains.test_y)]
+    translators = {
+        "g": Translator(model.generator_g),
+        "f": Translator(model.generator_f),
+    }
+    callback = SampleSheet(translators, *samples, tmp_path)
     callback.on_epoch_end(EPOCHS - 1)
     expected, last, first = (
         read_image(folder / f"epoch-{epoch:04d}.png").astype(int)
@@ -289,7 +290,7 @@ sys.exit(main(["train", *{options!r}, "2"]))
     assert newest_step(tmp_path / "run") == IMAGES // 2
 
 
-def test_tfds(shared, tmp_path):
+def test_tfds(shared, tmp_path, capsys):
     """The genuine builder, prepared from photographs that are here."""
     tfds = pytest.importorskip("tensorflow_datasets")
     source = tmp_path / "download/horse2zebra"
@@ -317,3 +318,7 @@ def test_tfds(shared, tmp_path):
     data = ["--data", "tfds:cycle_gan/horse2zebra"]
     assert cli.main(["train", *data, *where, *SMALL, *arguments]) == 0
     assert newest_step(tmp_path / "run") == 3
+
+    assert cli.main(["doctor", data[1], *where[:2]]) == 0
+    text = capsys.readouterr().out
+    assert "| trainA | 3      | 0          | 256x256 | 0    |" in text

@@ -1,0 +1,113 @@
+"""A small network that tells the two domains apart, to judge translations by."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cyclegan_tf.images import Image, colour_square, normalize
+
+_SIDE = 64
+_CROP = 56
+_FILTERS = (32, 64, 128, 128)
+_BATCH_SIZE = 16
+
+
+class DomainClassifier:
+    """Says how much an image looks like one of domain Y.
+
+    Four strided convolutions, their mean over the image, one output; trained for
+    cross-entropy by Adam on random crops, half of them mirrored. It shares nothing
+    with the discriminators that the generators were trained against.
+
+    Args:
+        images_x: real training images of X: uint8 (height, width, 1 or 3).
+        images_y: of Y.
+        steps: int. Training steps, with half a batch of each domain. Defaults to
+            `1000`.
+        seed: int. Decides start weights and order. Defaults to `0`.
+    """
+
+    def __init__(
+        self,
+        images_x: Iterable[Image],
+        images_y: Iterable[Image],
+        steps: int = 1000,
+        seed: int = 0,
+    ):
+        self._network = _build_network(seed)
+        self._network.compile(
+            keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, steps)),
+            keras.losses.BinaryCrossentropy(from_logits=True),
+        )
+        batches = _training_batches(_prepare(images_x), _prepare(images_y), seed)
+        # Keras would warn that it cannot shuffle a dataset.
+        self._network.fit(batches.take(steps), epochs=1, verbose=0, shuffle=False)
+
+    def logits(self, images: Iterable[Image]) -> np.ndarray:
+        """Judge images.
+
+        Args:
+            images: uint8 arrays (height, width, 1 or 3), of any sizes.
+
+        Returns:
+            float32 (images,): positive for Y, negative for X.
+        """
+        return self._network.predict(_prepare(images), verbose=0)[:, 0]
+
+
+def _build_network(seed: int) -> keras.Model:
+    x = image = keras.Input((None, None, 3))
+    # Every initializer has a seed of its own: none takes from the global one, so that
+    # a training that is evaluated goes on as one that is not.
+    for i, filters in enumerate(_FILTERS):
+        x = keras.layers.Conv2D(
+            filters,
+            4,
+            strides=2,
+            padding="same",
+            activation="relu",
+            kernel_initializer=keras.initializers.HeNormal(seed + i),
+        )(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    judge = keras.layers.Dense(
+        1, kernel_initializer=keras.initializers.GlorotUniform(seed)
+    )
+    return keras.Model(image, judge(x))
+
+
+def _prepare(images: Iterable[Image]) -> np.ndarray:
+    """Float32 (images, 64, 64, 3) in [-1, 1]."""
+    squares = np.stack([colour_square(image, _SIDE) for image in images])
+    return normalize(squares.astype(np.float32))
+
+
+def _training_batches(
+    images_x: np.ndarray, images_y: np.ndarray, seed: int
+) -> tf.data.Dataset:
+    """An endless stream of batches, half X (label 0) and half Y (label 1)."""
+
+    def shuffled(images: np.ndarray, label: float, stream: int) -> tf.data.Dataset:
+        dataset = tf.data.Dataset.from_tensor_slices(images)
+        dataset = dataset.shuffle(len(images), seed=2 * seed + stream).repeat()
+        return dataset.map(lambda image: (image, [label])).batch(_BATCH_SIZE // 2)
+
+    def augment(i: tf.Tensor, batch_x: Any, batch_y: Any) -> Any:
+        images, labels = (tf.concat(pair, axis=0) for pair in zip(batch_x, batch_y))
+        crop_seed, flip_seed = tf.unstack(
+            tf.random.experimental.stateless_split(tf.stack([np.int64(seed), i]))
+        )
+        size = (_BATCH_SIZE, _CROP, _CROP, 3)
+        images = tf.image.stateless_random_crop(images, size, crop_seed)
+        return tf.image.stateless_random_flip_left_right(images, flip_seed), labels
+
+    numbers = tf.data.Dataset.range(np.iinfo(np.int64).max)
+    return (
+        tf.data.Dataset.zip(
+            numbers, shuffled(images_x, 0.0, 0), shuffled(images_y, 1.0, 1)
+        )
+        .map(augment, num_parallel_calls=tf.data.AUTOTUNE)
+        .prefetch(tf.data.AUTOTUNE)
+    )

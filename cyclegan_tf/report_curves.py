@@ -1,0 +1,247 @@
+"""The lines of metrics.jsonl become curves: SVG that takes its colours from the page.
+
+matplotlib draws them, with text as text. The colours it is given stand for custom
+properties of the page's style sheet, so that a curve is legible in light and dark.
+"""
+
+import dataclasses
+import io
+import json
+import pathlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import matplotlib
+from markupsafe import Markup
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+# What matplotlib draws in the first colour, the page shows in the second.
+_G, _F, _SINGLE, _TEXT, _RULE = "#000001", "#000002", "#000003", "#000004", "#000005"
+_PAGE_COLOURS = {
+    _G: "var(--g)",
+    _F: "var(--f)",
+    _SINGLE: "var(--ink)",
+    _TEXT: "var(--muted)",
+    _RULE: "var(--rule)",
+}
+
+_STYLE: Any = {
+    "svg.fonttype": "none",
+    "font.size": 9,
+    "axes.edgecolor": _RULE,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "grid.color": _RULE,
+    "axes.labelcolor": _TEXT,
+    "xtick.color": _TEXT,
+    "ytick.color": _TEXT,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 3.2,
+}
+
+# More points than these are a line without dots.
+_DOTTED_EPOCHS = 30
+
+_EVALUATION_KEY = re.compile(r"eval_([gf])_(\w+)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Series:
+    """One quantity over the epochs.
+
+    Attributes:
+        label: what it is called in the legend.
+        role: `"g"`, `"f"` or `"single"`: whose colour it has.
+        training: a value for each epoch, `None` where it has none.
+        validation: likewise, on the test images.
+    """
+
+    label: str
+    role: str
+    training: list[float | None]
+    validation: list[float | None]
+
+    @property
+    def last(self) -> tuple[float | None, float | None]:
+        """The newest training and validation values, `None` if there are none."""
+        return _last(self.training), _last(self.validation)
+
+
+@dataclasses.dataclass(frozen=True)
+class Panel:
+    """Curves that belong together.
+
+    Attributes:
+        title: such as `"Cycle"`.
+        explanation: what is plotted, in a sentence.
+        series: the curves, with their newest values.
+        svg: the drawing, a `<svg>` element.
+    """
+
+    title: str
+    explanation: str
+    series: list[Series]
+    svg: Markup
+
+    @property
+    def is_validated(self) -> bool:
+        """Whether there are validation values."""
+        return any(series.last[1] is not None for series in self.series)
+
+
+# Title, explanation, and for each curve its label, its colour and its key.
+_PANELS: tuple[tuple[str, str, tuple[tuple[str, str, str], ...]], ...] = (
+    (
+        "Adversarial",
+        "Of each generator: it falls as its discriminator is deceived.",
+        (("G", "g", "generator_g_loss"), ("F", "f", "generator_f_loss")),
+    ),
+    (
+        "Discriminators",
+        "Of each discriminator: it falls as it tells real images from translated ones.",
+        (
+            ("D_Y, against G", "g", "discriminator_y_loss"),
+            ("D_X, against F", "f", "discriminator_x_loss"),
+        ),
+    ),
+    (
+        "Cycle",
+        "Mean absolute difference of an image to what comes back, in [-1, 1].",
+        (("F(G(x)) to x", "g", "cycle_x_loss"), ("G(F(y)) to y", "f", "cycle_y_loss")),
+    ),
+    (
+        "Identity",
+        "Mean absolute change of an image that is of the target domain already.",
+        (("G(y) to y", "g", "identity_y_loss"), ("F(x) to x", "f", "identity_x_loss")),
+    ),
+    (
+        "Generators in all",
+        "The weighted sum that both generators minimize.",
+        (("total", "single", "generator_loss"),),
+    ),
+    (
+        "Learning rate",
+        "Of Adam, at the beginning of the epoch.",
+        (("learning rate", "single", "learning_rate"),),
+    ),
+)
+
+
+def read_metrics(path: pathlib.Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """Read the record of each epoch.
+
+    Args:
+        path: a run's metrics.jsonl, which need not be there.
+
+    Returns:
+        The records in order, and a sentence for each line that cannot be read.
+    """
+    records, problems = [], []
+    lines = path.read_text(errors="replace").splitlines() if path.is_file() else []
+    for number, line in enumerate(lines, 1):
+        try:
+            record = json.loads(line)
+            if type(record["epoch"]) is not int:
+                raise TypeError
+            records.append(record)
+        except (json.JSONDecodeError, KeyError, TypeError):
+            problems.append(
+                f"Line {number} of {path.name} is damaged; the curves leave it out."
+            )
+    return records, problems
+
+
+def draw_panels(records: Sequence[Mapping[str, Any]]) -> list[Panel]:
+    """Draw what the records hold, training and validation, grouped by meaning.
+
+    Args:
+        records: as `read_metrics` returned them. Keys `eval_g_NAME` and `eval_f_NAME`
+            are evaluation scores, which not every epoch needs to have.
+
+    Returns:
+        A panel for each group that has values other than 0, which is what a loss that
+        was skipped is logged as.
+    """
+    epochs = [record["epoch"] for record in records]
+    panels = []
+    for title, explanation, curves in (*_PANELS, *_evaluation_panels(records)):
+        series = [
+            Series(label, role, _values(records, key), _values(records, f"val_{key}"))
+            for label, role, key in curves
+        ]
+        if any(value for curve in series for value in curve.training):
+            svg = Markup(_draw(title, epochs, series))
+            panels.append(Panel(title, explanation, series, svg))
+    return panels
+
+
+def _evaluation_panels(
+    records: Sequence[Mapping[str, Any]],
+) -> Iterator[tuple[str, str, tuple[tuple[str, str, str], ...]]]:
+    keys = {key for record in records for key in record}
+    matches = [match for key in keys if (match := _EVALUATION_KEY.fullmatch(key))]
+    for name in sorted({match[2] for match in matches}):
+        yield (
+            f"Evaluation: {name}",
+            "Of the translated test images, where it was measured.",
+            (("G", "g", f"eval_g_{name}"), ("F", "f", f"eval_f_{name}")),
+        )
+
+
+def _values(records: Sequence[Mapping[str, Any]], key: str) -> list[float | None]:
+    values = [record.get(key) for record in records]
+    return [float(v) if isinstance(v, int | float) else None for v in values]
+
+
+def _last(values: list[float | None]) -> float | None:
+    return next((value for value in reversed(values) if value is not None), None)
+
+
+def _draw(title: str, epochs: list[int], series: list[Series]) -> str:
+    # Names of clips and markers must differ between the curves of a page.
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": title}):
+        figure = Figure(figsize=(4, 2.3), layout="constrained")
+        FigureCanvasSVG(figure)
+        axes = figure.add_subplot()
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.ticklabel_format(axis="y", scilimits=(-3, 4))
+        for curve in series:
+            _plot(axes, epochs, curve.training, curve.role, "solid")
+            _plot(axes, epochs, curve.validation, curve.role, "dashed")
+        file = io.StringIO()
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(file, format="svg", transparent=True, metadata=nothing)
+    return _for_page(file.getvalue())
+
+
+def _plot(
+    axes: Any, epochs: list[int], values: list[float | None], role: str, linestyle: str
+) -> None:
+    # A line goes across epochs without an evaluation, but breaks at NaN.
+    points = [
+        (epoch, value) for epoch, value in zip(epochs, values) if value is not None
+    ]
+    if points:
+        axes.plot(
+            *zip(*points),
+            color={"g": _G, "f": _F, "single": _SINGLE}[role],
+            linestyle=linestyle,
+            marker="o" if len(points) <= _DOTTED_EPOCHS else None,
+        )
+
+
+def _for_page(svg: str) -> str:
+    """Keep the `<svg>` element; drop names that nothing refers to; bind the colours."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r' id="[\w.]+_\d+"', "", svg)
+    for colour, page_colour in _PAGE_COLOURS.items():
+        svg = svg.replace(colour, page_colour)
+    return svg
