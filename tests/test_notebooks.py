@@ -1,4 +1,4 @@
-"""Every notebook runs from top to bottom in a real kernel, and is stored without output.
+"""Notebooks run from top to bottom in a real kernel, and are stored without output.
 
 What they teach they also assert, so that a run that succeeds says a lot.
 """
