@@ -23,7 +23,7 @@ PICTURES = {
     "01_from_gan_to_cyclegan": 6,
     "02_train_with_fit": 5,
     "03_translate_photos": 3,
-    "04_evaluate": 2,
+    "04_evaluate": 5,
     "05_export": 4,
     "06_many_gpus": 2,
 }
