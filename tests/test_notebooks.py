@@ -48,28 +48,26 @@ def test_there_are_the_ones_that_the_table_names():
 
 
 @pytest.fixture
-def kernel(tmp_path, monkeypatch):
-    """A kernel of this very Python, whatever others the machine offers."""
+def _kernel_of_this_python(tmp_path, monkeypatch):
+    """Whatever other kernels the machine offers under that name."""
     write_kernel_spec(tmp_path / "jupyter/kernels/python3")
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
-    # Sockets in files need no free ports, and no encryption.
-    return {"kernel_name": "python3", "transport": "ipc"}
 
 
 @each_notebook
-def test_it_runs_and_shows_pictures(path, kernel, tmp_path):
+@pytest.mark.usefixtures("_kernel_of_this_python")
+def test_it_runs_and_shows_pictures(path, tmp_path):
     notebook = read(path)
     folder = tmp_path / "work"
     folder.mkdir()
     client = nbclient.NotebookClient(
         notebook,
         timeout=600,
-        kernel_name=kernel["kernel_name"],
+        kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
     )
-    client.create_kernel_manager()
-    assert client.km.kernel_spec.argv[0] == sys.executable
-    client.km.transport = kernel["transport"]
+    manager = client.create_kernel_manager()
+    assert manager.kernel_spec.argv[0] == sys.executable
     client.execute()
     pictures = [
         output
