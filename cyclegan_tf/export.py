@@ -11,7 +11,6 @@ report.json, report.md               how each file compares to the Keras generat
 import contextlib
 import dataclasses
 import datetime
-import functools
 import json
 import logging
 import os
@@ -19,20 +18,20 @@ import pathlib
 import platform
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from cyclegan_tf import litert, onnx, parity, savedmodel
+from cyclegan_tf import litert, onnx, savedmodel
 from cyclegan_tf._version import __version__
 from cyclegan_tf.artefacts import Plan, plan_artefacts
 from cyclegan_tf.errors import InputError, RefusedFileError
 from cyclegan_tf.exportables import Exportable, find_exportables
 from cyclegan_tf.files import remove, replacing
-from cyclegan_tf.images import Image, normalize, resize_image
 from cyclegan_tf.inference import inference_model
-from cyclegan_tf.litert_runtime import cpu_only_operations, require_litert
+from cyclegan_tf.litert_runtime import require_litert
 from cyclegan_tf.options import ExportConfig, LiteRTVariant
-from cyclegan_tf.parity import Artefact, Entry, Report, Runtime
+from cyclegan_tf.parity import Judge, as_input, find_problem
+from cyclegan_tf.parity_report import NAME as REPORT
+from cyclegan_tf.parity_report import Entry, Report, find_earlier_files
 from cyclegan_tf.translator import size_multiple
 
 _LOG = logging.getLogger(__name__)
@@ -53,8 +52,9 @@ def export_generators(config: ExportConfig) -> Report:
         config: what to export, to which formats, and where to.
 
     Returns:
-        The report, which is also in `report.json` and `report.md` in the folder.
-        Files that fail are named in it; those that would be no use were not written.
+        The report, which is also in `report.json` and `report.md` in the folder, after
+        each file as far as it came. Files that fail are named in it; those that would
+        be no use were not written.
 
     Raises:
         InputError: if there is nothing to export, an extra is not installed, or,
@@ -69,18 +69,17 @@ def export_generators(config: ExportConfig) -> Report:
     exportables = find_exportables(config)
     variants = _choose_variants(config, exportables)
     _check_free(config)
-    entries = []
-    for exportable in exportables:
-        entries += _export(exportable, config, variants)
     report = Report(
         str(config.source),
         f"{len(exportables[0].report_images)} "
         f"{' and '.join(exportable.images_from for exportable in exportables)}",
         _machine(),
-        tuple(entries),
+        earlier_files=find_earlier_files(config.out),
     )
     report.write(config.out)
-    return report
+    for exportable in exportables:
+        report = _export(exportable, config, variants, report)
+    return report.finish(config.out)
 
 
 def _check_extras(config: ExportConfig) -> None:
@@ -119,8 +118,7 @@ def _choose_variants(
 
 
 def _check_free(config: ExportConfig) -> None:
-    report = config.out / "report.json"
-    if report.exists() and not config.overwrite:
+    if (config.out / REPORT).exists() and not config.overwrite:
         raise InputError(
             f"{config.out} holds an export already; choose another --out, or replace "
             "it with --overwrite."
@@ -128,11 +126,14 @@ def _check_free(config: ExportConfig) -> None:
 
 
 def _export(
-    exportable: Exportable, config: ExportConfig, variants: tuple[LiteRTVariant, ...]
-) -> list[Entry]:
+    exportable: Exportable,
+    config: ExportConfig,
+    variants: tuple[LiteRTVariant, ...],
+    report: Report,
+) -> Report:
     model = inference_model(exportable.generator)
-    judge = _Judge(exportable, model)
-    calibration = _as_input(exportable.calibration_images)
+    judge = Judge(exportable.generator, model, exportable.report_images)
+    calibration = as_input(exportable.calibration_images)
     entries = []
     for plan in plan_artefacts(
         exportable.name, model, config, variants, exportable.size, calibration
@@ -140,11 +141,13 @@ def _export(
         entry = _write_and_measure(plan, config.out, judge)
         _LOG.info("%s", entry.problem or f"Wrote {entry.artefact.path}")
         entries.append(entry)
+        report = dataclasses.replace(report, entries=(*report.entries, entry))
+        report.write(config.out)
     _write_metadata(exportable, config, entries)
-    return entries
+    return report
 
 
-def _write_and_measure(plan: Plan, out: pathlib.Path, judge: "_Judge") -> Entry:
+def _write_and_measure(plan: Plan, out: pathlib.Path, judge: Judge) -> Entry:
     path = out / plan.artefact.path
     try:
         with replacing(path) as temporary:
@@ -156,64 +159,7 @@ def _write_and_measure(plan: Plan, out: pathlib.Path, judge: "_Judge") -> Entry:
     except RefusedFileError as e:
         remove(path)
         return Entry(plan.artefact, None, f"{plan.artefact.path} was refused: {e}")
-    return Entry(artefact, measurement, parity.find_problem(artefact, measurement))
-
-
-class _Judge:
-    """Knows what the Keras generator makes of the report images."""
-
-    def __init__(self, exportable: Exportable, model: keras.Model):
-        multiple = size_multiple(exportable.generator)
-        self._fixed = _as_input(exportable.report_images)
-        first = exportable.report_images[0]
-        # What takes any size is also tried on another one.
-        other = resize_image(first, first.shape[0] + multiple, first.shape[1])
-        self._any = [*self._fixed, *_as_input([other])]
-        keras_model = _keras_reference(exportable.generator, model)
-        self._expected = [_run(keras_model, image) for image in self._any]
-        self._model = model
-
-    @functools.cached_property
-    def _expected_of_rounded(self) -> list[np.ndarray]:
-        rounded = keras.models.clone_model(self._model)
-        rounded.set_weights(
-            [w.astype(np.float16).astype(np.float32) for w in self._model.get_weights()]
-        )
-        return [_run(rounded, image) for image in self._any]
-
-    def measure(self, artefact: Artefact, exported: Runtime) -> parity.Measurement:
-        images = self._any if artefact.size == "any" else self._fixed
-        measurement = parity.measure(
-            exported,
-            images,
-            self._expected[: len(images)],
-            self._expected_of_rounded[: len(images)]
-            if artefact.variant == "float16"
-            else None,
-        )
-        if artefact.format != "litert":
-            return measurement
-        return dataclasses.replace(
-            measurement,
-            cpu_only_operations=cpu_only_operations(
-                measurement.operations, artefact.variant
-            ),
-        )
-
-
-def _keras_reference(generator: keras.Model, model: keras.Model) -> keras.Model:
-    """The generator as it is, unless it is in half precision or of one size only."""
-    is_float32 = all(layer.compute_dtype == "float32" for layer in generator.layers)
-    is_free = generator.input_shape[1:3] == (None, None)
-    return generator if is_float32 and is_free else model
-
-
-def _run(model: keras.Model, image: np.ndarray) -> np.ndarray:
-    return np.asarray(model(image, training=False))
-
-
-def _as_input(images: list[Image]) -> list[np.ndarray]:
-    return [normalize(image[None].astype(np.float32)) for image in images]
+    return Entry(artefact, measurement, find_problem(artefact, measurement))
 
 
 def _write_metadata(

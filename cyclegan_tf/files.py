@@ -35,8 +35,8 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def remove(path: pathlib.Path) -> None:
-    """Remove a file, or a folder of files, if it is there."""
-    if path.is_dir():
+    """Remove a file, or a folder of files, if it is there; of a link, the link."""
+    if path.is_dir() and not path.is_symlink():
         for child in path.iterdir():
             remove(child)
         path.rmdir()

@@ -4,18 +4,20 @@ Data only. No Lambda layer is deserialized and no function of a SavedModel is lo
 """
 
 import collections
+import contextlib
 import dataclasses
 import io
 import json
 import pathlib
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import h5py
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 
 from cyclegan_tf.errors import InputError
 from cyclegan_tf.files import check_not_compressed
@@ -25,7 +27,17 @@ Weights = Mapping[str, Mapping[str, np.ndarray]]
 
 _VARIABLE = "/.ATTRIBUTES/VARIABLE_VALUE"
 # What broken content raises while it is taken apart.
-_PARSE_ERRORS = (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError)
+_PARSE_ERRORS = (
+    OSError,
+    KeyError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    DecodeError,
+    tf.errors.OpError,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,19 +64,11 @@ def read_h5(path: pathlib.Path) -> Keras2Model:
     Raises:
         InputError: if it is damaged, or larger inside than outside.
     """
-    try:
-        with h5py.File(path) as file:
-            description = file.attrs.get("model_config")
-            root = file["model_weights"] if description is not None else file
-            weights = _h5_weights(root, path)
+    with _reading(path, "a Keras .h5 file"), h5py.File(path) as file:
+        description = file.attrs.get("model_config")
+        root = file["model_weights"] if description is not None else file
+        weights = _h5_weights(root, path)
         config = None if description is None else json.loads(description)
-    except InputError:
-        raise
-    except _PARSE_ERRORS as e:
-        raise InputError(
-            f"{path} cannot be read as a Keras .h5 file ({_first_line(e)}); it is "
-            "damaged or something else."
-        ) from e
     return Keras2Model(config, weights)
 
 
@@ -77,7 +81,7 @@ def read_keras_zip(path: pathlib.Path) -> Keras2Model:
     Raises:
         InputError: if it is damaged, or larger inside than outside.
     """
-    try:
+    with _reading(path, "a .keras file of Keras 2"):
         check_not_compressed(path)
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json"))
@@ -85,13 +89,6 @@ def read_keras_zip(path: pathlib.Path) -> Keras2Model:
         with h5py.File(content) as file:
             _check_claim(file, path)
             weights = _zip_weights(config["config"]["layers"], file)
-    except InputError:
-        raise
-    except (zipfile.BadZipFile, *_PARSE_ERRORS) as e:
-        raise InputError(
-            f"{path} cannot be read as a .keras file of Keras 2 ({_first_line(e)}); it "
-            "is damaged or something else."
-        ) from e
     return Keras2Model(config, weights)
 
 
@@ -105,7 +102,6 @@ def read_saved_model(folder: pathlib.Path) -> Keras2Model:
         InputError: if it is damaged, or not written by Keras 2.
     """
     # The message is not part of Keras 3; TensorFlow keeps it for old models.
-    from google.protobuf.message import DecodeError
     from tensorflow.python.keras.protobuf import saved_metadata_pb2
 
     metadata = saved_metadata_pb2.SavedMetadata()
@@ -115,7 +111,7 @@ def read_saved_model(folder: pathlib.Path) -> Keras2Model:
             f"{folder} is a SavedModel without keras_metadata.pb, so its layers are "
             "not known; import the model that it was exported from."
         )
-    try:
+    with _reading(folder, "a SavedModel of Keras 2"):
         metadata.ParseFromString(path.read_bytes())
         described = {
             node.node_path: json.loads(node.metadata) for node in metadata.nodes
@@ -131,12 +127,21 @@ def read_saved_model(folder: pathlib.Path) -> Keras2Model:
             if node and key.endswith(_VARIABLE):
                 name = node["config"]["name"]
                 weights.setdefault(name, {})[attribute] = reader.get_tensor(key)
-    except (DecodeError, tf.errors.OpError, *_PARSE_ERRORS) as e:
-        raise InputError(
-            f"{folder} cannot be read as a SavedModel of Keras 2 ({_first_line(e)}); "
-            "it is damaged or something else."
-        ) from e
     return Keras2Model(config, weights)
+
+
+@contextlib.contextmanager
+def _reading(path: pathlib.Path, kind: str) -> Iterator[None]:
+    """Turn whatever broken content raises into a sentence."""
+    try:
+        yield
+    except InputError:
+        raise
+    except _PARSE_ERRORS as e:
+        raise InputError(
+            f"{path} cannot be read as {kind} ({_first_line(e)}); it is damaged or "
+            "something else."
+        ) from e
 
 
 def _h5_weights(root: h5py.Group, path: pathlib.Path) -> Weights:

@@ -5,13 +5,13 @@ Needs the extra `litert`. How such a file is made is in `litert.py`.
 
 import collections
 import importlib.metadata
-import importlib.util
 import pathlib
 from typing import Any
 
 import numpy as np
 
 from cyclegan_tf.errors import InputError
+from cyclegan_tf.extras import require_package
 
 # What LiteRT's GPU delegate can take, by name: the cases of `NewOperationParser` in
 # tflite/delegates/gpu/common/model_builder.cc of google-ai-edge/LiteRT at 34ec5bad,
@@ -116,11 +116,7 @@ def require_litert() -> None:
     Raises:
         InputError: if it is not installed.
     """
-    if importlib.util.find_spec("ai_edge_litert") is None:
-        raise InputError(
-            "LiteRT is not installed, which runs .tflite files; install it with "
-            "pip install 'cyclegan_tf[litert]'."
-        )
+    require_package("ai_edge_litert", "LiteRT", "runs .tflite files", "litert")
 
 
 def cpu_only_operations(operations: dict[str, int], variant: str) -> list[str]:

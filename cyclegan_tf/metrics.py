@@ -39,17 +39,17 @@ def frechet_distance(features: np.ndarray, reference: np.ndarray) -> Scores:
     shift = features.mean(axis=0) - reference.mean(axis=0)
     covariance = np.atleast_2d(np.cov(features, rowvar=False))
     reference_covariance = np.atleast_2d(np.cov(reference, rowvar=False))
-    # The trace of the root of C C_r is that of this symmetric product, whose root
-    # exists also where there are fewer images than dimensions.
+    # C C_r has the eigenvalues of this symmetric product. Its root exists also where
+    # there are fewer images than dimensions, of which sqrtm makes complex numbers.
     root = _square_root(covariance)
-    product_root = _square_root(root @ reference_covariance @ root)
+    eigenvalues = scipy.linalg.eigvalsh(root @ reference_covariance @ root)
     yield (
         "fid",
         float(
             shift @ shift
             + np.trace(covariance)
             + np.trace(reference_covariance)
-            - 2 * np.trace(product_root)
+            - 2 * np.sqrt(eigenvalues.clip(0)).sum()
         ),
     )
 
@@ -233,11 +233,12 @@ def diversity(images: Sequence[Image]) -> Scores:
         255 of their luminance at 32x32, over all pairs; 0 if all are the same.
     """
     small = np.stack([luminance(resize_image(image, 32, 32)) for image in images])
-    # In sorted order, the differences of all pairs add up to a weighted sum.
-    count = len(small)
-    weights = 2 * np.arange(count) - count + 1
-    total = np.tensordot(weights, np.sort(small, axis=0), axes=1)
-    yield "diversity", float(total.mean() / (count * (count - 1) / 2))
+    # In sorted order, the gap above the k-th value lies between k (n - k) pairs.
+    gaps = np.diff(np.sort(small, axis=0), axis=0)
+    below = np.arange(1, len(small))
+    pairs_over_gap = below * (len(small) - below)
+    total = np.tensordot(pairs_over_gap, gaps, axes=1)
+    yield "diversity", float(total.mean() / (len(small) * (len(small) - 1) / 2))
 
 
 def luminance(image: Image) -> np.ndarray:
@@ -247,8 +248,9 @@ def luminance(image: Image) -> np.ndarray:
     return image @ _LUMA
 
 
-def _square_root(matrix: np.ndarray) -> np.ndarray:
-    return np.real(scipy.linalg.sqrtm(matrix))
+def _square_root(covariance: np.ndarray) -> np.ndarray:
+    eigenvalues, vectors = scipy.linalg.eigh(covariance)
+    return (vectors * np.sqrt(eigenvalues.clip(0))) @ vectors.T
 
 
 def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -4,14 +4,13 @@ Needs the extra `onnx`.
 """
 
 import collections
-import importlib.util
 import pathlib
 import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cyclegan_tf.errors import InputError
+from cyclegan_tf.extras import require_package
 
 if TYPE_CHECKING:
     import keras
@@ -65,11 +64,7 @@ def require_onnx() -> None:
         InputError: if a package is not installed.
     """
     for package in ("onnx", "tf2onnx", "onnxruntime"):
-        if importlib.util.find_spec(package) is None:
-            raise InputError(
-                f"The package {package} is not installed, which ONNX files need; "
-                "install it with pip install 'cyclegan_tf[onnx]'."
-            )
+        require_package(package, f"The package {package}", "ONNX files need", "onnx")
 
 
 def write_onnx(path: pathlib.Path, model: "keras.Model") -> None:

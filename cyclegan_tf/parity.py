@@ -1,24 +1,25 @@
-"""Does an exported file compute what the Keras generator computes? The report.
+"""Does an exported file compute what the Keras generator computes?
 
 Differences are of outputs in [-1, 1]. The peak signal-to-noise ratio has the peak 2,
 the whole range, and the mean squared error over all images.
 """
 
 import dataclasses
-import json
+import functools
 import math
-import pathlib
 import statistics
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
+import keras
 import numpy as np
 
 from cyclegan_tf.errors import RefusedFileError
-from cyclegan_tf.files import replacing
+from cyclegan_tf.images import Image, normalize, resize_image
 from cyclegan_tf.latency import run_times
+from cyclegan_tf.litert_runtime import cpu_only_operations
+from cyclegan_tf.translator import size_multiple
 
-FORMAT = 1
 LATENCY_RUNS = 20
 
 # Runtimes add up in different orders, which instance normalization of nearly flat maps
@@ -99,94 +100,6 @@ class Measurement:
     cpu_only_operations: list[str] | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """A line of the report.
-
-    Attributes:
-        artefact: what was exported.
-        measurement: how it compares; `None` if it was refused before.
-        problem: why it failed, a sentence; empty if it passed.
-    """
-
-    artefact: Artefact
-    measurement: Measurement | None
-    problem: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Report:
-    """The parity report of an export.
-
-    Attributes:
-        source: what was exported.
-        images: which images were compared.
-        machine: processor and versions.
-        entries: a line for each artefact.
-    """
-
-    source: str
-    images: str
-    machine: dict[str, str]
-    entries: tuple[Entry, ...]
-
-    @property
-    def passed(self) -> bool:
-        return not any(entry.problem for entry in self.entries)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the report as JSON-serializable dicts, one flat one per artefact."""
-        return {
-            "format": FORMAT,
-            "passed": self.passed,
-            "source": self.source,
-            "images": self.images,
-            "machine": self.machine,
-            "limits": {
-                "largest_float_difference": LARGEST_FLOAT_DIFFERENCE,
-                "least_psnr": LEAST_PSNR,
-            },
-            "artefacts": [
-                {
-                    **dataclasses.asdict(entry.artefact),
-                    **(
-                        dataclasses.asdict(entry.measurement)
-                        if entry.measurement
-                        else {}
-                    ),
-                    "passed": not entry.problem,
-                    "problem": entry.problem,
-                }
-                for entry in self.entries
-            ],
-        }
-
-    def to_table(self) -> str:
-        """Return the report as a Markdown table, with the problems below it."""
-        head = "artefact|largest|mean|PSNR dB|MB|ms|runs|threads|operations|passed"
-        lines = [head.split("|"), ["---"] + ["--:"] * 8 + ["---"]]
-        lines += [_row(entry) for entry in self.entries]
-        widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-        table = [
-            "| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines
-        ]
-        problems = [f"- {entry.problem}" for entry in self.entries if entry.problem]
-        return "\n".join(table + [""] * bool(problems) + problems)
-
-    def write(self, folder: pathlib.Path) -> None:
-        """Write `report.json` and `report.md`."""
-        machine = ", ".join(f"{name} {value}" for name, value in self.machine.items())
-        text = (
-            f"# Parity report of {self.source}\n\n"
-            f"Against the Keras generator on {self.images}; outputs are in [-1, 1]. "
-            f"Machine: {machine}.\n\n{self.to_table()}\n"
-        )
-        content = json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
-        for name, written in (("report.md", text), ("report.json", content)):
-            with replacing(folder / name) as temporary:
-                temporary.write_text(written)
-
-
 def measure(
     exported: Runtime,
     images: Sequence[np.ndarray],
@@ -259,6 +172,68 @@ def find_problem(artefact: Artefact, measurement: Measurement) -> str:
     )
 
 
+class Judge:
+    """Knows what a Keras generator makes of images, and measures its artefacts.
+
+    Args:
+        generator: as it was trained.
+        model: what `inference_model` made of it.
+        images: uint8 images (height, width, channels) of one size. Artefacts that take
+            any size are also tried on another one.
+    """
+
+    def __init__(
+        self, generator: keras.Model, model: keras.Model, images: Sequence[Image]
+    ):
+        height, width, _ = images[0].shape
+        other = resize_image(images[0], height + size_multiple(generator), width)
+        self._fixed = as_input(images)
+        self._any = [*self._fixed, *as_input([other])]
+        keras_model = _keras_reference(generator, model)
+        self._expected = [_run(keras_model, image) for image in self._any]
+        self._model = model
+
+    @functools.cached_property
+    def _expected_of_rounded(self) -> list[np.ndarray]:
+        rounded = keras.models.clone_model(self._model)
+        rounded.set_weights(
+            [w.astype(np.float16).astype(np.float32) for w in self._model.get_weights()]
+        )
+        return [_run(rounded, image) for image in self._any]
+
+    def measure(self, artefact: Artefact, exported: Runtime) -> Measurement:
+        """Compare an artefact to the generator by `measure`."""
+        images = self._any if artefact.size == "any" else self._fixed
+        measurement = measure(
+            exported,
+            images,
+            self._expected[: len(images)],
+            self._expected_of_rounded[: len(images)]
+            if artefact.variant == "float16"
+            else None,
+        )
+        if artefact.format != "litert":
+            return measurement
+        cpu_only = cpu_only_operations(measurement.operations, artefact.variant)
+        return dataclasses.replace(measurement, cpu_only_operations=cpu_only)
+
+
+def as_input(images: Sequence[Image]) -> list[np.ndarray]:
+    """Make uint8 images float32 (1, height, width, channels) in [-1, 1]."""
+    return [normalize(image[None].astype(np.float32)) for image in images]
+
+
+def _keras_reference(generator: keras.Model, model: keras.Model) -> keras.Model:
+    """The generator as it is, unless it is in half precision or of one size only."""
+    is_float32 = all(layer.compute_dtype == "float32" for layer in generator.layers)
+    is_free = generator.input_shape[1:3] == (None, None)
+    return generator if is_float32 and is_free else model
+
+
+def _run(model: keras.Model, image: np.ndarray) -> np.ndarray:
+    return np.asarray(model(image, training=False))
+
+
 def _differences(
     outputs: Sequence[np.ndarray], expected: Sequence[np.ndarray]
 ) -> np.ndarray:
@@ -269,22 +244,3 @@ def _differences(
             for output, target in zip(outputs, expected, strict=True)
         ]
     )
-
-
-def _row(entry: Entry) -> list[str]:
-    path, measured = entry.artefact.path, entry.measurement
-    if measured is None:
-        return [path, *["-"] * 8, "no"]
-    psnr = "same" if measured.psnr is None else f"{measured.psnr:.1f}"
-    return [
-        path,
-        f"{measured.largest_difference:.1e}",
-        f"{measured.mean_difference:.1e}",
-        psnr,
-        f"{entry.artefact.bytes / 1e6:.2f}",
-        f"{measured.latency_ms:.1f}",
-        str(measured.latency_runs),
-        str(measured.threads),
-        str(sum(measured.operations.values())),
-        "no" if entry.problem else "yes",
-    ]

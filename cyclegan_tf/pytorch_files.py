@@ -10,6 +10,7 @@ import zipfile
 import numpy as np
 
 from cyclegan_tf.errors import InputError
+from cyclegan_tf.extras import require_package
 from cyclegan_tf.files import check_not_compressed, replacing
 
 
@@ -92,13 +93,9 @@ def write_state_dict(path: pathlib.Path, state_dict: dict[str, np.ndarray]) -> N
 
 
 def _torch() -> types.ModuleType:
-    try:
-        import torch
-    except ImportError:
-        raise InputError(
-            "PyTorch files need PyTorch; install it by "
-            "pip install 'cyclegan_tf[pytorch]'."
-        ) from None
+    require_package("torch", "PyTorch", "reads and writes .pth files", "pytorch")
+    import torch
+
     return torch
 
 

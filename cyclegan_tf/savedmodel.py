@@ -16,25 +16,16 @@ import collections
 import importlib.util
 import os
 import pathlib
-from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from cyclegan_tf.decoding import decode_file
 from cyclegan_tf.images import normalize
 from cyclegan_tf.translator import SMALLEST_SIDE, size_multiple
 
-# Larger images are refused from their header, before they are decoded: a PNG of a few
-# kilobytes can claim to be gigabytes. 4096 x 4096 is beyond what a generator can take
-# in a server's memory.
-MAX_PIXELS = 4096 * 4096
-
 WARMUP = pathlib.PurePath("assets.extra", "tf_serving_warmup_requests")
-
-_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
-_JPEG_MAGIC = b"\xff\xd8\xff"
-
 
 # Bookkeeping of a graph, not computation.
 _NO_OPERATIONS = {
@@ -87,10 +78,7 @@ class SavedModel:
 def write_saved_model(folder: pathlib.Path, model: keras.Model) -> None:
     """Write a model with the three signatures.
 
-    In `image_bytes`, what is no JPEG or PNG, is damaged, or has more than `MAX_PIXELS`
-    pixels raises an `InvalidArgumentError` that names its index in the batch. As
-    `read_image` does, it drops alpha and ignores colour profiles; unlike it, it does
-    not apply the EXIF orientation.
+    `image_bytes` reads files by `decode_file`.
 
     Args:
         folder: where to; the last part is the version number.
@@ -108,7 +96,7 @@ def write_saved_model(folder: pathlib.Path, model: keras.Model) -> None:
 
     def image_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         def translate_file(item: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-            image = _decode(*item, channels)
+            image = decode_file(*item, channels)
             return tf.io.encode_png(_translate(model, image[None])[0])
 
         # One at a time: an image may be large, and the convolutions are parallel.
@@ -194,81 +182,3 @@ def _reflected_indices(side: tf.Tensor, multiple: int) -> tf.Tensor:
     period = tf.maximum(2 * (side - 1), 1)
     indices = tf.range(padded) % period
     return tf.minimum(indices, period - indices) % side
-
-
-def _decode(index: tf.Tensor, file: tf.Tensor, channels: int) -> tf.Tensor:
-    """Decode one file to uint8 (height, width, channels), or name its index."""
-
-    def message(text: str) -> tf.Tensor:
-        return tf.strings.format("image_bytes[{}] " + text, index)
-
-    size = _attempt(_size_in_header, file, tf.zeros((2,), tf.int64))
-    with tf.control_dependencies(
-        [
-            tf.debugging.Assert(
-                tf.reduce_all(size > 0),
-                [message("cannot be read as a JPEG or PNG image")],
-            ),
-            tf.debugging.Assert(
-                tf.reduce_prod(size) <= MAX_PIXELS,
-                [message(f"has more than {MAX_PIXELS} pixels")],
-            ),
-        ]
-    ):
-        file = tf.identity(file)
-    image = _attempt(
-        lambda file: _decode_file(file, channels),
-        file,
-        tf.zeros((0, 0, channels), tf.uint8),
-    )
-    with tf.control_dependencies(
-        [tf.debugging.Assert(tf.size(image) > 0, [message("is a damaged image")])]
-    ):
-        return tf.ensure_shape(image, (None, None, channels))
-
-
-def _attempt(function: Any, file: tf.Tensor, otherwise: tf.Tensor) -> tf.Tensor:
-    """Return `function(file)`, or `otherwise` if one of its operations fails.
-
-    A graph cannot catch an error; a dataset can skip the element that raised it.
-    """
-    dataset = tf.data.Dataset.from_tensors(file).map(function).ignore_errors()
-    return dataset.reduce(otherwise, lambda _, result: result)
-
-
-def _size_in_header(file: tf.Tensor) -> tf.Tensor:
-    """Read height and width, int64 (2,), without decoding; zeros for other formats."""
-    no_size = tf.zeros((2,), tf.int64)
-    return tf.case(
-        [
-            (_starts_with(file, _JPEG_MAGIC), lambda: _jpeg_size(file)),
-            (_starts_with(file, _PNG_MAGIC), lambda: _png_size(file)),
-        ],
-        default=lambda: no_size,
-    )
-
-
-def _jpeg_size(file: tf.Tensor) -> tf.Tensor:
-    return tf.cast(tf.image.extract_jpeg_shape(file)[:2], tf.int64)
-
-
-def _png_size(file: tf.Tensor) -> tf.Tensor:
-    # The first chunk, IHDR, begins with width and height: big-endian, 4 bytes each.
-    header = tf.io.decode_raw(tf.strings.substr(file, 16, 8), tf.uint8)
-    parts = tf.reshape(tf.cast(header, tf.int64), (2, 4))
-    width_height = tf.reduce_sum(parts * [1 << 24, 1 << 16, 1 << 8, 1], axis=1)
-    return tf.reverse(width_height, [0])
-
-
-def _decode_file(file: tf.Tensor, channels: int) -> tf.Tensor:
-    image = tf.cond(
-        _starts_with(file, _JPEG_MAGIC),
-        # The accurate transform is the one that Pillow uses.
-        lambda: tf.io.decode_jpeg(file, channels, dct_method="INTEGER_ACCURATE"),
-        lambda: tf.io.decode_png(file, channels),
-    )
-    return tf.ensure_shape(image, (None, None, channels))
-
-
-def _starts_with(file: tf.Tensor, magic: bytes) -> tf.Tensor:
-    return tf.strings.substr(file, 0, len(magic)) == magic

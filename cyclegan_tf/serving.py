@@ -4,44 +4,22 @@ For many users and other programs, TensorFlow Serving is the server: see
 `export/serving`.
 """
 
-import dataclasses
-import importlib.util
-import json
 import logging
 import os
 import pathlib
-from collections.abc import Callable
+import socket
 from typing import TYPE_CHECKING
 
-import tensorflow as tf
-
 from cyclegan_tf.errors import InputError
+from cyclegan_tf.extras import require_package
 from cyclegan_tf.images import Image, UnreadableImageError, read_image
 from cyclegan_tf.options import ServeConfig
-from cyclegan_tf.runs import Run
-from cyclegan_tf.translator import Translator
+from cyclegan_tf.servables import ServedGenerator, load_generators
 
 if TYPE_CHECKING:
     import gradio
 
 _LOG = logging.getLogger(__name__)
-
-_TITLES = {"g": "G: X to Y", "f": "F: Y to X"}
-
-
-@dataclasses.dataclass(frozen=True)
-class ServedGenerator:
-    """A generator as the page needs it.
-
-    Attributes:
-        title: what stands over its translations.
-        channels: of the images that it takes.
-        translate: from uint8 (height, width, channels) to the same height and width.
-    """
-
-    title: str
-    channels: int
-    translate: Callable[[Image], Image]
 
 
 def serve(config: ServeConfig) -> None:
@@ -59,27 +37,22 @@ def serve(config: ServeConfig) -> None:
     """
     config.check()
     require_gradio()
+    _check_port(config.host, config.port)
     page = build_page(config.source.resolve().name, load_generators(config.source))
-    try:
-        _, address, _ = page.launch(
-            server_name=config.host,
-            server_port=config.port,
-            prevent_thread_lock=True,
-            show_error=True,
-            quiet=True,
-            footer_links=[],
-            # All of these may reach for other computers.
-            share=False,
-            run_history=False,
-            mcp_server=False,
-            ssr_mode=False,
-            pwa=False,
-        )
-    except OSError as e:
-        raise InputError(
-            f"Port {config.port} of {config.host} cannot be used ({e}); choose another "
-            "--port."
-        ) from e
+    _, address, _ = page.launch(
+        server_name=config.host,
+        server_port=config.port,
+        prevent_thread_lock=True,
+        show_error=True,
+        quiet=True,
+        footer_links=[],
+        # All of these may reach for other computers.
+        share=False,
+        run_history=False,
+        mcp_server=False,
+        ssr_mode=False,
+        pwa=False,
+    )
     _LOG.info("Serving %s at %s; stop with Ctrl-C", config.source, address)
     page.block_thread()
 
@@ -90,30 +63,18 @@ def require_gradio() -> None:
     Raises:
         InputError: if it is not installed.
     """
-    if importlib.util.find_spec("gradio") is None:
+    require_package("gradio", "Gradio", "makes the page", "demo")
+
+
+def _check_port(host: str, port: int) -> None:
+    """Say so at once if the port is taken, not when all is loaded."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host.strip("[]"), port), family=family).close()
+    except OSError as e:
         raise InputError(
-            "Gradio is not installed, which makes the page; install it with "
-            "pip install 'cyclegan_tf[demo]'."
-        )
-
-
-def load_generators(source: pathlib.Path) -> list[ServedGenerator]:
-    """Load what there is to serve.
-
-    Args:
-        source: a run, a generator's `.keras` file, or a folder of `cyclegan export`.
-
-    Returns:
-        One generator or both of them, G before F.
-
-    Raises:
-        InputError: if there is none.
-    """
-    if source.suffix == ".keras":
-        return [_from_keras(source, "Translation")]
-    if (source / "config.json").is_file():
-        return _from_run(Run(source))
-    return _from_exported(source)
+            f"Port {port} of {host} cannot be used ({e}); choose another --port."
+        ) from e
 
 
 def build_page(name: str, generators: list[ServedGenerator]) -> "gradio.blocks.Blocks":
@@ -193,69 +154,3 @@ def _translate_file(path: str, generator: ServedGenerator) -> Image:
     image = read_image(pathlib.Path(path).read_bytes(), generator.channels)
     translated = generator.translate(image)
     return translated[..., 0] if translated.shape[-1] == 1 else translated
-
-
-def _from_keras(path: pathlib.Path, title: str) -> ServedGenerator:
-    translator = Translator(path)
-    return ServedGenerator(title, translator.channels, translator)
-
-
-def _from_run(run: Run) -> list[ServedGenerator]:
-    paths = {direction: run.generator_path(direction) for direction in "gf"}
-    generators = [
-        _from_keras(path, _TITLES[direction])
-        for direction, path in paths.items()
-        if path.is_file()
-    ]
-    if not generators:
-        raise InputError(
-            f"{run.folder} has no generators yet; wait for the first checkpoint of its "
-            "training."
-        )
-    return generators
-
-
-def _from_exported(folder: pathlib.Path) -> list[ServedGenerator]:
-    if not (folder / "report.json").is_file():
-        raise InputError(
-            f"{folder} is no run, no .keras file and no folder of cyclegan export; "
-            "name one of these."
-        )
-    exported = [
-        _read_metadata(path)
-        for path in sorted(folder.glob("*.json"))
-        if path.name != "report.json"
-    ]
-    generators = [
-        _from_saved_model(folder / name / "1", _TITLES.get(direction, name))
-        for direction, name in sorted(exported, key=lambda item: item[0] == "f")
-        if (folder / name / "1").is_dir()
-    ]
-    if not generators:
-        raise InputError(
-            f"{folder} holds no SavedModel; export with --formats savedmodel, or serve "
-            "the run itself."
-        )
-    return generators
-
-
-def _read_metadata(path: pathlib.Path) -> tuple[str, str]:
-    """The direction of an exported generator, empty if it has none, and its name."""
-    try:
-        content = json.loads(path.read_text())
-        return content["direction"] or "", content["name"]
-    except (json.JSONDecodeError, KeyError, TypeError) as e:
-        raise InputError(f"{path} is damaged ({e}); export again.") from e
-
-
-def _from_saved_model(folder: pathlib.Path, title: str) -> ServedGenerator:
-    model = tf.saved_model.load(str(folder))
-    signature = model.signatures["uint8"]
-    channels = signature.structured_input_signature[1]["image"].shape[-1]
-
-    def translate(image: Image) -> Image:
-        # Not `signature`, which does not keep the weights: `model` does.
-        outputs = model.signatures["uint8"](image=tf.constant(image[None]))
-        return outputs["translated"].numpy()[0]
-
-    return ServedGenerator(title, channels, translate)

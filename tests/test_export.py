@@ -1,4 +1,4 @@
-"""Exporting, from the command line to the files, on a generator that has learned."""
+"""Exporting, from the command line to the files."""
 
 import dataclasses
 import importlib.util
@@ -12,13 +12,7 @@ import tiny
 
 import cyclegan_tf
 from cyclegan_tf import cli, litert
-from cyclegan_tf.config import (
-    DatasetConfig,
-    NetworkConfig,
-    OptimizationConfig,
-    RecordConfig,
-    TrainConfig,
-)
+from cyclegan_tf.config import DatasetConfig, TrainConfig
 from cyclegan_tf.errors import InputError, RefusedFileError
 from cyclegan_tf.export import export_generators
 from cyclegan_tf.images import normalize, read_image
@@ -28,25 +22,15 @@ from cyclegan_tf.options import ExportConfig
 from cyclegan_tf.pretrained import read_network
 from cyclegan_tf.runs import Run
 from cyclegan_tf.savedmodel import SavedModel, write_saved_model
-from cyclegan_tf.training import train
-
-TRAINING = TrainConfig(
-    DatasetConfig("demo", preprocess="none", max_images=200),
-    NetworkConfig(
-        filters=8, num_residual_blocks=1, discriminator_filters=8, num_layers=1
-    ),
-    optimization=OptimizationConfig(
-        batch_size=4, constant_epochs=2, decay_epochs=0, learning_rate=1e-3
-    ),
-    record=RecordConfig(validation_images=1, sample_images=1),
-)
 
 
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory):
-    """A run that has seen the demo domains for some seconds."""
+    """A run on the demo domains, with generators as after a checkpoint."""
     folder = tmp_path_factory.mktemp("runs") / "de mo"
-    train(TRAINING, folder)
+    run = Run.create(folder, TrainConfig(DatasetConfig("demo", preprocess="none")))
+    for direction in "gf":
+        cyclegan_tf.resnet_generator(8, 1).save(run.generator_path(direction))
     return folder
 
 
@@ -55,6 +39,19 @@ def generator_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("lone") / "g.keras"
     cyclegan_tf.resnet_generator(4, 1).save(path)
     return path
+
+
+@pytest.fixture(scope="module")
+def litert_file(generator_file):
+    """The generator in LiteRT, float32, for images of any size."""
+    generator = read_network(generator_file).network
+    return litert.convert(inference_model(generator), "float32", None)
+
+
+@pytest.fixture
+def instant_litert(litert_file, monkeypatch):
+    """Spare the conversions: whatever is asked for, the same file."""
+    monkeypatch.setattr(litert, "convert", lambda *_: litert_file)
 
 
 @pytest.fixture
@@ -69,12 +66,13 @@ def report_in(folder):
 def test_a_run_in_every_format(run_dir, tmp_path, capsys):
     out = tmp_path / "exported"
     arguments = ["export", str(run_dir), "--formats", "savedmodel", "litert", "onnx"]
-    assert cli.main([*arguments, "--sizes", "fixed", "--out", str(out)]) == 0
+    arguments += ["--variants", "float32", "int16x8", "--sizes", "fixed"]
+    assert cli.main([*arguments, "--out", str(out)]) == 0
     report = report_in(out)
     assert report["passed"]
     printed = capsys.readouterr().out
     by_path = {entry["path"]: entry for entry in report["artefacts"]}
-    assert len(by_path) == 2 * (1 + 5 + 1)
+    assert len(by_path) == 2 * (1 + 2 + 1)
     for path, entry in by_path.items():
         assert (out / path).exists() and path in printed
         assert entry["passed"] and entry["bytes"] > 1000 and entry["latency_ms"] > 0
@@ -130,16 +128,34 @@ def test_calibration_on_a_folder(generator_file, photos, tmp_path):
         tmp_path / "out",
         ("litert",),
         name="mine",
-        variants=("int16x8",),
+        variants=("int16x8", "int8"),
         sizes=("fixed",),
         image_size=(32, 32),
         calibration=photos,
         report_images=2,
     )
-    (entry,) = export_generators(config).entries
-    assert entry.artefact.path == "litert/mine_int16x8_32x32.tflite"
-    assert entry.measurement.images == 2 and not entry.problem
-    assert entry.measurement.cpu_only_operations == sorted(entry.measurement.operations)
+    accurate, whole = export_generators(config).entries
+    assert accurate.artefact.path == "litert/mine_int16x8_32x32.tflite"
+    assert whole.artefact.path == "litert/mine_int8_32x32.tflite"
+    for entry in (accurate, whole):
+        assert entry.measurement.images == 2 and not entry.problem
+    operations = accurate.measurement.operations
+    assert accurate.measurement.cpu_only_operations == sorted(operations)
+    assert set(whole.measurement.cpu_only_operations) < set(operations)
+
+
+def test_all_variants_if_none_is_named(
+    generator_file, photos, instant_litert, tmp_path
+):
+    config = ExportConfig(
+        generator_file, tmp_path, ("litert",), image_size=(32, 32), calibration=photos
+    )
+    found = [
+        (entry.artefact.variant, entry.artefact.size)
+        for entry in export_generators(config).entries
+    ]
+    variants = ("float32", "float16", "dynamic_range", "int16x8", "int8")
+    assert found == [(v, size) for size in ("32x32", "any") for v in variants]
 
 
 def test_a_generator_of_one_size_in_half_precision(tmp_path):
@@ -153,7 +169,7 @@ def test_a_generator_of_one_size_in_half_precision(tmp_path):
         keras.config.set_dtype_policy("float32")
     generator.save(tmp_path / "gray.keras")
     out = tmp_path / "out"
-    variants = ("float32", "float16")
+    variants = ("float32",)
     config = ExportConfig(tmp_path / "gray.keras", out, ("litert",), None, variants)
     report = export_generators(config)
     assert report.passed, report.to_table()
@@ -162,9 +178,9 @@ def test_a_generator_of_one_size_in_half_precision(tmp_path):
 
 
 def test_a_file_too_far_from_keras_ends_with_exit_code_1(
-    generator_file, tmp_path, monkeypatch, capsys
+    generator_file, instant_litert, tmp_path, monkeypatch, capsys
 ):
-    """The converter is made to put out a third of the image."""
+    """The runtime is made to put out a third of the image."""
     real = LiteRTModel.__call__
     monkeypatch.setattr(LiteRTModel, "__call__", lambda *args: real(*args) / 3)
     out = tmp_path / "out"
@@ -180,33 +196,69 @@ def test_a_file_too_far_from_keras_ends_with_exit_code_1(
     )
 
 
-def test_a_refused_file_is_not_left_behind(generator_file, tmp_path, monkeypatch):
-    def refuse(*_):
-        raise RefusedFileError("It holds VAR_HANDLE.")
+def test_a_refused_file_is_not_left_behind(
+    generator_file, litert_file, tmp_path, monkeypatch
+):
+    def convert(model, variant, *_):
+        if variant == "float16":
+            raise RefusedFileError("It holds VAR_HANDLE.")
+        return litert_file
 
-    monkeypatch.setattr(litert, "refuse_unusable", refuse)
-    out = tmp_path / "out"
+    monkeypatch.setattr(litert, "convert", convert)
     config = ExportConfig(
-        generator_file, out, variants=("float32",), sizes=("any",), image_size=(32, 32)
+        generator_file,
+        tmp_path,
+        ("litert",),
+        variants=("float32", "float16"),
+        sizes=("any",),
+        image_size=(32, 32),
     )
     report = export_generators(config)
-    served, refused = report.entries
-    assert not served.problem and (out / "g/1/saved_model.pb").exists()
-    assert "was refused: It holds VAR_HANDLE" in refused.problem
-    assert not list((out / "litert").iterdir())
-    assert json.loads((out / "g.json").read_text())["files"] == ["g/1"]
+    good, refused = report.entries
+    assert not good.problem and "was refused: It holds VAR_HANDLE" in refused.problem
+    assert [path.name for path in (tmp_path / "litert").iterdir()] == [
+        "g_float32_any.tflite"
+    ]
+    assert json.loads((tmp_path / "g.json").read_text())["files"] == [
+        "litert/g_float32_any.tflite"
+    ]
 
 
-def test_nothing_is_overwritten_unless_asked(generator_file, tmp_path):
-    config = ExportConfig(
-        generator_file, tmp_path / "out", ("savedmodel",), image_size=(32, 32)
+def test_nothing_is_overwritten_unless_asked(generator_file, instant_litert, tmp_path):
+    """And then nothing is left of the earlier export."""
+    before = ExportConfig(
+        generator_file, tmp_path, ("litert",), image_size=(32, 32), name="before"
     )
-    export_generators(config)
-    (tmp_path / "out/keep.txt").touch()
+    export_generators(before)
+    (tmp_path / "litert/keep.txt").touch()
+    after = dataclasses.replace(before, name=None, sizes=("any",))
     with pytest.raises(InputError, match="holds an export already.*--overwrite"):
+        export_generators(after)
+    export_generators(dataclasses.replace(after, overwrite=True))
+    files = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert files == {"g.json", "keep.txt", "report.json", "report.md"} | {
+        f"g_{variant}_any.tflite" for variant in ("float32", "float16", "dynamic_range")
+    }
+
+
+def test_an_export_that_dies_says_how_far_it_came(
+    generator_file, litert_file, tmp_path, monkeypatch
+):
+    def convert(model, variant, *_):
+        if variant == "float16":
+            assert not report_in(tmp_path)["finished"]
+            raise MemoryError
+        return litert_file
+
+    monkeypatch.setattr(litert, "convert", convert)
+    config = ExportConfig(generator_file, tmp_path, ("litert",), image_size=(32, 32))
+    with pytest.raises(MemoryError):
         export_generators(config)
-    export_generators(dataclasses.replace(config, overwrite=True))
-    assert (tmp_path / "out/keep.txt").exists()
+    report = report_in(tmp_path)
+    assert not report["finished"] and not report["passed"]
+    (entry,) = report["artefacts"]
+    assert entry["path"] == "litert/g_float32_32x32.tflite" and entry["passed"]
+    assert "**Unfinished**" in (tmp_path / "report.md").read_text()
 
 
 def fails(*arguments, capsys):

@@ -1,7 +1,6 @@
-"""The parity report: numbers checked by hand, verdicts, files."""
+"""Parity: numbers checked by hand, verdicts."""
 
 import dataclasses
-import json
 import math
 import re
 
@@ -10,7 +9,7 @@ import pytest
 
 from cyclegan_tf import parity
 from cyclegan_tf.errors import RefusedFileError
-from cyclegan_tf.parity import Artefact, Entry, Measurement, Report
+from cyclegan_tf.parity import Artefact, Measurement
 
 
 class Shifted:
@@ -98,25 +97,3 @@ def test_verdicts(variant, values, sentence):
         assert re.search(sentence, found)
     else:
         assert found == ""
-
-
-def test_the_report_as_files(tmp_path):
-    artefact = Artefact("a_g/1", "a_g", "savedmodel", "float32", "any", 1_500_000)
-    refused = Artefact("litert/a_g_int8_any.tflite", "a_g", "litert", "int8", "any")
-    report = Report(
-        "runs/a",
-        "10 test images",
-        {"processor": "some"},
-        (Entry(artefact, MEASUREMENT, ""), Entry(refused, None, "It was refused.")),
-    )
-    assert not report.passed
-    report.write(tmp_path)
-    content = json.loads((tmp_path / "report.json").read_text())
-    assert content["passed"] is False and content["limits"]["least_psnr"]["int8"] == 20
-    first, second = content["artefacts"]
-    assert first["path"] == "a_g/1" and first["operations"] == {"ADD": 2}
-    assert first["passed"] and first["latency_runs"] == 20
-    assert not second["passed"] and second["problem"] == "It was refused."
-    text = (tmp_path / "report.md").read_text()
-    assert "| a_g/1 " in text and "1.50" in text and "- It was refused." in text
-    assert len({line.count("|") for line in text.splitlines() if "|" in line}) == 1

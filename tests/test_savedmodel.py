@@ -1,16 +1,19 @@
 """The SavedModel: its signatures, its manners with bad files, its warm-up."""
 
+import io
+
 import exported
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 import tiny
 
 import cyclegan_tf
+from cyclegan_tf.decoding import MAX_PIXELS
 from cyclegan_tf.images import read_image
 from cyclegan_tf.inference import inference_model
 from cyclegan_tf.savedmodel import (
-    MAX_PIXELS,
     WARMUP,
     SavedModel,
     write_saved_model,
@@ -92,6 +95,21 @@ def test_jpeg_gray_and_alpha(loaded, generator, shared):
         expected = Translator(generator)(read_image(file)).astype(int)
         # TensorFlow and Pillow may decode a JPEG to neighbouring levels.
         assert np.abs(served - expected).max() <= 1
+
+
+def test_exif_orientations_in_a_mixed_batch(loaded, generator):
+    files = []
+    for orientation in (1, 6, 3, 8, 5):
+        exif = PIL.Image.Exif()
+        exif[0x0112] = orientation
+        buffer = io.BytesIO()
+        photo = exported.photo(10 + orientation, 24, 3, seed=orientation)
+        PIL.Image.fromarray(photo).save(buffer, "PNG", exif=exif)
+        files.append(buffer.getvalue())
+    files.append(exported.encode(exported.photo(9, 20, 3)))
+    for file, served in zip(files, exported.translate_files(loaded, files)):
+        upright = read_image(file)
+        np.testing.assert_array_equal(served, Translator(generator)(upright))
 
 
 BAD_FILES = {

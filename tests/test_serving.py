@@ -10,6 +10,7 @@ import grpc
 import numpy as np
 import pytest
 import serving_endpoints
+import tensorflow as tf
 import yaml
 from google.protobuf import (
     descriptor_pb2,
@@ -174,6 +175,9 @@ def test_the_files_that_docker_compose_names_are_there():
     for name, value in flags.items():
         if name.endswith("_file"):
             assert (SERVING / value.removeprefix("/config/")).is_file()
+    # The server is of the release of the TensorFlow that writes the models.
+    release = tf.__version__.rpartition(".")[0]
+    assert f":${{TF_SERVING_TAG:-{release}." in service["image"]
     assert flags["enable_batching"] == flags["enable_model_warmup"] == "true"
     for port, local in zip(service["ports"], client.PORTS.values(), strict=True):
         assert port == f"127.0.0.1:{local}:{local}"

@@ -24,6 +24,7 @@ from cyclegan_tf.errors import InputError
 from cyclegan_tf.images import read_image
 from cyclegan_tf.options import ServeConfig
 from cyclegan_tf.runs import Run
+from cyclegan_tf.servables import load_generators
 from cyclegan_tf.translator import Translator
 
 
@@ -167,7 +168,7 @@ def test_an_exported_folder(run, photo, tmp_path):
     arguments = ["export", run.folder, "--formats", "savedmodel", "--out"]
     arguments += [tmp_path / "exported", "--report-images", "1", "--image-size"]
     assert cli.main([str(argument) for argument in (*arguments, 32, 32)]) == 0
-    generators = serving.load_generators(tmp_path / "exported")
+    generators = load_generators(tmp_path / "exported")
     assert [generator.title[0] for generator in generators] == ["G", "F"]
     for direction, generator in zip("gf", generators, strict=True):
         translated = generator.translate(read_image(photo))
@@ -177,19 +178,13 @@ def test_an_exported_folder(run, photo, tmp_path):
         assert (translated == expected).mean() > 0.999
 
 
-def test_a_port_that_is_taken(run):
-    # Not in this process: Gradio leaves event loops and sockets open.
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
+def test_a_port_that_is_taken(run, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        command = [sys.executable, "-m", "cyclegan_tf", "serve", str(run.folder)]
-        result = subprocess.run(
-            [*command, "--port", port], capture_output=True, text=True, check=False
-        )
-    assert result.returncode == 2
-    assert "choose another --port" in result.stderr
-    assert "Traceback" not in result.stderr
+        assert cli.main(["serve", str(run.folder), "--port", port]) == 2
+    assert "choose another --port" in capsys.readouterr().err
+    assert cli.main(["serve", str(run.folder), "--host", "192.0.2.1"]) == 2
+    assert "Port 7860 of 192.0.2.1 cannot be used" in capsys.readouterr().err
 
 
 def test_mistakes(run, tmp_path, capsys, monkeypatch):
