@@ -13,6 +13,8 @@ _SIDE = 64
 _CROP = 56
 _FILTERS = (32, 64, 128, 128)
 _BATCH_SIZE = 16
+_STEPS_PER_EPOCH = 100
+_SOLVED_LOSS = 0.02
 
 
 class DomainClassifier:
@@ -25,8 +27,8 @@ class DomainClassifier:
     Args:
         images_x: real training images of X: uint8 (height, width, 1 or 3).
         images_y: of Y.
-        steps: int. Training steps, with half a batch of each domain. Defaults to
-            `1000`.
+        steps: int. Training steps, with half a batch of each domain; less where the
+            domains are told apart sooner. Defaults to `1000`.
         seed: int. Decides start weights and order. Defaults to `0`.
     """
 
@@ -43,8 +45,15 @@ class DomainClassifier:
             keras.losses.BinaryCrossentropy(from_logits=True),
         )
         batches = _training_batches(_prepare(images_x), _prepare(images_y), seed)
-        # Keras would warn that it cannot shuffle a dataset.
-        self._network.fit(batches.take(steps), epochs=1, verbose=0, shuffle=False)
+        steps_per_epoch = min(steps, _STEPS_PER_EPOCH)
+        self._network.fit(
+            batches,
+            epochs=steps // steps_per_epoch,
+            steps_per_epoch=steps_per_epoch,
+            callbacks=[_StopWhenSolved()],
+            verbose=0,
+            shuffle=False,  # Keras would warn that it cannot shuffle a dataset
+        )
 
     def logits(self, images: Iterable[Image]) -> np.ndarray:
         """Judge images.
@@ -56,6 +65,11 @@ class DomainClassifier:
             float32 (images,): positive for Y, negative for X.
         """
         return self._network.predict(_prepare(images), verbose=0)[:, 0]
+
+
+class _StopWhenSolved(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.model.stop_training = logs["loss"] < _SOLVED_LOSS
 
 
 def _build_network(seed: int) -> keras.Model:
