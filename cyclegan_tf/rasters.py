@@ -89,7 +89,7 @@ class RasterFile:
         with self.path.open("rb", buffering=0) as file:
             for i in range(len(values)):
                 file.seek(self._offset(rows.start + i, columns.start))
-                if file.readinto(values[i]) != values[i].nbytes:  # type: ignore[attr-defined]
+                if file.readinto(values[i]) != values[i].nbytes:
                     raise OSError(f"{self.path} is shorter than an image {self.shape}")
         return values
 

@@ -18,7 +18,7 @@ from cyclegan_tf.receptive_fields import inputs_of, margin_after, rates, refused
 
 @dataclasses.dataclass(frozen=True)
 class FeatureMap:
-    """A tensor between two layers.
+    """A tensor (1, height, width, channels) between two layers.
 
     Attributes:
         name: of the tensor.
@@ -228,10 +228,14 @@ class _Graph:
         if tuple(operation.axis) != (1, 2) or not operation.keepdims:
             raise refused(operation.name, "Mean")
         self.averages.add(operation.output.name)
-        square = self.producers[averaged]
-        factors = set(inputs_of(square))
-        if type(square).__name__ == "Multiply" and len(factors) == 1:
-            centred = self.producers[factors.pop()]
-            x, mean = inputs_of(centred)
-            if type(centred).__name__ == "Subtract" and mean in self.averages:
-                self.norms.append(Norm(x, mean, operation.output.name))
+        factors = self._made_by("Multiply", averaged)
+        if len(factors) == 2 and len(set(factors)) == 1:
+            difference = self._made_by("Subtract", factors[0])
+            for mean in self.averages.intersection(difference[1:]):
+                if inputs_of(self.producers[mean]) == difference[:1]:
+                    self.norms.append(Norm(difference[0], mean, operation.output.name))
+
+    def _made_by(self, kind: str, name: str) -> list[str]:
+        """Name what a tensor was computed from, if by an operation of that kind."""
+        operation = self.producers.get(name)
+        return inputs_of(operation) if type(operation).__name__ == kind else []

@@ -91,14 +91,14 @@ class TiledTranslator(Translator):
         return translated
 
     def disk_bytes(self, height: int, width: int) -> int:
-        """Return how much room the maps of an image need at most.
+        """Return how much room the maps and pixels of an image need in files at most.
 
         Args:
             height: int. Pixels of the image.
             width: int. Likewise.
 
         Returns:
-            int. Bytes: 256 for each pixel with the default ResNet.
+            int. Bytes: 262 for each pixel with the default ResNet.
         """
         most = 0.0
         before: frozenset[FeatureMap] = frozenset()
@@ -106,6 +106,7 @@ class TiledTranslator(Translator):
             at_once = {map for map in before | stage.kept if map.name != self._source}
             most = max(most, 4 * sum(map.numbers_per_pixel for map in at_once))
             before = stage.kept
+        most += self.channels + self.output_channels
         return int(most * self._padded(height) * self._padded(width))
 
     def translate_tiles(
@@ -135,7 +136,7 @@ class TiledTranslator(Translator):
         padded = Box(0, 0, self._padded(height), self._padded(width))
         with tempfile.TemporaryDirectory(prefix=".tiles-", dir=folder) as temporary:
             maps_folder = pathlib.Path(temporary)
-            self._check_room(maps_folder, height, width)
+            self.check_room(maps_folder, height, width)
             for tile, values in self._run_stages(image, padded, maps_folder):
                 inside = tile.grown(0, Box(0, 0, height, width))
                 yield inside, values[inside.relative_to(tile).slices]
@@ -144,7 +145,8 @@ class TiledTranslator(Translator):
         self, image: Image | RasterFile, bounds: Box, folder: pathlib.Path
     ) -> Iterator[tuple[Box, np.ndarray]]:
         tiles = list(bounds.tiles(self.tile))
-        maps: dict[str, _Source | RasterFile] = {self._source: _Source(image, bounds)}
+        source = _Source(image, bounds)
+        maps: dict[str, RasterFile] = {}
         averages: dict[str, np.ndarray] = {}
         with tqdm.tqdm(
             total=len(tiles) * len(self._stages),
@@ -161,10 +163,13 @@ class TiledTranslator(Translator):
                 for tile in tiles:
                     region = tile.grown(self._halo(stage), bounds)
                     inputs = [
-                        maps[map.name][region.at_scale(map.scale).slices][None]
+                        maps.get(map.name, source)[region.at_scale(map.scale).slices]
                         for map in stage.reads
                     ]
-                    outputs = run(*inputs, *(averages[n] for n in stage.statistics))
+                    outputs = run(
+                        *(values[None] for values in inputs),
+                        *(averages[name] for name in stage.statistics),
+                    )
                     for map, output in zip(stage.computes, outputs):
                         values = _inner(output, map, tile, region)
                         if map in files:
@@ -178,9 +183,8 @@ class TiledTranslator(Translator):
                     averages[stage.norm.mean] = moments.mean
                     averages[stage.norm.variance] = moments.variance
                 maps |= {map.name: file for map, file in files.items()}
-                for map in stage.reads:
-                    if map not in stage.kept and map.name != self._source:
-                        maps.pop(map.name).path.unlink()
+                for name in maps.keys() - {map.name for map in stage.kept}:
+                    maps.pop(name).path.unlink()
 
     @property
     def _source(self) -> str:
@@ -189,7 +193,12 @@ class TiledTranslator(Translator):
     def _halo(self, stage: Stage) -> int:
         return stage.halo + -stage.halo % self.size_multiple
 
-    def _check_room(self, folder: pathlib.Path, height: int, width: int) -> None:
+    def check_room(self, folder: pathlib.Path, height: int, width: int) -> None:
+        """Check that there is room for the maps of an image.
+
+        Raises:
+            InputError: if there is less than `disk_bytes` in the folder.
+        """
         needed, free = self.disk_bytes(height, width), shutil.disk_usage(folder).free
         if needed > free:
             raise InputError(
@@ -211,9 +220,7 @@ class _Source:
     def __getitem__(self, part: tuple[slice, slice]) -> np.ndarray:
         rows, columns = self.rows[part[0]], self.columns[part[1]]
         top, left = rows.min(), columns.min()
-        pixels = self.image[
-            slice(top, rows.max() + 1), slice(left, columns.max() + 1)
-        ]
+        pixels = self.image[slice(top, rows.max() + 1), slice(left, columns.max() + 1)]
         pixels = pixels[np.ix_(rows - top, columns - left)]
         return normalize(pixels.astype(np.float32))
 
