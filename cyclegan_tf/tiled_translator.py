@@ -21,8 +21,8 @@ from cyclegan_tf.translator import Translator
 class TiledTranslator(Translator):
     """A `Translator` whose memory does not grow with the image.
 
-    There are no seams, and the result is that of `Translator` but for the rounding of
-    floats: each tile is computed with enough of its surroundings, and the statistics of
+    There are no seams, and the result is that of `Translator` but for rounding, as
+    statistics are summed up in float64 here, in float32 there: each tile is computed with enough of its surroundings, and the statistics of
     the instance norms are those of the whole image. For that the generator is run in
     stages, one for each norm, and the maps between them are kept in files.
 

@@ -13,9 +13,7 @@ from cyclegan_tf.inference import inference_model
 from cyclegan_tf.tiled_translator import TiledTranslator
 from cyclegan_tf.translator import Translator
 
-# The float32 sums of a whole image are not rounded as those of its tiles are. Large
-# random weights and noise as an image make the most of that: photographs and trained
-# weights differ by a tenth of it.
+# At once, statistics are float32 sums over all pixels; in tiles they are float64.
 ROUNDING = 1e-4
 
 RESNETS = {
