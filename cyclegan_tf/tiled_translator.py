@@ -22,9 +22,10 @@ class TiledTranslator(Translator):
     """A `Translator` whose memory does not grow with the image.
 
     There are no seams, and the result is that of `Translator` but for rounding, as
-    statistics are summed up in float64 here, in float32 there: each tile is computed with enough of its surroundings, and the statistics of
-    the instance norms are those of the whole image. For that the generator is run in
-    stages, one for each norm, and the maps between them are kept in files.
+    statistics are summed up in float64 here, in float32 there. Each tile is computed
+    with enough of its surroundings, and the instance norms have the statistics of the
+    whole image. For that the generator is run in stages, one for each norm, and the
+    maps between them are kept in files.
 
     An image that fits into one tile is translated as `Translator` does.
 
@@ -100,10 +101,10 @@ class TiledTranslator(Translator):
         Returns:
             int. Bytes: 262 for each pixel with the default ResNet.
         """
-        most = 0.0
+        most, image = 0.0, self._model.inputs[0].name
         before: frozenset[FeatureMap] = frozenset()
         for stage, _ in self._stages:
-            at_once = {map for map in before | stage.kept if map.name != self._source}
+            at_once = {map for map in before | stage.kept if map.name != image}
             most = max(most, 4 * sum(map.numbers_per_pixel for map in at_once))
             before = stage.kept
         most += self.channels + self.output_channels
@@ -185,10 +186,6 @@ class TiledTranslator(Translator):
                 maps |= {map.name: file for map, file in files.items()}
                 for name in maps.keys() - {map.name for map in stage.kept}:
                     maps.pop(name).path.unlink()
-
-    @property
-    def _source(self) -> str:
-        return str(self._model.inputs[0].name)
 
     def _halo(self, stage: Stage) -> int:
         return stage.halo + -stage.halo % self.size_multiple
