@@ -102,7 +102,8 @@ def main():
 
 `python benchmarks/large_images.py {name}`, {os.cpu_count()} cores
 ({platform.machine()}), Python {platform.python_version()}, tiles of {TILE} pixels. Peak
-memory of the process and time after TensorFlow's import, one run each:
+memory of the process, mapped files included, and time after TensorFlow's import, one
+run each:
 
 | megapixels | in tiles | | at once | |
 |---|---|---|---|---|

@@ -87,6 +87,9 @@ def decode(path: pathlib.Path, channels: int, pixels: pathlib.Path) -> RasterFil
 def encode(path: pathlib.Path, pixels: RasterFile) -> None:
     """Write an image file in the format of the name's suffix; JPEG in quality 95.
 
+    libvips maps the file of pixels: the process seems to grow by its size, but these
+    are pages that the system takes back when it needs them.
+
     Args:
         path: the file; folders above it are made.
         pixels: uint8 (height, width, 1 or 3).
