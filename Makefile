@@ -41,6 +41,7 @@ test-addons: setup
 
 bench: setup
 	$(BIN)/python benchmarks/import_checkpoint.py
+	$(BIN)/python benchmarks/large_images.py
 
 lint: setup
 	$(BIN)/ruff check .

@@ -36,6 +36,7 @@ from .recipes import make_train_config as make_train_config
 from .report import write_report as write_report
 from .schedules import LinearDecay as LinearDecay
 from .serving import serve as serve
+from .tiled_translator import TiledTranslator as TiledTranslator
 from .training import resume as resume
 from .training import train as train
 from .translation import translate as translate

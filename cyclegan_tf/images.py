@@ -7,6 +7,7 @@ only places where the one becomes the other.
 
 import io
 import pathlib
+import warnings
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -88,6 +89,28 @@ def read_image(source: pathlib.Path | bytes, channels: int = 3) -> Image:
         upright = upright.convert("RGBA")
     pixels = np.asarray(upright.convert("L" if channels == 1 else "RGB"))
     return pixels.reshape(*pixels.shape[:2], channels)
+
+
+def is_larger_than(path: pathlib.Path, side: int) -> bool:
+    """Say whether an image has a longer side, without decoding it.
+
+    Args:
+        path: an image file.
+        side: int. Pixels.
+
+    Returns:
+        bool. `False` for what `read_image` cannot read, `True` for what is too large
+        for it.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
+            with PIL.Image.open(path) as file:
+                return max(file.size) > side
+    except PIL.Image.DecompressionBombError:
+        return True
+    except (OSError, ValueError, SyntaxError):
+        return False
 
 
 def write_image(path: pathlib.Path, image: Image) -> None:

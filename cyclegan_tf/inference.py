@@ -43,7 +43,7 @@ def inference_model(generator: keras.Model) -> keras.Model:
     return model
 
 
-class _Resize(keras.layers.Layer):
+class Resize(keras.layers.Layer):
     """`UpSampling2D` on images whose size is only known at run time."""
 
     def __init__(self, factors: tuple[int, int], interpolation: str, **options: Any):
@@ -66,7 +66,7 @@ class _Resize(keras.layers.Layer):
 def _plain_operation(operation: Any) -> Any:
     """Copy a layer, or one of the `keras.ops`, which have no dtype policy."""
     if isinstance(operation, keras.layers.UpSampling2D):
-        return _Resize(operation.size, operation.interpolation, name=operation.name)
+        return Resize(operation.size, operation.interpolation, name=operation.name)
     config = operation.get_config()
     if isinstance(operation, keras.layers.Layer):
         config["dtype"] = "float32"

@@ -23,6 +23,9 @@ class TranslateConfig:
         direction: g translates X to Y, f translates Y to X: which generator of the run.
         overwrite: Replace translations that are already there.
         generator: A generator's .keras file, instead of a run.
+        tile: Translate images with a longer side than so many pixels in tiles of that
+            size: the same result in little memory, but with up to 262 bytes for each
+            pixel on the disk of --out meanwhile. 512 is a good size.
     """
 
     inputs: tuple[pathlib.Path, ...]
@@ -31,6 +34,16 @@ class TranslateConfig:
     direction: Literal["g", "f"] = "g"
     overwrite: bool = False
     generator: pathlib.Path | None = None
+    tile: int | None = None
+
+    def check(self) -> None:
+        """Check the size of the tiles.
+
+        Raises:
+            InputError: if it is none.
+        """
+        if self.tile is not None and self.tile < 1:
+            raise InputError(f"--tile must be at least 1, not {self.tile}.")
 
 
 @dataclasses.dataclass(frozen=True)
