@@ -167,7 +167,7 @@ RECIPES: Mapping[str, Recipe] = types.MappingProxyType(
             identity_weight=5.0,
             notes=(
                 "Direction g blurs the background as a wide aperture does.",
-                "The identity loss keeps the colours of a photograph, as for the painters.",
+                "The identity loss keeps the colours of photographs, as for painters.",
             ),
         ),
         "own-folders": Recipe(
