@@ -348,10 +348,9 @@ class CycleGAN(keras.Model):
             self._loss_means[name].update_state(values)
         logs = self.get_metrics_result()
         strategy = self.distribute_strategy
-        if (
-            isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
-            and strategy.num_replicas_in_sync > len(strategy.extended.worker_devices)
-        ):
+        if isinstance(
+            strategy, tf.distribute.MultiWorkerMirroredStrategy
+        ) and strategy.num_replicas_in_sync > len(strategy.extended.worker_devices):
             # Over several workers Keras averages logs along their first axis, which
             # scalars lack (keras-team/keras#20585).
             logs = {name: value[None] for name, value in logs.items()}

@@ -6,6 +6,7 @@ chief does; what all must decide alike, they decide by a vote.
 
 import contextlib
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 import tensorflow as tf
 
 from cyclegan_tf.errors import InputError, WorkerLostError
+
+_LOG = logging.getLogger(__name__)
 
 # What collectives raise when another process ended or cannot be reached.
 _LOSSES = (
@@ -101,6 +104,7 @@ def connect_workers() -> tf.distribute.Strategy:
     _, count = _read_tf_config(os.environ)
     if count == 1:
         return tf.distribute.MirroredStrategy()
+    _LOG.info("Waiting until all %d workers have started.", count)
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
     except RuntimeError as e:

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 import tiny
 
@@ -23,8 +22,9 @@ OPTIONS = [
     *("--validation-images", "4", "--sample-images", "1"),
     *("--constant-epochs", "4", "--decay-epochs", "0"),
     # With a large epsilon Adam does not make full steps of what is only rounding, as
-    # the gradient of a bias before an instance norm is.
-    *("--learning-rate", "0.01", "--epsilon", "1.0"),
+    # the gradient of a bias before an instance norm is; and at a large rate, twenty
+    # steps would make differences out of it: the gradient of |a - b| is a sign.
+    *("--learning-rate", "0.001", "--epsilon", "1.0"),
 ]
 STEPS_PER_EPOCH = 5
 STEPS = 4 * STEPS_PER_EPOCH
@@ -146,10 +146,9 @@ def test_two_workers_equal_one_through_death_and_resume(folder, tmp_path):
         for name, value in expected.items():
             if name.startswith("val_"):
                 assert found[name] == pytest.approx(value, rel=1e-4), name
-    moved = records(one_dir)[0]["val_cycle_x_loss"] - records(one_dir)[-1][
-        "val_cycle_x_loss"
-    ]
-    assert np.abs(moved) > 1e-2  # or the weights would be equal for want of training
+    first, *_, last = records(one_dir)
+    # Or the weights would be equal for want of training.
+    assert first["val_generator_loss"] - last["val_generator_loss"] > 1e-2
 
 
 @pytest.mark.parametrize(
