@@ -1,4 +1,4 @@
-"""The launchers of docs/launch: what they describe is valid, and what they run works."""
+"""The launchers of docs/launch describe valid jobs, and start the right command."""
 
 import copy
 import json
