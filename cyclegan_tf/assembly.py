@@ -23,6 +23,7 @@ from cyclegan_tf.network_options import (
 )
 from cyclegan_tf.schedules import LinearDecay
 from cyclegan_tf.sources import find_sources
+from cyclegan_tf.workers import connect_workers
 
 _LOG = logging.getLogger(__name__)
 
@@ -210,11 +211,16 @@ def choose_strategy(options: OptimizationConfig) -> tf.distribute.Strategy:
         options: the options of the training.
 
     Raises:
-        InputError: if the batch cannot be split over the devices.
+        InputError: if the batch cannot be split over the devices, or the workers are
+            not described as they should be.
+        WorkerLostError: if the other workers do not come.
     """
     if options.strategy == "single":
         return tf.distribute.get_strategy()
-    strategy = tf.distribute.MirroredStrategy()
+    if options.strategy == "mirrored":
+        strategy = tf.distribute.MirroredStrategy()
+    else:
+        strategy = connect_workers()
     replicas = strategy.num_replicas_in_sync
     if options.batch_size % replicas:
         raise InputError(

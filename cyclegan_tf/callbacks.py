@@ -142,6 +142,8 @@ class Checkpointing(keras.callbacks.Callback):
             logs (otherwise with `None`).
         first_step: int. Training steps before this `fit`.
         minutes: float. At most so long between checkpoints.
+        ask_workers: whether any of the processes of the training says yes, so that
+            all stop after the same step. Defaults to what this one says.
     """
 
     def __init__(
@@ -149,9 +151,11 @@ class Checkpointing(keras.callbacks.Callback):
         save: Callable[[int, dict[str, float] | None], None],
         first_step: int = 0,
         minutes: float = 10.0,
+        ask_workers: Callable[[bool], bool] = bool,
     ):
         super().__init__()
         self.save = save
+        self.ask_workers = ask_workers
         self.step = first_step
         self.minutes = minutes
         self._saved_at = time.monotonic()
@@ -178,16 +182,23 @@ class Checkpointing(keras.callbacks.Callback):
         due = time.monotonic() - self._saved_at > self.minutes * 60
         # The last step of an epoch is saved with what the end of the epoch brings.
         last = batch + 1 == self.params["steps"]
-        if (due or self._stop_requested) and not last:
+        stopping = self.ask_workers(self._stop_requested)
+        if (due or stopping) and not last:
             self._save(None)
+            if stopping:
+                self._leave_if_any_worker_does()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._save({name: float(value) for name, value in (logs or {}).items()})
+        self._leave_if_any_worker_does()
 
     def _save(self, logs: dict[str, float] | None) -> None:
         self.save(self.step, logs)
         self._saved_at = time.monotonic()
-        if self._stop_requested:
+
+    def _leave_if_any_worker_does(self) -> None:
+        # Asked after the save, so that no worker ends before it is done.
+        if self.ask_workers(self._stop_requested):
             raise KeyboardInterrupt
 
     def _on_signal(self, number: int, frame: Any) -> None:

@@ -13,12 +13,13 @@ import tyro
 
 from cyclegan_tf import commands
 from cyclegan_tf._version import __version__
-from cyclegan_tf.errors import InputError, TrainingStoppedError
+from cyclegan_tf.errors import InputError, TrainingStoppedError, WorkerLostError
 from cyclegan_tf.presets import PRESETS
 from cyclegan_tf.recipes import RECIPES, make_train_config
 
 EXIT_STOPPED = 1
 EXIT_WRONG_INPUT = 2
+EXIT_WORKER_LOST = 3
 EXIT_INTERRUPTED = 130
 
 
@@ -31,7 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         The exit code: 0; 1 if images were skipped, an exported file is too far from
         its Keras generator, a data set cannot be trained on or the watchdog stopped a
-        training; 2 for wrong input; 130 if interrupted, with a checkpoint saved.
+        training; 2 for wrong input; 3 if another worker of the training is lost; 130
+        if interrupted, with a checkpoint saved.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     logging.basicConfig(format="%(message)s", level=logging.INFO)
@@ -53,6 +55,9 @@ def main(arguments: list[str] | None = None) -> int:
     except TrainingStoppedError as e:
         print(f"cyclegan: The watchdog stopped the training. {e}", file=sys.stderr)
         return EXIT_STOPPED
+    except WorkerLostError as e:
+        print(f"cyclegan: {e}", file=sys.stderr)
+        return EXIT_WORKER_LOST
     except KeyboardInterrupt:
         print("cyclegan: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED

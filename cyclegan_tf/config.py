@@ -128,7 +128,8 @@ class OptimizationConfig:
         beta_2: Adam's decay of the second moment.
         epsilon: Adam's epsilon.
         precision: Keras dtype policy of the networks.
-        strategy: One device, or tf.distribute.MirroredStrategy over all visible GPUs.
+        strategy: single: one device. mirrored: all visible GPUs. multi-worker: all GPUs
+            of all processes that the environment variable TF_CONFIG names.
         jit_compile: Compile the training step with XLA.
         deterministic: Use deterministic operations: the same seed gives the same
             weights, slower.
@@ -143,7 +144,7 @@ class OptimizationConfig:
     beta_2: float = 0.999
     epsilon: float = 1e-8
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    strategy: Literal["single", "mirrored"] = "single"
+    strategy: Literal["single", "mirrored", "multi-worker"] = "single"
     jit_compile: bool = False
     deterministic: bool = False
     seed: int = 0

@@ -28,6 +28,9 @@ from cyclegan_tf.sources import Source
 
 _LOG = logging.getLogger(__name__)
 
+# The context of a process that makes whole batches.
+_ALONE = tf.distribute.InputContext()
+
 Mode = Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"]
 
 
@@ -251,6 +254,7 @@ def training_batches(
     batch_size: int = 1,
     seed: int = 0,
     first_step: int = 0,
+    context: tf.distribute.InputContext = _ALONE,
 ) -> tf.data.Dataset:
     """An endless stream of unpaired, shuffled and augmented batches.
 
@@ -264,10 +268,14 @@ def training_batches(
         batch_size: int. Defaults to `1`.
         seed: int. Defaults to `0`.
         first_step: int. Batches to skip, at no cost. Defaults to `0`.
+        context: which part of each batch to make, of those that the processes of a
+            training make between them, and for how many devices. Defaults to all of
+            it, for one device.
 
     Returns:
         A dataset of `(real_x, real_y)`: float32 (batch, height, width, channels) in
-        [-1, 1].
+        [-1, 1]. A batch is one device's part of the global batch; those of a step
+        follow one another.
 
     Raises:
         InputError: if images of several sizes cannot form a batch.
@@ -280,16 +288,33 @@ def training_batches(
             )
     draw_x = _image_stream(domain_x, seed, stream=0)
     draw_y = _image_stream(domain_y, seed, stream=1)
+    share = batch_size // context.num_input_pipelines
+
+    def draw(i: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        number = i // share * batch_size + context.input_pipeline_id * share + i % share
+        return draw_x(number), draw_y(number)
+
     return (
-        tf.data.Dataset.range(first_step * batch_size, np.iinfo(np.int64).max)
-        .map(lambda i: (draw_x(i), draw_y(i)), num_parallel_calls=tf.data.AUTOTUNE)
-        .batch(batch_size, drop_remainder=True)
+        tf.data.Dataset.range(first_step * share, np.iinfo(np.int64).max)
+        .map(draw, num_parallel_calls=tf.data.AUTOTUNE)
+        .batch(context.get_per_replica_batch_size(batch_size), drop_remainder=True)
         .prefetch(tf.data.AUTOTUNE)
     )
 
 
-def evaluation_batches(
+def evaluation_steps(
     domain_x: Domain, domain_y: Domain, count: int, batch_size: int = 1
+) -> int:
+    """Batches in which the first images of two domains are seen once."""
+    return -(-min(count, len(domain_x), len(domain_y)) // batch_size)
+
+
+def evaluation_batches(
+    domain_x: Domain,
+    domain_y: Domain,
+    count: int,
+    batch_size: int = 1,
+    context: tf.distribute.InputContext = _ALONE,
 ) -> tf.data.Dataset:
     """The first images of two domains, in order and without chance.
 
@@ -298,15 +323,20 @@ def evaluation_batches(
         domain_y: images of Y.
         count: int. Images of each domain, if it has so many.
         batch_size: int. The first images fill up the last batch. Defaults to `1`.
+        context: as for `training_batches`.
 
     Returns:
         A dataset of `(real_x, real_y)`: float32 (batch, height, width, channels) in
-        [-1, 1].
+        [-1, 1], enough for `evaluation_steps`.
     """
     count = min(count, len(domain_x), len(domain_y))
     both = StillImages(domain_x, count), StillImages(domain_y, count)
-    batches = -(-count // batch_size)
-    numbers = [i % count for i in range(batches * batch_size)]
+    share = batch_size // context.num_input_pipelines
+    numbers = [
+        (step * batch_size + context.input_pipeline_id * share + i) % count
+        for step in range(evaluation_steps(domain_x, domain_y, count, batch_size))
+        for i in range(share)
+    ]
     dataset = tf.data.Dataset.from_generator(
         lambda: (
             tuple(normalize(images[i].astype(np.float32)) for images in both)
@@ -317,8 +347,9 @@ def evaluation_batches(
             for domain in (domain_x, domain_y)
         ),
     )
-    return dataset.batch(batch_size, drop_remainder=True).apply(
-        tf.data.experimental.assert_cardinality(batches)
+    part = context.get_per_replica_batch_size(batch_size)
+    return dataset.batch(part, drop_remainder=True).apply(
+        tf.data.experimental.assert_cardinality(len(numbers) // part)
     )
 
 

@@ -12,5 +12,9 @@ class TrainingStoppedError(RuntimeError):
     """The watchdog stopped a training, and why."""
 
 
+class WorkerLostError(RuntimeError):
+    """Another process of a training over several is gone, and what to do."""
+
+
 class RefusedFileError(InputError):
     """An exported file would not run, or not compute the translation."""

@@ -1,5 +1,6 @@
 """CycleGAN as a `keras.Model`: four networks, two optimizers, one training step."""
 
+import types
 from typing import Any
 
 import keras
@@ -98,7 +99,11 @@ class CycleGAN(keras.Model):
         self.pool_x = ImagePool(pool_size, seed=seed, name="pool_x")
         self.pool_y = ImagePool(pool_size, seed=seed + 1, name="pool_y")
         self._mix_seeds = keras.random.SeedGenerator(seed)
-        self._loss_means = {name: keras.metrics.Mean(name) for name in LOSS_NAMES}
+        # In a proxy, which Keras does not save: to read the value of a metric, all
+        # workers must take part, but only one of them saves.
+        self._loss_means = types.MappingProxyType(
+            {name: keras.metrics.Mean(name) for name in LOSS_NAMES}
+        )
         self.built = True  # all but the pools, which wait for the size of the images
 
     def build_pools(self, shape_x: Any, shape_y: Any) -> None:
@@ -163,7 +168,7 @@ class CycleGAN(keras.Model):
         if not self.pool_x.built:
             specs = x.element_spec if isinstance(x, tf.data.Dataset) else (x, y)
             self.build_pools(specs[0].shape, specs[1].shape)
-        if isinstance(x, tf.data.Dataset):
+        if isinstance(x, tf.data.Dataset | tf.distribute.DistributedDataset):
             # Keras would warn that its default cannot shuffle a dataset.
             kwargs.setdefault("shuffle", False)
         return super().fit(x, y, *args, **kwargs)
@@ -341,7 +346,15 @@ class CycleGAN(keras.Model):
     def _track(self, example_losses: dict[str, Any]) -> dict[str, Any]:
         for name, values in example_losses.items():
             self._loss_means[name].update_state(values)
-        return self.get_metrics_result()
+        logs = self.get_metrics_result()
+        strategy = self.distribute_strategy
+        if isinstance(
+            strategy, tf.distribute.MultiWorkerMirroredStrategy
+        ) and strategy.num_replicas_in_sync > len(strategy.extended.worker_devices):
+            # Over several workers Keras averages logs along their first axis, which
+            # scalars lack (keras-team/keras#20585).
+            logs = {name: value[None] for name, value in logs.items()}
+        return logs
 
     @property
     def _channels_x(self) -> int:

@@ -66,6 +66,8 @@ class Run:
 
     Args:
         folder: a folder that `Run.create` made.
+        config: its options, where another process writes the folder and this one
+            knows them. Defaults to reading them from config.json.
 
     Attributes:
         folder: its path.
@@ -76,8 +78,12 @@ class Run:
         InputError: if it is no run folder, or one of another version.
     """
 
-    def __init__(self, folder: pathlib.Path):
+    def __init__(self, folder: pathlib.Path, config: TrainConfig | None = None):
         self.folder = folder
+        if config is not None:
+            self.config: TrainConfig = config
+            self.versions: dict[str, str] = {}
+            return
         path = folder / "config.json"
         if not path.is_file():
             raise InputError(
@@ -88,7 +94,7 @@ class Run:
             content = json.loads(path.read_text())
             written_format = content["format"]
             values = content["config"]
-            self.versions: dict[str, str] = content["versions"]
+            self.versions = content["versions"]
         except (json.JSONDecodeError, KeyError, TypeError) as e:
             raise InputError(
                 f"{path} is damaged ({e}); start a new run in another folder."
@@ -98,7 +104,7 @@ class Run:
                 f"{folder} has format {written_format}, but this cyclegan_tf reads "
                 f"format {FORMAT}; use the version named in its config.json."
             )
-        self.config: TrainConfig = config_module.from_dict(TrainConfig, values)
+        self.config = config_module.from_dict(TrainConfig, values)
 
     @classmethod
     def create(cls, folder: pathlib.Path, config: TrainConfig) -> "Run":
@@ -257,16 +263,7 @@ class Run:
             self.metrics.unlink(missing_ok=True)
             return None
         newest, position = list(checkpoints.items())[-1]
-        try:
-            with warnings.catch_warnings():
-                # Keras warns of weights that it cannot place, and goes on.
-                warnings.simplefilter("error", UserWarning)
-                model.load_weights(newest / _MODEL)
-        except (OSError, ValueError, KeyError, UserWarning) as e:
-            raise InputError(
-                f"{newest} does not hold the networks that {self.folder}/config.json "
-                f"describes ({str(e).splitlines()[0]}); start a new run."
-            ) from e
+        self._load_weights(model, newest)
         if self.metrics.exists():
             lines = self.metrics.read_text().splitlines(keepends=True)
             with replacing(self.metrics) as temporary:
@@ -279,6 +276,28 @@ class Run:
                     )
                 )
         return position
+
+    def restore_as(self, model: "keras.Model", step: int) -> Position:
+        """Bring a model to the checkpoint that another process brought its own to.
+
+        Args:
+            model: a model.
+            step: int. The step of the checkpoint.
+
+        Returns:
+            Its position.
+
+        Raises:
+            InputError: if it is not there, or does not fit the model.
+        """
+        for folder, position in self.checkpoints().items():
+            if position.step == step:
+                self._load_weights(model, folder)
+                return position
+        raise InputError(
+            f"{self.folder} has no checkpoint of step {step} here, but has one where "
+            "the chief worker runs; put the run folder on storage that all share."
+        )
 
     def load_newest(self) -> tuple[pathlib.Path, "keras.Model"]:
         """Load the newest checkpoint as a model of its own.
@@ -303,6 +322,18 @@ class Run:
         except (OSError, ValueError, KeyError) as e:
             raise InputError(
                 f"{newest} cannot be loaded ({str(e).splitlines()[0]}); it is damaged."
+            ) from e
+
+    def _load_weights(self, model: "keras.Model", checkpoint: pathlib.Path) -> None:
+        try:
+            with warnings.catch_warnings():
+                # Keras warns of weights that it cannot place, and goes on.
+                warnings.simplefilter("error", UserWarning)
+                model.load_weights(checkpoint / _MODEL)
+        except (OSError, ValueError, KeyError, UserWarning) as e:
+            raise InputError(
+                f"{checkpoint} does not hold the networks that {self.folder}/"
+                f"config.json describes ({str(e).splitlines()[0]}); start a new run."
             ) from e
 
     def _prune(self) -> None:

@@ -1,5 +1,6 @@
 """Train a CycleGAN in a run folder, from the start or from where it stopped."""
 
+import contextlib
 import logging
 import pathlib
 from collections.abc import Mapping
@@ -25,7 +26,8 @@ from cyclegan_tf.network_options import adopt_networks
 from cyclegan_tf.pretrained import read_networks
 from cyclegan_tf.runs import Position, Run
 from cyclegan_tf.translator import Translator, size_multiple
-from cyclegan_tf.watchdog import Watchdog
+from cyclegan_tf.watchdog import FiniteLosses, StoppingTogether, Watchdog
+from cyclegan_tf.workers import Workers
 
 _LOG = logging.getLogger(__name__)
 
@@ -44,16 +46,20 @@ def train(config: TrainConfig, run_dir: pathlib.Path) -> None:
         InputError: if an option, the data or the folder is not fit for it.
         KeyboardInterrupt: after SIGINT or SIGTERM, when a checkpoint is saved.
         TrainingStoppedError: if the watchdog stops it.
+        WorkerLostError: if another of the workers ends before.
     """
     config.check()
     Run.check_free(run_dir)
-    networks = _networks_to_start_from(config)
-    config = adopt_networks(config, networks)
-    model, domains = _prepare(config)
-    _set_weights(model, networks)
-    run = Run.create(run_dir, config)
-    with run.locked():
-        _train(run, model, domains)
+    workers = Workers(choose_strategy(config.optimization))
+    with workers.reporting_losses(run_dir):
+        networks = _networks_to_start_from(config)
+        config = adopt_networks(config, networks)
+        model, domains = _prepare(config, workers.strategy)
+        _set_weights(model, networks)
+        create = Run.create if workers.is_chief else Run
+        run = create(run_dir, config)
+        with _locked(run, workers):
+            _train(run, model, domains, workers)
 
 
 def resume(run_dir: pathlib.Path, config: TrainConfig | None = None) -> None:
@@ -69,17 +75,21 @@ def resume(run_dir: pathlib.Path, config: TrainConfig | None = None) -> None:
 
     Raises:
         InputError: as `train`.
-        KeyboardInterrupt, TrainingStoppedError: as `train`.
+        KeyboardInterrupt, TrainingStoppedError, WorkerLostError: as `train`.
     """
     run = Run(run_dir)
-    with run.locked():
-        if config is not None:
-            config.check()
+    config = config or run.config
+    config.check()
+    workers = Workers(choose_strategy(config.optimization))
+    with workers.reporting_losses(run_dir), _locked(run, workers):
+        if workers.is_chief:
             run.change_config(config)
-        model, domains = _prepare(run.config)
+        else:
+            run = Run(run_dir, config)
+        model, domains = _prepare(config, workers.strategy)
         if not run.checkpoints():
-            _set_weights(model, _networks_to_start_from(run.config))
-        _train(run, model, domains)
+            _set_weights(model, _networks_to_start_from(config))
+        _train(run, model, domains, workers)
 
 
 def _networks_to_start_from(config: TrainConfig) -> dict[str, keras.Model]:
@@ -98,13 +108,20 @@ def _set_weights(model: CycleGAN, networks: Mapping[str, keras.Model]) -> None:
         getattr(model, name).set_weights(network.get_weights())
 
 
-def _prepare(config: TrainConfig) -> tuple[CycleGAN, Domains]:
+def _locked(
+    run: Run, workers: Workers
+) -> contextlib.AbstractContextManager[None, bool | None]:
+    return run.locked() if workers.is_chief else contextlib.nullcontext()
+
+
+def _prepare(
+    config: TrainConfig, strategy: tf.distribute.Strategy
+) -> tuple[CycleGAN, Domains]:
     """Build the model, ready for `fit`, and read the images."""
     options = config.optimization
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
-    strategy = choose_strategy(options)
     with strategy.scope():
         model = build_model(config)
     domains = load_domains(config, size_multiple(model.generator_g))
@@ -116,19 +133,19 @@ def _prepare(config: TrainConfig) -> tuple[CycleGAN, Domains]:
     return model, domains
 
 
-def _train(run: Run, model: CycleGAN, domains: Domains) -> None:
+def _train(run: Run, model: CycleGAN, domains: Domains, workers: Workers) -> None:
     """Bring the run from its newest checkpoint, if any, to its last epoch."""
     steps_per_epoch = _steps_per_epoch(run.config, domains)
-    step = _restore(run, model, steps_per_epoch)
+    step = _restore(run, model, steps_per_epoch, workers)
     last_step = run.config.optimization.epochs * steps_per_epoch
     # Keras counts whole epochs, so a checkpoint inside one is brought to its end
     # first.
     if step % steps_per_epoch:
         end_of_epoch = step + steps_per_epoch - step % steps_per_epoch
-        _fit(run, model, domains, steps_per_epoch, step, end_of_epoch)
+        _fit(run, model, domains, workers, steps_per_epoch, step, end_of_epoch)
         step = end_of_epoch
     if step < last_step:
-        _fit(run, model, domains, steps_per_epoch, step, last_step)
+        _fit(run, model, domains, workers, steps_per_epoch, step, last_step)
 
 
 def _steps_per_epoch(config: TrainConfig, domains: Domains) -> int:
@@ -137,11 +154,13 @@ def _steps_per_epoch(config: TrainConfig, domains: Domains) -> int:
     )
 
 
-def _restore(run: Run, model: CycleGAN, steps_per_epoch: int) -> int:
+def _restore(run: Run, model: CycleGAN, steps_per_epoch: int, workers: Workers) -> int:
     """Return the step that the newest checkpoint stands at, or 0."""
-    position = run.restore(model)
-    if position is None:
+    position = run.restore(model) if workers.is_chief else None
+    step = workers.from_chief(position.step if position else 0)
+    if step == 0:
         return 0
+    position = position or run.restore_as(model, step)
     if position.steps_per_epoch != steps_per_epoch:
         raise InputError(
             f"An epoch of {run.folder} had {position.steps_per_epoch} steps, but the "
@@ -156,6 +175,7 @@ def _fit(
     run: Run,
     model: CycleGAN,
     domains: Domains,
+    workers: Workers,
     steps_per_epoch: int,
     first_step: int,
     last_step: int,
@@ -164,49 +184,79 @@ def _fit(
     options, record = run.config.optimization, run.config.record
 
     def save(step: int, logs: dict[str, float] | None) -> None:
+        if not workers.is_chief:
+            return
         score = _score(logs, record) if logs else None
         run.save_checkpoint(
             model, Position(step, steps_per_epoch, score, record.keep_best)
         )
 
-    checkpointing = Checkpointing(save, first_step, record.checkpoint_minutes)
+    def training(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        return data.training_batches(
+            domains.train_x,
+            domains.train_y,
+            options.batch_size,
+            options.seed,
+            first_step,
+            context,
+        )
+
+    # An image for each replica: some operations fail on none.
+    validation_set = domains.test_x, domains.test_y, record.validation_images
+    validation_batch = workers.strategy.num_replicas_in_sync
+
+    def validation(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        batches = data.evaluation_batches(*validation_set, validation_batch, context)
+        return batches.repeat()  # Keras reads on where the last epoch ended
+
+    checkpointing = Checkpointing(
+        save, first_step, record.checkpoint_minutes, workers.any
+    )
+    with checkpointing.deferring_signals():
+        model.fit(
+            workers.strategy.distribute_datasets_from_function(training),
+            initial_epoch=first_step // steps_per_epoch,
+            epochs=last_step // steps_per_epoch,
+            steps_per_epoch=min(steps_per_epoch, last_step - first_step),
+            validation_data=workers.strategy.distribute_datasets_from_function(
+                validation
+            ),
+            validation_steps=data.evaluation_steps(*validation_set, validation_batch),
+            verbose="auto" if workers.is_chief else 0,
+            callbacks=[
+                *([] if record.watchdog == "off" else [FiniteLosses()]),
+                *(
+                    _writing(run, model, domains, first_step)
+                    if workers.is_chief
+                    else []
+                ),
+                *([StoppingTogether(workers.any)] if workers.count > 1 else []),
+                checkpointing,  # the last one: it may leave by KeyboardInterrupt
+            ],
+        )
+
+
+def _writing(
+    run: Run, model: CycleGAN, domains: Domains, first_step: int
+) -> list[keras.callbacks.Callback]:
+    """What looks at the training and writes of it, in one process only."""
+    record = run.config.record
     translators = {
         "g": Translator(model.generator_g),
         "f": Translator(model.generator_f),
     }
-    with checkpointing.deferring_signals():
-        model.fit(
-            data.training_batches(
-                domains.train_x,
-                domains.train_y,
-                options.batch_size,
-                options.seed,
-                first_step,
-            ),
-            initial_epoch=first_step // steps_per_epoch,
-            epochs=last_step // steps_per_epoch,
-            steps_per_epoch=min(steps_per_epoch, last_step - first_step),
-            validation_data=data.evaluation_batches(
-                domains.test_x,
-                domains.test_y,
-                record.validation_images,
-                # An image for each replica: some operations fail on none.
-                batch_size=model.distribute_strategy.num_replicas_in_sync,
-            ),
-            callbacks=[
-                *_watchdog(run.config, domains, translators),
-                *_evaluating(run.config, domains, translators),
-                keras.callbacks.TensorBoard(run.tensorboard, write_graph=False),
-                SampleSheet(
-                    translators,
-                    data.StillImages(domains.test_x, record.sample_images),
-                    data.StillImages(domains.test_y, record.sample_images),
-                    run.samples,
-                ),
-                MetricsLog(run.metrics, first_step),
-                checkpointing,  # the last one: it may leave by KeyboardInterrupt
-            ],
-        )
+    return [
+        *_watchdog(run.config, domains, translators),
+        *_evaluating(run.config, domains, translators),
+        keras.callbacks.TensorBoard(run.tensorboard, write_graph=False),
+        SampleSheet(
+            translators,
+            data.StillImages(domains.test_x, record.sample_images),
+            data.StillImages(domains.test_y, record.sample_images),
+            run.samples,
+        ),
+        MetricsLog(run.metrics, first_step),
+    ]
 
 
 def _watchdog(

@@ -6,7 +6,7 @@ inverted. The signs are looked for in the translations themselves.
 
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -24,12 +24,32 @@ UNCHANGED_GRAY_LEVELS = 1.0
 SATURATED_LOSS = 0.02  # as a share of the loss of guessing
 
 
+class FiniteLosses(keras.callbacks.Callback):
+    """Stop a training at once when a loss is not finite.
+
+    No later step can mend it, and no checkpoint with such weights should replace a
+    good one.
+
+    Raises:
+        TrainingStoppedError: out of `fit`.
+    """
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        for name, value in (logs or {}).items():
+            if not math.isfinite(value):
+                raise TrainingStoppedError(
+                    f"{name} became {value} in step {batch + 1} of the epoch, which no "
+                    "later step mends; go on from the last checkpoint with a lower "
+                    "--learning-rate, or with --precision float32."
+                )
+
+
 class Watchdog(keras.callbacks.Callback):
     """Warn of a failing training after each epoch, or stop it.
 
-    It looks for losses that are not finite (after every step), inverted colours,
-    collapse (the same translation for every image), translations that change nothing,
-    and discriminators that are never wrong. Each is told once, with what to try.
+    It looks for inverted colours, collapse (the same translation for every image),
+    translations that change nothing, and discriminators that are never wrong. Each is
+    told once, with what to try.
 
     Args:
         translators: for `"g"` (X to Y) and `"f"` (Y to X) a translator of the model's
@@ -39,9 +59,7 @@ class Watchdog(keras.callbacks.Callback):
         targets: for both directions test images of what it translates to.
         adversarial_loss: the name of the loss that the model is compiled with.
             Defaults to `"lsgan"`.
-        stop: bool. Stop the training after the epoch of the first sign. Losses that
-            are not finite always stop it, and at once: no later step can mend them,
-            and no checkpoint with such weights should replace a good one. Defaults to
+        stop: bool. Stop the training after the epoch of the first sign. Defaults to
             `False`.
 
     Raises:
@@ -64,15 +82,6 @@ class Watchdog(keras.callbacks.Callback):
         self.stop = stop
         self._told: set[str] = set()
         self._stopped_by = ""
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        for name, value in (logs or {}).items():
-            if not math.isfinite(value):
-                raise TrainingStoppedError(
-                    f"{name} became {value} in step {batch + 1} of the epoch, which no "
-                    "later step mends; go on from the last checkpoint with a lower "
-                    "--learning-rate, or with --precision float32."
-                )
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         for sign in self._signs(logs):
@@ -114,6 +123,30 @@ class Watchdog(keras.callbacks.Callback):
                     "--discriminator-filters, --num-layers 2 or another "
                     "--adversarial-loss."
                 )
+
+
+class StoppingTogether(keras.callbacks.Callback):
+    """Stop on all processes of a training when the watchdog stops it on one.
+
+    Args:
+        ask_workers: whether any of the processes says yes.
+
+    Raises:
+        TrainingStoppedError: out of `fit`, where another process stops a training.
+    """
+
+    def __init__(self, ask_workers: Callable[[bool], bool]):
+        super().__init__()
+        self.ask_workers = ask_workers
+        self._stopping = False
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._stopping = self.ask_workers(self.model.stop_training)
+        self.model.stop_training = self._stopping
+
+    def on_train_end(self, logs: Any = None) -> None:
+        if self._stopping:
+            raise TrainingStoppedError("The chief worker says why.")
 
 
 def signs_in_translations(

@@ -13,6 +13,7 @@ from cyclegan_tf.data import (
     Domain,
     Preprocessing,
     evaluation_batches,
+    evaluation_steps,
     steps_per_epoch,
     training_batches,
 )
@@ -85,6 +86,31 @@ def test_a_stream_can_start_anywhere():
     for (x, y), (rest_x, rest_y) in zip(whole[5:], rest, strict=True):
         np.testing.assert_array_equal(x, rest_x)
         np.testing.assert_array_equal(y, rest_y)
+
+
+def test_workers_make_the_global_batch_between_them():
+    """Four replicas of two workers: each image of a step once, in its order."""
+    domains = numbered(12), numbered(7)
+    contexts = [tf.distribute.InputContext(2, worker, 4) for worker in range(2)]
+    whole = training_batches(*domains, 8, seed=3, first_step=1).take(3)
+    parts = [iter(training_batches(*domains, 8, 3, 1, context)) for context in contexts]
+    for batch in whole:
+        of_step = [next(part) for part in parts for _ in range(2)]
+        assert all(len(x) == len(y) == 2 for x, y in of_step)
+        for expected, found in zip(batch, zip(*of_step)):
+            np.testing.assert_array_equal(expected, np.concatenate(found))
+
+
+def test_workers_share_the_evaluation():
+    batches = [
+        evaluation_batches(
+            numbered(9), numbered(9), 5, 4, tf.distribute.InputContext(2, worker, 2)
+        )
+        for worker in range(2)
+    ]
+    found = [[numbers(x) for x, _ in part] for part in batches]
+    assert found == [[[0, 1], [4, 0]], [[2, 3], [1, 2]]]
+    assert evaluation_steps(numbered(9), numbered(9), 5, 4) == 2
 
 
 def test_two_epochs_give_different_crops_and_flips():

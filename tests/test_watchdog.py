@@ -12,7 +12,12 @@ from test_metrics import draw
 
 from cyclegan_tf.errors import TrainingStoppedError
 from cyclegan_tf.translator import Translator
-from cyclegan_tf.watchdog import Watchdog, signs_in_translations
+from cyclegan_tf.watchdog import (
+    FiniteLosses,
+    StoppingTogether,
+    Watchdog,
+    signs_in_translations,
+)
 
 IMAGES, TARGETS = draw(6, 16), draw(6, 16, seed=1)
 
@@ -102,6 +107,17 @@ def test_stopping_after_the_epoch():
         dog.on_train_end()
 
 
+def test_all_workers_stop_where_one_does():
+    """As it is for a worker that has no sign of its own."""
+    together = StoppingTogether(lambda vote: True)
+    together.set_model(keras.Sequential())
+    together.model.stop_training = False
+    together.on_epoch_end(0)
+    assert together.model.stop_training
+    with pytest.raises(TrainingStoppedError, match="chief worker"):
+        together.on_train_end()
+
+
 def test_losses_that_are_not_finite_stop_at_once():
     """In a real `fit`, before a checkpoint could be made of such weights."""
     model = tiny.cyclegan()
@@ -109,11 +125,6 @@ def test_losses_that_are_not_finite_stop_at_once():
     model.compile(
         keras.optimizers.SGD(learning_rate), keras.optimizers.SGD(learning_rate)
     )
-    translators = {
-        "g": Translator(model.generator_g),
-        "f": Translator(model.generator_f),
-    }
-    both = {"g": IMAGES, "f": TARGETS}
     saved = []
     checkpoint = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: saved.append(epoch)
@@ -121,14 +132,14 @@ def test_losses_that_are_not_finite_stop_at_once():
     with pytest.raises(TrainingStoppedError, match="became (nan|inf).* step"):
         model.fit(
             tiny.dataset(),
-            callbacks=[Watchdog(translators, both, both), checkpoint],
+            callbacks=[FiniteLosses(), checkpoint],
             verbose=0,
         )
     assert not saved
 
 
 def test_finite_losses_go_on():
-    dog = watchdog()
+    dog = FiniteLosses()
     dog.on_train_batch_end(0, {"generator_loss": 3.0})
     with pytest.raises(TrainingStoppedError, match="generator_loss became nan"):
         dog.on_train_batch_end(1, {"generator_loss": math.nan})
