@@ -340,7 +340,8 @@ def test_what_is_missing_is_said(run, tmp_path, caplog):
 
 def test_some_images_in_another_file(run, tmp_path, capsys):
     out = tmp_path / "new/page.html"
-    report(run, "--out", out, "--images", 1)
+    arguments = ["report", run.folder, "--out", out, "--images", 1]
+    assert cli.main(list(map(str, arguments))) == 0
     page = out.read_text(encoding="utf-8")
     assert "The first 1 of 12 test images" in page
     assert page.count('class="tile"') == 2
