@@ -127,6 +127,12 @@ def load_domains(config: TrainConfig, size_multiple: int) -> Domains:
         InputError: if the images cannot be trained on.
     """
     dataset = config.dataset
+    if dataset.paired_test and dataset.data.startswith("tfds:"):
+        raise InputError(
+            f"The test images of {dataset.data} cannot be paired, because TensorFlow "
+            "Datasets shuffles each domain by itself; name the extracted download as a "
+            "folder instead."
+        )
     training = Preprocessing(
         dataset.preprocess,
         dataset.load_size,
@@ -173,7 +179,7 @@ def build_evaluators(
     """
     paired = dataset.data == "demo" or dataset.paired_test
     if paired:
-        _check_pairs(dataset, domains)
+        _check_pairs(domains)
     images_x = DomainImages(
         StillImages(domains.train_x), StillImages(domains.test_x, max_images)
     )
@@ -230,13 +236,7 @@ def choose_strategy(options: OptimizationConfig) -> tf.distribute.Strategy:
     return strategy
 
 
-def _check_pairs(dataset: DatasetConfig, domains: Domains) -> None:
-    if dataset.data.startswith("tfds:"):
-        raise InputError(
-            f"The test images of {dataset.data} cannot be paired, because TensorFlow "
-            "Datasets shuffles each domain by itself; name the extracted download as a "
-            "folder instead."
-        )
+def _check_pairs(domains: Domains) -> None:
     left_out = domains.test_x.left_out + domains.test_y.left_out
     if left_out:
         raise InputError(

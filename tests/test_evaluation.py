@@ -108,6 +108,13 @@ def test_evaluating_a_file_needs_data(run, tmp_path, capsys):
     assert "the 3 test images" in distances.protocol
 
 
+def test_test_images_of_tfds_are_no_pairs(run, capsys):
+    """Said before anything is downloaded."""
+    arguments = ["--data", "tfds:cycle_gan/maps", "--paired"]
+    assert cli.main(["evaluate", str(run.folder), *arguments]) == 2
+    assert "Datasets shuffles each domain by itself" in capsys.readouterr().err
+
+
 def test_paired_test_images(run, tmp_path):
     out = tmp_path / "scores.json"
     assert cli.main(["evaluate", str(run.folder), "--paired", "--out", str(out)]) == 0
