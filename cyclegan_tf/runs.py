@@ -136,8 +136,16 @@ class Run:
         """Store other options to go on with.
 
         Raises:
-            InputError: if they ask for other networks than the run has.
+            InputError: if they ask for other networks than the run has, or for
+                updates after another number of steps.
         """
+        old_steps = self.config.optimization.accumulate
+        new_steps = config.optimization.accumulate
+        if old_steps != new_steps:
+            raise InputError(
+                f"{self.folder} counts updates of --accumulate {old_steps}, which "
+                f"cannot go on with {new_steps}; start a new run for that."
+            )
         for field in dataclasses.fields(config.networks):
             old = getattr(self.config.networks, field.name)
             new = getattr(config.networks, field.name)
