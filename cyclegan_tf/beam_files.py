@@ -26,7 +26,10 @@ def absolute(path: str) -> str:
     try:
         FileSystems.get_filesystem(path)
     except ValueError as e:
-        raise InputError(f"Beam cannot reach {path} ({e}).") from e
+        raise InputError(
+            f"Beam has no file system for {path}; check the name, or install what it "
+            "needs, such as apache-beam[gcp]."
+        ) from e
     return path.rstrip("/") if "://" in path else os.path.abspath(path)
 
 

@@ -110,10 +110,11 @@ class Job:
             return
         content = json.loads("".join(read_lines(self._path)))
         facts = content["facts"]
-        other = [name for name in self.facts if facts.get(name) != self.facts[name]]
-        if other:
+        others = [name for name in self.facts if facts.get(name) != self.facts[name]]
+        if others:
             raise InputError(
-                f"{self.out} was begun with another {' and '.join(other)}; {advice}"
+                f"{self.out} was begun with other options ({', '.join(others)}); "
+                f"{advice}"
             )
         if content["overwriting"]:
             raise InputError(

@@ -93,9 +93,9 @@ def build_pipeline(
         by_name | "Collisions" >> beam.FlatMap(_collisions, config),
         units | "Translate" >> beam.ParDo(Translate(config, generator)),
     ) | "Outcomes" >> beam.Flatten()
-    _write(outcomes, config, MANIFEST)
-    skipped = outcomes | "Skipped" >> beam.Filter(lambda row: row["error"])
-    _write(skipped, config, DEAD_LETTERS)
+    skipped = outcomes | "Skipped" >> beam.Filter(lambda row: bool(row["error"]))
+    _write(outcomes, pipeline, config, MANIFEST)
+    _write(skipped, pipeline, config, DEAD_LETTERS)
 
 
 def _match(
@@ -141,12 +141,29 @@ def _shard(group: tuple[str, Iterable[Input]]) -> Unit:
     return Unit(group[0], sorted(Input(*found) for found in group[1]))
 
 
-def _write(rows: beam.PCollection, config: TranslateBeamConfig, name: str) -> None:
-    lines = rows | f"JSON of {name}" >> beam.Map(json.dumps)
-    # One file under one name, so that it replaces that of an earlier run.
-    lines | f"Write {name}" >> beam.io.WriteToText(
-        f"{config.out}/{name}", shard_name_template=""
-    )
+def _write(
+    rows: beam.PCollection,
+    pipeline: beam.Pipeline,
+    config: TranslateBeamConfig,
+    name: str,
+) -> None:
+    """Write rows as JSON lines into one file, which replaces that of an earlier run."""
+    lines = (
+        rows | f"Lines of {name}" >> beam.Map(lambda row: json.dumps(row) + "\n"),
+        # Where there is no line, there must be a file all the same.
+        pipeline | f"Begin {name}" >> beam.Create([""]),
+    ) | f"All of {name}" >> beam.Flatten()
+    group = lines | f"Name {name}" >> beam.WithKeys(name)
+    group |= f"Group {name}" >> beam.GroupByKey()
+    group | f"Write {name}" >> beam.Map(_write_lines, config.out)
+
+
+def _write_lines(group: tuple[str, Iterable[str]], out: str) -> None:
+    name, lines = group
+    with scratch_folder() as folder:
+        with (folder / name).open("w") as file:
+            file.writelines(lines)
+        publish(folder / name, f"{out}/{name}", unfinished_folder(out))
 
 
 class _Item(NamedTuple):

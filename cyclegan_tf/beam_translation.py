@@ -86,27 +86,35 @@ def translate_beam(config: TranslateBeamConfig) -> BeamTranslation:
 
 def _pipeline(flags: Sequence[str]) -> "Pipeline":
     """Make an empty pipeline with the options that Beam's flags give."""
-    import apache_beam as beam
-    from apache_beam.options.pipeline_options import (
-        PipelineOptions,
-        StandardOptions,
-        StreamingOptions,
-    )
+    logging.disable(
+        logging.WARNING
+    )  # of packages for Google's cloud that are not there
+    try:
+        import apache_beam as beam
+        from apache_beam.options import pipeline_options
+    finally:
+        logging.disable(logging.NOTSET)
 
-    options = PipelineOptions(list(flags))
+    options = pipeline_options.PipelineOptions(list(flags))
     # Beam itself only logs what it does not know.
     options.get_all_options(add_extra_args_fn=functools.partial(_check_flags, flags))
-    if "direct" in (options.view_as(StandardOptions).runner or "direct").lower():
+    standard = options.view_as(pipeline_options.StandardOptions)
+    standard.runner = standard.runner or "DirectRunner"
+    if "direct" in standard.runner.lower():
         # Beam would first try to download another runner, Prism, which heeds no
         # --direct_num_workers. It does not where a version to be compatible with is
         # given, and is compatible with itself in any case.
-        options.view_as(
-            StreamingOptions
-        ).update_compatibility_version = beam.version.__version__
+        streaming = options.view_as(pipeline_options.StreamingOptions)
+        streaming.update_compatibility_version = beam.version.__version__
+    workers = options.view_as(pipeline_options.WorkerOptions)
+    workers.default_sdk_harness_log_level = (
+        workers.default_sdk_harness_log_level or "WARNING"
+    )
     try:
         return beam.Pipeline(options=options)
     except (ValueError, ImportError) as e:
-        raise InputError(f"Beam cannot run with these options: {e}.") from e
+        reason = " ".join(str(e).split()).rstrip(".")
+        raise InputError(f"Beam cannot run with these options: {reason}.") from e
 
 
 def _check_flags(flags: Sequence[str], parser: Any) -> None:

@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     logging.basicConfig(format="%(message)s", level=logging.INFO)
-    for library in ("absl", "tensorflow", "tf2onnx", "httpx"):
+    for library in ("absl", "tensorflow", "tf2onnx", "httpx", "apache_beam"):
         logging.getLogger(library).setLevel(logging.WARNING)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
