@@ -2,7 +2,8 @@
 
 Names are those that `cyclegan translate` keeps: of a folder's files, the path within
 it; of a single file, its last part. Of what a pattern matches, it is the path within
-the folder that stands before the first wildcard.
+the folder that stands before the first wildcard. The TFRecord files of a folder are
+those with `.tfrecord` in their name.
 """
 
 import glob
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from cyclegan_tf.beam_files import absolute, exists, find, same_file_key
+from cyclegan_tf.beam_job import JOB_FOLDER
 from cyclegan_tf.errors import InputError
 from cyclegan_tf.images import SUFFIXES
 from cyclegan_tf.options import ImageFormat, TranslateBeamConfig
@@ -58,12 +60,13 @@ def _pattern(given: str, input_format: ImageFormat) -> Pattern:
     wildcards = [given.index(sign) for sign in _WILDCARDS if sign in given]
     if wildcards and not exists(given):
         if not find(given, limit=1):
-            raise InputError(f"There is no file that matches {given}; check it.")
+            raise InputError(f"There is no file that {given} matches; check it.")
         before = given[: min(wildcards)]
         return Pattern(given, before[: before.rfind("/") + 1])
     inside = f"{glob.escape(given)}/**"
     if find(inside, limit=1):
-        return Pattern(inside, f"{given}/")
+        records = input_format == "tfrecords"
+        return Pattern(inside + ".tfrecord*" * records, f"{given}/")
     if not exists(given):
         raise InputError(f"There is no file or folder {given}; check the name.")
     if input_format == "images" and not _is_image(given):
@@ -77,11 +80,12 @@ def match(pattern: Pattern, config: TranslateBeamConfig) -> Iterator[Input]:
     """List the files of a pattern that are to be translated.
 
     Hidden files are not, nor is what lies in the output folder, which may be inside an
-    input folder, nor, among image files, what has no image suffix.
+    input folder, nor what an earlier job keeps, nor, among image files, what has no
+    image suffix.
     """
     out = same_file_key(config.out)
     for path in find(pattern.glob):
-        hidden = path.rpartition("/")[2].startswith(".")
+        hidden = path.rpartition("/")[2].startswith(".") or f"/{JOB_FOLDER}/" in path
         wanted = config.input_format == "tfrecords" or _is_image(path)
         if wanted and not hidden and not same_file_key(path).startswith(f"{out}/"):
             yield Input(path.removeprefix(pattern.folder), path)

@@ -26,11 +26,12 @@ from cyclegan_tf.file_translator import FileTranslator
 from cyclegan_tf.options import TranslateBeamConfig
 
 FORMAT = 1
+JOB_FOLDER = ".job"
 
 
 def job_folder(out: str) -> str:
     """Return the folder of what is not output."""
-    return f"{out}/.job"
+    return f"{out}/{JOB_FOLDER}"
 
 
 def unfinished_folder(out: str) -> str:
