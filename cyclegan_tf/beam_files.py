@@ -7,6 +7,7 @@ what ends in `.gz`. Needs the extra `beam`.
 import contextlib
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 import uuid
@@ -47,6 +48,12 @@ def find(pattern: str, limit: int | None = None) -> list[str]:
     """List the files that match a pattern; `*` is any name, `**` any path."""
     [result] = FileSystems.match([pattern], [limit])
     return [metadata.path for metadata in result.metadata_list]
+
+
+def literal(path: str) -> str:
+    """Return the pattern that matches a path with wildcards in its name."""
+    # Not [[], of which Python warns when Beam makes a regular expression of it.
+    return re.sub(r"([*?[])", r"[/\1]", path)
 
 
 def read_lines(path: str) -> Iterator[str]:

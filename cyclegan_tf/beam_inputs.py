@@ -6,12 +6,11 @@ the folder that stands before the first wildcard. The TFRecord files of a folder
 those with `.tfrecord` in their name.
 """
 
-import glob
 import pathlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from cyclegan_tf.beam_files import absolute, exists, find, same_file_key
+from cyclegan_tf.beam_files import absolute, exists, find, literal, same_file_key
 from cyclegan_tf.beam_job import JOB_FOLDER
 from cyclegan_tf.errors import InputError
 from cyclegan_tf.images import SUFFIXES
@@ -63,7 +62,7 @@ def _pattern(given: str, input_format: ImageFormat) -> Pattern:
             raise InputError(f"There is no file that {given} matches; check it.")
         before = given[: min(wildcards)]
         return Pattern(given, before[: before.rfind("/") + 1])
-    inside = f"{glob.escape(given)}/**"
+    inside = f"{literal(given)}/**"
     if find(inside, limit=1):
         records = input_format == "tfrecords"
         return Pattern(inside + ".tfrecord*" * records, f"{given}/")
@@ -73,7 +72,7 @@ def _pattern(given: str, input_format: ImageFormat) -> Pattern:
         raise InputError(
             f"{given} has no image suffix; known are {', '.join(sorted(SUFFIXES))}."
         )
-    return Pattern(glob.escape(given), given[: given.rfind("/") + 1])
+    return Pattern(literal(given), given[: given.rfind("/") + 1])
 
 
 def match(pattern: Pattern, config: TranslateBeamConfig) -> Iterator[Input]:
