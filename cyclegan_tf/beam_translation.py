@@ -86,14 +86,14 @@ def translate_beam(config: TranslateBeamConfig) -> BeamTranslation:
 
 def _pipeline(flags: Sequence[str]) -> "Pipeline":
     """Make an empty pipeline with the options that Beam's flags give."""
-    logging.disable(
-        logging.WARNING
-    )  # of packages for Google's cloud that are not there
+    disabled = logging.root.manager.disable
+    # Beam warns of packages for Google's cloud that are not there.
+    logging.disable(logging.WARNING)
     try:
         import apache_beam as beam
         from apache_beam.options import pipeline_options
     finally:
-        logging.disable(logging.NOTSET)
+        logging.disable(disabled)
 
     options = pipeline_options.PipelineOptions(list(flags))
     # Beam itself only logs what it does not know.
@@ -105,7 +105,9 @@ def _pipeline(flags: Sequence[str]) -> "Pipeline":
         # --direct_num_workers. It does not where a version to be compatible with is
         # given, and is compatible with itself in any case.
         streaming = options.view_as(pipeline_options.StreamingOptions)
-        streaming.update_compatibility_version = beam.version.__version__
+        streaming.update_compatibility_version = (
+            streaming.update_compatibility_version or beam.version.__version__
+        )
     workers = options.view_as(pipeline_options.WorkerOptions)
     workers.default_sdk_harness_log_level = (
         workers.default_sdk_harness_log_level or "WARNING"

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shlex
 import threading
 
 import numpy as np
@@ -338,6 +339,8 @@ def test_bad_records(photos, run_dir, expected, tmp_path):
 
 def test_two_images_of_one_name(photos, run_dir, expected, tmp_path):
     write_image(tmp_path / "other/2.png", np.zeros((4, 4, 3), np.uint8))
+    # A link is the image that it leads to.
+    (tmp_path / "other/10.jpg").symlink_to(photos / "10.jpg")
     inputs = (str(photos / "*"), f"{tmp_path}/other/")
     result = translate_beam(TranslateBeamConfig(inputs, run_dir, f"{tmp_path}/out"))
     both = [error for error in result.skipped if "would both become" in error]
@@ -396,6 +399,26 @@ def test_wrong_options(inputs, options, message, photos, run_dir, tmp_path):
     with pytest.raises(InputError, match=message):
         translate_beam(TranslateBeamConfig(paths, **{**defaults, **options}))
     assert not (tmp_path / "out").exists()
+
+
+def test_beam_knows_the_options_in_the_documentation(
+    run_dir, tmp_path, monkeypatch, capsys
+):
+    """The commands fail for want of their images, or of Google's packages."""
+    text = (pathlib.Path(__file__).parents[1] / "docs/beam.md").read_text()
+    commands = [
+        shlex.split(line)[1:]
+        for line in text.replace("\\\n", " ").splitlines()
+        if line.startswith("cyclegan translate-beam")
+    ]
+    assert len(commands) == 5
+    monkeypatch.chdir(tmp_path)
+    for command in commands:
+        command[command.index("--run-dir") + 1] = str(run_dir)
+        assert cli.main(command) == 2
+        message = capsys.readouterr().err
+        assert "There is no file" in message or "cannot run with these" in message
+        assert "no option" not in message
 
 
 def test_without_beam(photos, run_dir, tmp_path, monkeypatch):
