@@ -244,12 +244,17 @@ def choose_strategy(options: OptimizationConfig) -> tf.distribute.Strategy:
     else:
         strategy = connect_workers()
     replicas = strategy.num_replicas_in_sync
-    if options.accumulate > 1 and replicas > 1:
-        # Its updates are in a branch, where replicas cannot meet.
-        raise InputError(
-            f"Keras cannot accumulate gradients over {replicas} devices; leave out "
-            f"--accumulate {options.accumulate}, or use --strategy single."
-        )
+    # Keras accumulates in a branch, where replicas cannot meet, and XLA compiles for one
+    # device.
+    for option, wanted in {
+        f"--accumulate {options.accumulate}": options.accumulate > 1,
+        "--jit-compile": options.jit_compile,
+    }.items():
+        if wanted and replicas > 1:
+            raise InputError(
+                f"{option} does not work over {replicas} devices; leave it out, or use "
+                "--strategy single."
+            )
     if options.batch_size % replicas:
         raise InputError(
             f"A batch of {options.batch_size} cannot be split over {replicas} devices; "

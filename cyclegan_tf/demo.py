@@ -46,12 +46,15 @@ class DemoScore:
     translated: float
 
 
-def run_demo(run_dir: pathlib.Path) -> list[DemoScore]:
+def run_demo(
+    run_dir: pathlib.Path, config: TrainConfig = DEMO_CONFIG
+) -> list[DemoScore]:
     """Train on the demo domains and translate their test images.
 
     Args:
         run_dir: a new folder for the run. It also gets the test images (`test/`),
             their translations (`translated/`) and `contact_sheet.png`.
+        config: other options for it. Defaults to `DEMO_CONFIG`.
 
     Returns:
         The scores of both directions.
@@ -59,7 +62,7 @@ def run_demo(run_dir: pathlib.Path) -> list[DemoScore]:
     Raises:
         InputError: if the folder holds something already.
     """
-    train(DEMO_CONFIG, run_dir)
+    train(config, run_dir)
     truth = {"g": demo_images("testB"), "f": demo_images("testA")}
     inputs = {"g": truth["f"], "f": truth["g"]}
     translated = {

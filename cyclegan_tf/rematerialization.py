@@ -37,7 +37,7 @@ class Rematerialized:
 
     def __init__(self, network: keras.Model):
         for layer in network.layers:
-            if layer.non_trainable_variables:
+            if layer.trainable and layer.non_trainable_variables:
                 raise ValueError(
                     f"A network with dropout or batch normalization cannot be "
                     f"rematerialized, as {layer.name} of {network.name} changes with "

@@ -282,6 +282,8 @@ tf.config.set_logical_device_configuration(
 )
 from cyclegan_tf.cli import main
 assert main(["train", *{options!r}, "3"]) == 2
+assert main(["train", *{options!r}, "2", "--accumulate", "2"]) == 2
+assert main(["train", *{options!r}, "2", "--jit-compile"]) == 2
 sys.exit(main(["train", *{options!r}, "2"]))
 """
     result = subprocess.run(
@@ -289,6 +291,8 @@ sys.exit(main(["train", *{options!r}, "2"]))
     )
     assert result.returncode == 0, result.stderr
     assert "A batch of 3 cannot be split over 2 devices" in result.stderr
+    assert "--accumulate 2 does not work over 2 devices" in result.stderr
+    assert "--jit-compile does not work over 2 devices" in result.stderr
     assert newest_step(tmp_path / "run") == IMAGES // 2
 
 
