@@ -244,7 +244,7 @@ def choose_strategy(options: OptimizationConfig) -> tf.distribute.Strategy:
     else:
         strategy = connect_workers()
     replicas = strategy.num_replicas_in_sync
-    # Keras accumulates in a branch, where replicas cannot meet, and XLA compiles for one
+    # Keras accumulates in a branch, where replicas cannot meet; XLA compiles for one
     # device.
     for option, wanted in {
         f"--accumulate {options.accumulate}": options.accumulate > 1,
