@@ -12,7 +12,7 @@ help:
 	@echo "make demo    train on built-in images, translate, score (a few minutes)"
 	@echo "make test    lint and the whole test suite"
 	@echo "make test-addons  compare with the real TensorFlow Addons, in an environment of its own"
-	@echo "make bench   measure, and append to benchmarks/RESULTS.md"
+	@echo "make bench   measure, and append to benchmarks/RESULTS.md (half an hour)"
 	@echo "make lint    ruff, mypy and the layers contract"
 	@echo "make format  let ruff format the code"
 	@echo "make clean   remove the virtual environments and the demo run"
@@ -40,8 +40,12 @@ test-addons: setup
 	ADDONS_MODELS=build/addons $(BIN)/python -m pytest tests/addons/compare_models.py
 
 bench: setup
+	$(BIN)/python benchmarks/training_step.py
+	$(BIN)/python benchmarks/first_step.py
+	$(BIN)/python benchmarks/input_pipeline.py
+	$(BIN)/python benchmarks/translation.py
 	$(BIN)/python benchmarks/import_checkpoint.py
-	$(BIN)/python benchmarks/large_images.py
+	$(BIN)/python benchmarks/large_images.py tiny
 
 lint: setup
 	$(BIN)/ruff check .

@@ -72,11 +72,19 @@ def main():
     measuring.append(
         "From the start to the first step",
         machine,
-        "ResNet-9 and PatchGAN of 64 filters, batch 1, a new process each time. Rounds: "
-        f"{counts}; medians, and ranges where there are several.",
+        "ResNet-9 and PatchGAN of 64 filters, batch 1, a new process each time. "
+        f"Rounds: {counts}; medians, and ranges where there are several.",
         [
-            ("size", "what", "import", "build", "first step", "in all")
-            + ("to ours, float32", "peak memory"),
+            (
+                "size",
+                "what",
+                "import",
+                "build",
+                "first step",
+                "in all",
+                "to ours, float32",
+                "peak memory",
+            ),
             *rows,
         ],
     )

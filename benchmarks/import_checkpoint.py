@@ -58,12 +58,9 @@ def main():
         def run(what):
             return json.loads(measuring.run_python("-c", MEASURE, what, source, out))
 
+        wanted = ("import", "load", "memory")
         runs = measuring.in_turns(
-            ROUNDS,
-            {
-                what: functools.partial(run, what)
-                for what in ("import", "load", "memory")
-            },
+            ROUNDS, {what: functools.partial(run, what) for what in wanted}
         )
         size = source.stat().st_size
     importing, loading = (

@@ -4,6 +4,7 @@ A machine is never quite quiet. So what is compared is measured in turns, A B A 
 divided turn by turn; medians and ranges of the ratios are what can be read elsewhere.
 """
 
+import contextlib
 import datetime
 import importlib.metadata
 import json
@@ -41,7 +42,8 @@ class Contestant:
     with the memory or the threads of another. See `contestant.py` for their side.
 
     Args:
-        name: module and function in this folder that prepare the work: `"ours:training"`.
+        name: module and function in this folder that prepare the work, such as
+            `"ours:training"`.
         options: what the function is called with.
 
     Attributes:
@@ -51,21 +53,25 @@ class Contestant:
 
     def __init__(self, name: str, **options: Any):
         self._name = name
-        self._complaints = tempfile.TemporaryFile("w+")
-        start = time.perf_counter()
-        self._process = subprocess.Popen(
-            [sys.executable, HERE / "contestant.py", name, json.dumps(options)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._complaints,
-            text=True,
-            env=os.environ | _ENVIRONMENT,
-        )
-        self._answer()
-        imported = time.perf_counter()
-        self._answer()
-        self.import_seconds = imported - start
-        self.build_seconds = time.perf_counter() - imported
+        with contextlib.ExitStack() as stack:
+            self._complaints = stack.enter_context(tempfile.TemporaryFile("w+"))
+            start = time.perf_counter()
+            self._process = stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, HERE / "contestant.py", name, json.dumps(options)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=self._complaints,
+                    text=True,
+                    env=os.environ | _ENVIRONMENT,
+                )
+            )
+            self._answer()
+            imported = time.perf_counter()
+            self._answer()
+            self.import_seconds = imported - start
+            self.build_seconds = time.perf_counter() - imported
+            self._open = stack.pop_all()
 
     def run(self, *arguments: Any) -> dict[str, Any]:
         """Let it do its work once.
@@ -86,9 +92,8 @@ class Contestant:
         return self.run(*arguments)["seconds"]
 
     def close(self) -> None:
-        """End the process."""
-        self._process.communicate()
-        self._complaints.close()
+        """End the process: there will be no more input."""
+        self._open.close()
 
     def __enter__(self) -> "Contestant":
         return self

@@ -1,8 +1,8 @@
-"""CycleGAN in PyTorch, to compare with: the reference's training step and translation.
+"""CycleGAN in PyTorch, to compare with: a training step, and a translation.
 
-Eager, in channels_last, under autocast for bfloat16, on the GPU if there is one. Written
-anew from the paper and the published defaults; `tests/test_benchmarks.py` holds it
-to the losses and weights of our own step.
+Eager, in channels_last, under autocast for bfloat16, on the GPU if there is one.
+Written anew from the paper and the published defaults of the authors' code;
+`tests/test_benchmarks.py` holds it to the losses and weights of our own step.
 """
 
 import itertools

@@ -7,10 +7,18 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from cyclegan_tf.assembly import build_model
+from cyclegan_tf.config import DatasetConfig, TrainConfig
 from cyclegan_tf.model import CycleGAN
 
 # Forward, then the gradients of the weights and of the input, cost the same each.
 _FORWARD, _WEIGHTS, _INPUT = 1, 1, 1
+
+
+def counter() -> Callable[[int], int]:
+    """Prepare `step_flop` of the default networks, as a function of the size."""
+    model = build_model(TrainConfig(DatasetConfig("demo")))
+    return lambda size: step_flop(model, size)
 
 
 def step_flop(model: CycleGAN, size: int) -> int:

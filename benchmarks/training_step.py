@@ -13,140 +13,169 @@ import statistics
 import sys
 
 import measuring
-import roofline
 from measuring import Contestant, ratios, spread
 
-from cyclegan_tf.assembly import build_model
-from cyclegan_tf.config import DatasetConfig, TrainConfig
-
-# A step of 256x256 takes many seconds on a processor, and varies less.
-ROUNDS = {256: 3}
-MANY_ROUNDS = 7
-PRODUCTS = 3
-PRECISIONS = {"float32": "mixed_bfloat16", "mixed_bfloat16": "float32"}
+PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+PRODUCTS = 3  # in each round
 OPTIONS = {
     "default": {},
-    "jit_compile": {"jit_compile": True},
-    "steps_per_execution": {"steps_per_execution": 4},
+    "jit_compile=True": {"jit_compile": True},
+    "steps_per_execution=4": {"steps_per_execution": 4},
 }
 
 
-def compare(size, precision, other_precision):
-    """Let all train in turns, with matrix products in between; return what they say."""
+def rounds(size):
+    """Say how often: large steps take many seconds on a processor, and vary less."""
+    return 3 if size >= 256 else 7
+
+
+def race(size, precision):
+    """Let all train in turns, with matrix products in between.
+
+    Args:
+        size: pixels a side.
+        precision: a key of `PRECISIONS`.
+
+    Returns:
+        What each has answered, round by round. "float32" and "bfloat16" are both ours.
+    """
     with contextlib.ExitStack() as stack:
 
-        def prepare(name, **options):
+        def enter(name, **options):
             contestant = stack.enter_context(Contestant(name, **options))
-            contestant.run()  # the first step is for first_step.py
+            contestant.run()  # the first step is measured by first_step.py
             return contestant.run
 
-        product = prepare("roofline:matrix_product", precision=precision)
-        step = {"size": size, "precision": precision}
+        policy = PRECISIONS[precision]
+        step = {"size": size, "precision": policy}
+        product = enter("roofline:matrix_product", precision=policy)
         return measuring.in_turns(
-            ROUNDS.get(size, MANY_ROUNDS),
+            rounds(size),
             {
-                "ours": prepare("ours:training", **step),
-                "pytorch": prepare("pytorch_peer:training", **step),
-                "tutorial": prepare("tutorial_structure:training", **step),
-                "other": prepare("ours:training", size=size, precision=other_precision),
+                "float32": enter("ours:training", size=size, precision="float32"),
+                "bfloat16": enter(
+                    "ours:training", size=size, precision="mixed_bfloat16"
+                ),
+                "pytorch": enter("pytorch_peer:training", **step),
+                "tutorial": enter("tutorial_structure:training", **step),
                 "product": lambda: [product() for _ in range(PRODUCTS)],
             },
         )
 
 
-def rows_of(size, precision, runs, flop):
-    """Return a row of ratios, and one of the machine and of memory."""
-    products = [run["result"] for turn in runs.pop("product") for run in turn]
-    limit = max(products)
-    seconds = {name: [run["seconds"] for run in found] for name, found in runs.items()}
-    ours = seconds["ours"]
-    title = [str(size), precision.removeprefix("mixed_")]
-    comparison = [
-        *title,
-        spread(ours, " s", 3),
-        spread(ratios(seconds["pytorch"], ours)),
-        spread(ratios(seconds["tutorial"], ours)),
-        spread(ratios(ours, seconds["other"])),
-        spread([flop / limit / step for step in ours]),
+def measure_steps(sizes):
+    """Measure all sizes in both precisions, and append the result."""
+    machine = measuring.machine()
+    with Contestant("roofline:counter") as counter:
+        flop = {size: counter.run(size)["result"] for size in sizes}
+    times = [
+        (
+            "size",
+            "precision",
+            "ours",
+            "PyTorch / ours",
+            "tutorial / ours",
+            "bfloat16 / float32, ours",
+            "part of the limit",
+        )
     ]
     memory = [
-        *title,
-        f"{limit / 1e9:.0f} GFLOP/s",
-        f"{statistics.median(products) / 1e9:.0f} GFLOP/s",
-        *(
-            f"{runs[name][-1]['peak_bytes'] / 1e9:.2f} GB"
-            for name in ("ours", "pytorch", "tutorial")
-        ),
+        (
+            "size",
+            "precision",
+            "best product",
+            "median product",
+            "peak memory, ours",
+            "PyTorch",
+            "tutorial",
+        )
     ]
-    return comparison, memory
-
-
-def measure_steps(sizes):
-    """Measure all sizes and precisions, and append the result."""
-    machine = measuring.machine()
-    model = build_model(TrainConfig(DatasetConfig("demo")))
-    comparisons, memories = [], []
     for size in sizes:
-        for precision, other_precision in PRECISIONS.items():
-            runs = compare(size, precision, other_precision)
-            flop = roofline.step_flop(model, size)
-            comparison, memory = rows_of(size, precision, runs, flop)
-            comparisons.append(comparison)
-            memories.append(memory)
-            print(*comparison, flush=True)
+        for precision in PRECISIONS:
+            answers = race(size, precision)
+            products = [
+                answer["result"] for turn in answers.pop("product") for answer in turn
+            ]
+            seconds = {
+                name: [answer["seconds"] for answer in found]
+                for name, found in answers.items()
+            }
+            ours = seconds[precision]
+            times.append(
+                [
+                    str(size),
+                    precision,
+                    spread(ours, " s", 3),
+                    spread(ratios(seconds["pytorch"], ours)),
+                    spread(ratios(seconds["tutorial"], ours)),
+                    spread(ratios(seconds["bfloat16"], seconds["float32"])),
+                    spread([flop[size] / step / max(products) for step in ours]),
+                ]
+            )
+            memory.append(
+                [
+                    str(size),
+                    precision,
+                    f"{max(products) / 1e9:.0f} GFLOP/s",
+                    f"{statistics.median(products) / 1e9:.0f} GFLOP/s",
+                    *(
+                        f"{answers[name][-1]['peak_bytes'] / 1e9:.2f} GB"
+                        for name in (precision, "pytorch", "tutorial")
+                    ),
+                ]
+            )
+            print(*times[-1], *memory[-1], flush=True)
+    counts = " and ".join(
+        f"{rounds(size)} rounds of {flop[size] / 1e12:.2f} TFLOP at {size}"
+        for size in sizes
+    )
     measuring.append(
         "Training step",
         machine,
-        "ResNet-9 and PatchGAN of 64 filters, batch 1. Medians and ranges of "
-        f"{MANY_ROUNDS} rounds, at 256 of {ROUNDS[256]}; a ratio above 1 means that "
-        "ours is faster. The limit is the best of all products of large square "
-        "matrices made between the steps; a step has "
-        + ", ".join(
-            f"{roofline.step_flop(model, size) / 1e12:.2f} TFLOP at {size}"
-            for size in sizes
-        )
-        + ".",
-        [
-            ("size", "precision", "ours", "PyTorch / ours", "tutorial / ours")
-            + ("ours / ours in the other precision", "part of the limit"),
-            *comparisons,
-        ],
-        [
-            ("size", "precision", "best product", "median product")
-            + ("peak memory, ours", "PyTorch", "tutorial"),
-            *memories,
-        ],
+        f"ResNet-9 and PatchGAN of 64 filters, batch 1: {counts}, medians and ranges. "
+        "PyTorch and the tutorial train in the precision of the row; a ratio above 1 "
+        "means that ours is faster. The limit is the best product of large square "
+        "matrices in that precision, made between the steps.",
+        times,
+        memory,
     )
 
 
-def measure_options():
+def measure_options(size=128):
     """Measure the options of `compile`, and append the result."""
-    machine, size = measuring.machine(), 128
-    rows = []
-    for precision in PRECISIONS:
+    machine = measuring.machine()
+    rows = [
+        (
+            "precision",
+            "option",
+            "step",
+            "option / default",
+            "first call",
+            "option / default",
+        )
+    ]
+    for precision, policy in PRECISIONS.items():
+        step = {"size": size, "precision": policy}
         with contextlib.ExitStack() as stack:
-            contestants, first = {}, {}
-            for name, options in OPTIONS.items():
-                contestants[name] = stack.enter_context(
-                    Contestant(
-                        "ours:training", size=size, precision=precision, **options
-                    )
+            contestants = {
+                name: stack.enter_context(
+                    Contestant("ours:training", **step, **options)
                 )
-                steps = options.get("steps_per_execution", 1)
-                first[name] = contestants[name].seconds()
-            found = measuring.in_turns(
-                MANY_ROUNDS, {name: one.seconds for name, one in contestants.items()}
+                for name, options in OPTIONS.items()
+            }
+            first = {name: one.seconds() for name, one in contestants.items()}
+            calls = measuring.in_turns(
+                rounds(size), {name: one.seconds for name, one in contestants.items()}
             )
         for name, options in OPTIONS.items():
             steps = options.get("steps_per_execution", 1)
-            seconds = [each / steps for each in found[name]]
+            seconds = [call / steps for call in calls[name]]
             rows.append(
                 [
-                    precision.removeprefix("mixed_"),
-                    " ".join(f"{key}={value}" for key, value in options.items())
-                    or "default",
+                    precision,
+                    name,
                     spread(seconds, " s", 3),
-                    spread(ratios(seconds, found["default"])),
+                    spread(ratios(seconds, calls["default"])),
                     f"{first[name]:.1f} s",
                     f"{first[name] / first['default']:.2f}",
                 ]
@@ -154,14 +183,11 @@ def measure_options():
     measuring.append(
         f"Options of the training step at {size}",
         machine,
-        f"Seconds of a step, medians and ranges of {MANY_ROUNDS} rounds, and of the "
-        "first call, which is 4 steps with steps_per_execution=4; a ratio above 1 "
-        "means that the default is faster.",
-        [
-            ("precision", "option", "step", "to the default", "first call")
-            + ("to the default",),
-            *rows,
-        ],
+        f"ResNet-9 and PatchGAN of 64 filters, batch 1: {rounds(size)} rounds, medians "
+        "and ranges, and one first call each, which traces and compiles; a ratio above "
+        "1 means that the default is faster. With steps_per_execution=4 a call, also "
+        "the first, is four steps.",
+        rows,
     )
 
 

@@ -87,8 +87,13 @@ def main():
         f"ResNet-9 of 64 filters, float32. Medians and ranges of {ROUNDS} rounds; a "
         "ratio above 1 means that ours is faster.",
         [
-            ("size", "images per second", "PyTorch / ours")
-            + (f"time per pixel, to {sizes[0]}", "peak memory"),
+            (
+                "size",
+                "images per second",
+                "PyTorch / ours",
+                f"time per pixel, to {sizes[0]}",
+                "peak memory",
+            ),
             *rows,
         ],
     )
