@@ -65,7 +65,9 @@ def training_on_files(
     config = _config(folder, size, precision)
     model = _model(config)
     domains = load_domains(config, size_multiple(model.generator_g))
-    model.build_pools(domains.train_x.image_shape, domains.train_y.image_shape)
+    model.build_pools(
+        (None, *domains.train_x.image_shape), (None, *domains.train_y.image_shape)
+    )
     batches: Iterator[Any] = iter(training_batches(domains.train_x, domains.train_y))
 
     def steps(count: int) -> dict[str, float]:

@@ -12,7 +12,7 @@ import tensorflow as tf
 import tiny
 import torch
 import tutorial_structure
-from torch_networks import PatchGAN, ResNet
+from torch_networks import InstanceNorm2d, PatchGAN, ResNet
 
 import cyclegan_tf
 from cyclegan_tf.model import NETWORKS
@@ -100,6 +100,16 @@ def test_the_tutorial_structure_trains_as_we_do(training):
         assert found == pytest.approx(expected, rel=1e-10)
     for ours, theirs in zip(networks_of(model), networks_of(copy)):
         assert tiny.largest_difference(ours, theirs) < 1e-10
+
+
+def test_the_instance_norm_of_the_peer_is_right_in_any_layout():
+    images, factors = torch.randn(2, 1, 4, 8, 8, dtype=torch.float64)
+    gradients = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        image = images.to(memory_format=layout).requires_grad_()
+        InstanceNorm2d(4)(image).backward(factors.to(memory_format=layout))
+        gradients.append(image.grad)
+    torch.testing.assert_close(*gradients)
 
 
 def test_the_pool_of_the_peer_swaps_half_of_the_time():
