@@ -29,8 +29,14 @@ def ours(folder: str) -> Callable[[str], int]:
 
     preprocessing = Preprocessing("resize_and_crop", LOAD_SIZE, CROP_SIZE)
     sources = [Source(file.name, file) for file in files]
-    anew = Domain(sources, preprocessing, cache_bytes=0)
-    cached = Domain(sources, preprocessing)
+    # Batches of an image of each domain.
+    anew, cached = (
+        training_batches(domain, domain)
+        for domain in (
+            Domain(sources, preprocessing, cache_bytes=0),
+            Domain(sources, preprocessing),
+        )
+    )
 
     def run(what: str) -> int:
         if what == "decode":
@@ -40,9 +46,8 @@ def ours(folder: str) -> Callable[[str], int]:
             for file in files:
                 preprocessing.resize(read_image(file))
         else:
-            domain = anew if what == "all" else cached
-            # A batch is an image of each domain.
-            for _ in training_batches(domain, domain).take(len(files) // 2):
+            batches = anew if what == "all" else cached
+            for _ in batches.take(len(files) // 2):
                 pass
         return len(files)
 

@@ -19,8 +19,8 @@ def norm_layer(norm, channels):
 class InstanceNorm2d(nn.InstanceNorm2d):
     """The instance norm of PyTorch, with the right gradient in channels_last, too.
 
-    PyTorch 2.13 computes a wrong one on the CPU, without a warning, if the gradient that
-    it is given is in channels_last and the batch is a single image.
+    PyTorch 2.13 computes a wrong one on the CPU, without a warning, if the batch is a
+    single image and the gradient that it is given is in channels_last.
     """
 
     def forward(self, x):
