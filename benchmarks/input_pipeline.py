@@ -2,9 +2,10 @@
 
     python benchmarks/input_pipeline.py
 
-On 400 real photographs of ../shared (or CYCLEGAN_TF_SHARED) for each domain, or, where
-that is absent, on as many that are made up. Images per second of one core; then the part of a training
-at 128x128 in bfloat16, on all cores, in which `next(batches)` is waited for.
+On 400 real photographs of each domain from ../shared (or CYCLEGAN_TF_SHARED), or, where
+that is absent, on as many that are made up. Images per second of one core; then the
+part of a training at 128x128 in bfloat16, on all cores, in which `next(batches)` is
+waited for.
 """
 
 import functools
