@@ -12,7 +12,7 @@ help:
 	@echo "make demo    train on built-in images, translate, score (a few minutes)"
 	@echo "make test    lint and the whole test suite"
 	@echo "make test-addons  compare with the real TensorFlow Addons, in an environment of its own"
-	@echo "make bench   measure, and append to benchmarks/RESULTS.md (half an hour)"
+	@echo "make bench   measure, and append to benchmarks/RESULTS.md"
 	@echo "make lint    ruff, mypy and the layers contract"
 	@echo "make format  let ruff format the code"
 	@echo "make clean   remove the virtual environments and the demo run"

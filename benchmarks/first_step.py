@@ -12,7 +12,7 @@ import sys
 import measuring
 from measuring import Contestant, ratios, spread
 
-ROUNDS = {64: 3, 128: 3}
+ROUNDS = {64: 2, 128: 3}
 CONTESTANTS = {
     "ours, float32": ("ours:training", "float32"),
     "ours, bfloat16": ("ours:training", "mixed_bfloat16"),

@@ -21,7 +21,7 @@ from measuring import Contestant, ratios, spread
 
 ROUNDS = 5
 IMAGES = 400  # of each domain
-STEPS = 10
+STEPS = 5
 SHARED = pathlib.Path(
     os.environ.get("CYCLEGAN_TF_SHARED", measuring.HERE.parents[1] / "shared")
 )

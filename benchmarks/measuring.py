@@ -226,4 +226,5 @@ def _gpus() -> list[str]:
     if shutil.which("nvidia-smi") is None:
         return []
     query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-    return subprocess.run(query, capture_output=True, text=True).stdout.splitlines()
+    done = subprocess.run(query, capture_output=True, text=True)
+    return done.stdout.splitlines() if done.returncode == 0 else []
