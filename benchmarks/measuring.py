@@ -92,7 +92,8 @@ class Contestant:
         return self.run(*arguments)["seconds"]
 
     def close(self) -> None:
-        """End the process: there will be no more input."""
+        """End the process, which has nothing to clear up."""
+        self._process.kill()
         self._open.close()
 
     def __enter__(self) -> "Contestant":
