@@ -40,8 +40,12 @@ test-addons: setup
 	ADDONS_MODELS=build/addons $(BIN)/python -m pytest tests/addons/compare_models.py
 
 bench: setup
+	$(BIN)/python benchmarks/training_step.py
+	$(BIN)/python benchmarks/first_step.py
+	$(BIN)/python benchmarks/input_pipeline.py
+	$(BIN)/python benchmarks/translation.py
 	$(BIN)/python benchmarks/import_checkpoint.py
-	$(BIN)/python benchmarks/large_images.py
+	$(BIN)/python benchmarks/large_images.py tiny
 
 lint: setup
 	$(BIN)/ruff check .

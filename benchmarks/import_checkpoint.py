@@ -7,18 +7,14 @@ loading of the same file, each in a process of its own that has imported TensorF
 already. Appends medians and ranges to RESULTS.md beside this file.
 """
 
-import datetime
+import functools
 import json
-import os
 import pathlib
-import platform
-import statistics
-import subprocess
-import sys
 import tempfile
 
-REPEATS = 5
-RESULTS = pathlib.Path(__file__).with_name("RESULTS.md")
+import measuring
+
+ROUNDS = 5
 
 # The peak is sampled from the kernel's own record, which can be reset at the start.
 MEASURE = """
@@ -52,53 +48,39 @@ write_state_dict(pathlib.Path(sys.argv[1]), state_dict_of(resnet_generator()))
 """
 
 
-def python(script, *arguments):
-    """Run a script in a new process; return what it prints."""
-    return subprocess.run(
-        [sys.executable, "-c", script, *map(str, arguments)],
-        check=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ).stdout
-
-
-def words(values, unit=""):
-    """Median and range."""
-    low, middle, high = min(values), statistics.median(values), max(values)
-    return f"{middle:.2f}{unit} ({low:.2f} to {high:.2f})"
-
-
 def main():
-    """Measure, print and append."""
+    """Measure, and append the result."""
+    machine = measuring.machine()
     with tempfile.TemporaryDirectory() as folder:
         source, out = pathlib.Path(folder, "g.pth"), pathlib.Path(folder, "g.keras")
-        python(MAKE, source)
-        runs = {"import": [], "load": [], "memory": []}
-        for _ in range(REPEATS):
-            for what, found in runs.items():
-                found.append(json.loads(python(MEASURE, what, source, out)))
+        measuring.run_python("-c", MAKE, source)
+
+        def run(what):
+            return json.loads(measuring.run_python("-c", MEASURE, what, source, out))
+
+        wanted = ("import", "load", "memory")
+        runs = measuring.in_turns(
+            ROUNDS, {what: functools.partial(run, what) for what in wanted}
+        )
         size = source.stat().st_size
-    seconds = {what: [run["seconds"] for run in found] for what, found in runs.items()}
-    ratios = [a / b for a, b in zip(seconds["import"], seconds["load"])]
+    importing, loading = (
+        [run["seconds"] for run in runs[what]] for what in ("import", "load")
+    )
     peaks = [run["bytes"] / size for run in runs["memory"]]
-    text = f"""
-## Import of a ResNet-9 checkpoint, {datetime.date.today()}
-
-`python benchmarks/import_checkpoint.py`, {os.cpu_count()} cores ({platform.machine()}),
-Python {platform.python_version()}, {REPEATS} runs each, medians and ranges:
-
-| figure | value |
-|---|---|
-| file | {size / 1e6:.1f} MB |
-| `cyclegan import`, after TensorFlow's import | {words(seconds["import"], " s")} |
-| importing PyTorch and loading the same file | {words(seconds["load"], " s")} |
-| ratio of the two | {words(ratios)} |
-| peak memory of the import, in sizes of the file | {words(peaks)} |
-"""
-    print(text)
-    with RESULTS.open("a") as file:
-        file.write(text)
+    spread = measuring.spread
+    measuring.append(
+        "Import of a ResNet-9 checkpoint",
+        machine,
+        f"Medians and ranges of {ROUNDS} rounds.",
+        [
+            ("figure", "value"),
+            ("file", f"{size / 1e6:.1f} MB"),
+            ("`cyclegan import`, after TensorFlow's import", spread(importing, " s")),
+            ("importing PyTorch and loading the same file", spread(loading, " s")),
+            ("ratio of the two", spread(measuring.ratios(importing, loading))),
+            ("peak memory of the import, in sizes of the file", spread(peaks)),
+        ],
+    )
 
 
 if __name__ == "__main__":

@@ -7,18 +7,14 @@ into one. Appends a table for each generator to RESULTS.md beside this file. The
 one goes up to 100 megapixels; the other is the ResNet-9 of the reference.
 """
 
-import datetime
 import json
-import os
 import pathlib
-import platform
-import subprocess
 import sys
 import tempfile
 
+import measuring
 import pyvips
 
-RESULTS = pathlib.Path(__file__).with_name("RESULTS.md")
 TILE = 512
 # Filters and residual blocks, then megapixels in tiles, then at once.
 GENERATORS = {
@@ -43,18 +39,6 @@ print(json.dumps({"seconds": time.perf_counter() - start, "bytes": peak}))
 """
 
 
-def python(script, *arguments):
-    """Run a script in a new process; return the last line that it prints."""
-    done = subprocess.run(
-        [sys.executable, "-c", script, *map(str, arguments)],
-        check=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    return (done.stdout.splitlines() or [""])[-1]
-
-
 def make_image(path, megapixels):
     """Write a square image of waves in three colours."""
     side = round((megapixels * 1e6) ** 0.5)
@@ -67,10 +51,10 @@ def make_image(path, megapixels):
 
 
 def measure(name, folder):
-    """Return the table of one generator."""
+    """Return the rows of one generator."""
     size, in_tiles, at_once = GENERATORS[name]
     generator = folder / f"{name}.keras"
-    python(MAKE, generator, size)
+    measuring.run_python("-c", MAKE, generator, size)
     rows = []
     for megapixels in in_tiles:
         image = folder / f"{megapixels}.jpg"
@@ -79,38 +63,33 @@ def measure(name, folder):
         for tile in (["--tile", TILE], []):
             if tile or megapixels in at_once:
                 options = ["--overwrite", "--out", folder / "out", *tile]
-                line = python(
-                    MEASURE, "translate", "--generator", generator, image, *options
+                line = measuring.run_python(
+                    *("-c", MEASURE, "translate", "--generator", generator, image),
+                    *options,
                 )
                 run = json.loads(line)
                 cells += [f"{run['bytes'] / 1e9:.2f} GB", f"{run['seconds']:.0f} s"]
             else:
                 cells += ["", ""]
-        rows.append(f"| {' | '.join(cells)} |")
-        print(rows[-1], flush=True)
-    return "\n".join(rows)
+        rows.append(cells)
+        print(*cells, flush=True)
+    return rows
 
 
 def main():
-    """Measure, print and append."""
+    """Measure, and append the results."""
+    machine = measuring.machine()
     for name in sys.argv[1:] or GENERATORS:
         with tempfile.TemporaryDirectory() as folder:
             rows = measure(name, pathlib.Path(folder))
         filters, blocks = GENERATORS[name][0].split(", ")
-        text = f"""
-## Large images, ResNet of {blocks} blocks, {filters} filters, {datetime.date.today()}
-
-`python benchmarks/large_images.py {name}`, {os.cpu_count()} cores
-({platform.machine()}), Python {platform.python_version()}, tiles of {TILE} pixels. Peak
-memory of the process, mapped files included, and time after TensorFlow's import, one
-run each:
-
-| megapixels | in tiles | | at once | |
-|---|---|---|---|---|
-{rows}
-"""
-        with RESULTS.open("a") as file:
-            file.write(text)
+        measuring.append(
+            f"Large images, ResNet of {blocks} blocks, {filters} filters",
+            machine,
+            f"Tiles of {TILE} pixels. Peak memory of the process, mapped files "
+            "included, and time after TensorFlow's import, one run each.",
+            [("megapixels", "in tiles", "", "at once", ""), *rows],
+        )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The networks in PyTorch, with the keys that the public checkpoints have.
 
 Written from the key tables, to compare with: what loads here with `strict=True` loads
-in the code of the CycleGAN authors and of GAN Compression.
+in the code of the CycleGAN authors and of GAN Compression. The tests of weights use
+them, and the benchmarks; activations work in place where theirs do.
 """
 
 import torch
@@ -9,12 +10,29 @@ from torch import nn
 
 
 def norm_layer(norm, channels):
+    """A normalization by its name in our networks."""
     if norm == "batch":
         return nn.BatchNorm2d(channels)
-    return nn.InstanceNorm2d(channels) if norm == "instance" else nn.Identity()
+    return InstanceNorm2d(channels) if norm == "instance" else nn.Identity()
+
+
+class InstanceNorm2d(nn.InstanceNorm2d):
+    """The instance norm of PyTorch, with the right gradient in channels_last, too.
+
+    PyTorch 2.13 computes a wrong one on the CPU, without a warning, if the batch is a
+    single image and the gradient that it is given is in channels_last.
+    """
+
+    def forward(self, x):
+        normalized = super().forward(x)
+        if normalized.requires_grad:
+            normalized.register_hook(torch.Tensor.contiguous)
+        return normalized
 
 
 class ResidualBlock(nn.Module):
+    """Two convolutions beside the identity, whole or separable ones."""
+
     def __init__(self, channels, inner, norm, dropout, mobile):
         super().__init__()
         bias = norm == "instance"
@@ -35,7 +53,7 @@ class ResidualBlock(nn.Module):
             nn.ReflectionPad2d(1),
             convolve(channels, inner),
             norm_layer(norm, inner),
-            nn.ReLU(),
+            nn.ReLU(True),
             *([nn.Dropout(0.5)] if dropout else []),
             nn.ReflectionPad2d(1),
             convolve(inner, channels),
@@ -47,6 +65,8 @@ class ResidualBlock(nn.Module):
 
 
 class ResNet(nn.Module):
+    """The ResNet generator, and the mobile one of GAN Compression."""
+
     def __init__(
         self,
         filters,
@@ -69,23 +89,23 @@ class ResNet(nn.Module):
             nn.ReflectionPad2d(3),
             nn.Conv2d(channels, stem, 7, bias=bias),
             norm_layer(norm, stem),
-            nn.ReLU(),
+            nn.ReLU(True),
             nn.Conv2d(stem, down_0, 3, stride=2, padding=1, bias=bias),
             norm_layer(norm, down_0),
-            nn.ReLU(),
+            nn.ReLU(True),
             nn.Conv2d(down_0, down_1, 3, stride=2, padding=1, bias=bias),
             norm_layer(norm, down_1),
-            nn.ReLU(),
+            nn.ReLU(True),
             *(
                 ResidualBlock(down_1, inner, norm, dropout or mobile, mobile)
                 for inner in block_filters
             ),
             up(down_1, up_0),
             norm_layer(norm, up_0),
-            nn.ReLU(),
+            nn.ReLU(True),
             up(up_0, up_1),
             norm_layer(norm, up_1),
-            nn.ReLU(),
+            nn.ReLU(True),
             nn.ReflectionPad2d(3),
             nn.Conv2d(up_1, channels, 7),
             nn.Tanh(),
@@ -122,6 +142,8 @@ class UNetLevel(nn.Module):
 
 
 class UNet(nn.Module):
+    """The U-Net generator."""
+
     def __init__(self, filters, num_levels, norm="instance", channels=3):
         super().__init__()
         widths = [filters * min(2**level, 8) for level in range(num_levels)]
@@ -135,10 +157,12 @@ class UNet(nn.Module):
 
 
 class PatchGAN(nn.Module):
+    """The discriminator of patches."""
+
     def __init__(self, filters, num_layers, norm="instance", channels=3):
         super().__init__()
         bias = norm == "instance"
-        modules = [nn.Conv2d(channels, filters, 4, 2, 1), nn.LeakyReLU(0.2)]
+        modules = [nn.Conv2d(channels, filters, 4, 2, 1), nn.LeakyReLU(0.2, True)]
         before = filters
         for i in range(1, num_layers + 1):
             width = filters * min(2**i, 8)
@@ -146,7 +170,7 @@ class PatchGAN(nn.Module):
             modules += [
                 nn.Conv2d(before, width, 4, strides, 1, bias=bias),
                 norm_layer(norm, width),
-                nn.LeakyReLU(0.2),
+                nn.LeakyReLU(0.2, True),
             ]
             before = width
         self.model = nn.Sequential(*modules, nn.Conv2d(before, 1, 4, 1, 1))
@@ -156,15 +180,17 @@ class PatchGAN(nn.Module):
 
 
 class PixelGAN(nn.Module):
+    """The discriminator of pixels."""
+
     def __init__(self, filters, norm="instance", channels=3):
         super().__init__()
         bias = norm == "instance"
         self.net = nn.Sequential(
             nn.Conv2d(channels, filters, 1),
-            nn.LeakyReLU(0.2),
+            nn.LeakyReLU(0.2, True),
             nn.Conv2d(filters, 2 * filters, 1, bias=bias),
             norm_layer(norm, 2 * filters),
-            nn.LeakyReLU(0.2),
+            nn.LeakyReLU(0.2, True),
             nn.Conv2d(2 * filters, 1, 1, bias=bias),
         )
 

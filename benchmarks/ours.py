@@ -1,0 +1,109 @@
+"""Our side of the benchmarks: what `cyclegan train` and `cyclegan translate` run."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+from measuring import random_images
+
+from cyclegan_tf.assembly import build_model, compile_model, load_domains
+from cyclegan_tf.config import DatasetConfig, OptimizationConfig, TrainConfig
+from cyclegan_tf.data import training_batches
+from cyclegan_tf.images import denormalize
+from cyclegan_tf.model import CycleGAN
+from cyclegan_tf.networks import resnet_generator
+from cyclegan_tf.translator import Translator, size_multiple
+
+
+def training(
+    size: int, precision: str, **compile_options: Any
+) -> Callable[[], dict[str, float]]:
+    """Prepare the training step that `fit` runs, of the default options.
+
+    Args:
+        size: pixels a side.
+        precision: `"float32"` or `"mixed_bfloat16"`.
+        **compile_options: for `CycleGAN.compile`, where they differ from the default.
+
+    Returns:
+        The step; it returns the losses.
+    """
+    config = _config("demo", size, precision)
+    model = _model(config)
+    if compile_options:
+        model.compile(
+            model.generator_optimizer, model.discriminator_optimizer, **compile_options
+        )
+    images = random_images(size)
+    model.build_pools(*(batch.shape for batch in images))
+    batches = iter(tf.data.Dataset.from_tensors(images).repeat())
+    model.make_train_function()
+
+    def step() -> dict[str, float]:
+        logs = model.train_function(batches)
+        return {name: float(value) for name, value in logs.items()}
+
+    return step
+
+
+def training_on_files(
+    folder: str, size: int, precision: str
+) -> Callable[[int], dict[str, float]]:
+    """Prepare training steps on a folder of images.
+
+    Args:
+        folder: with trainA and trainB.
+        size: pixels a side, of the crop.
+        precision: as for `training`.
+
+    Returns:
+        A function of a number of steps; it returns the seconds of waiting for images,
+        and those of training.
+    """
+    config = _config(folder, size, precision)
+    model = _model(config)
+    domains = load_domains(config, size_multiple(model.generator_g))
+    model.build_pools(
+        (None, *domains.train_x.image_shape), (None, *domains.train_y.image_shape)
+    )
+    batches: Iterator[Any] = iter(training_batches(domains.train_x, domains.train_y))
+
+    def steps(count: int) -> dict[str, float]:
+        waiting = training = 0.0
+        for _ in range(count):
+            start = time.perf_counter()
+            batch = next(batches)
+            ready = time.perf_counter()
+            model.train_on_batch(*batch)
+            waiting += ready - start
+            training += time.perf_counter() - ready
+        return {"waiting": waiting, "training": training}
+
+    return steps
+
+
+def translation(size: int) -> Callable[[], None]:
+    """Prepare the translation of one image by the default generator."""
+    translate = Translator(resnet_generator())
+    image = denormalize(random_images(size)[0][0])
+
+    def run() -> None:
+        translate(image)
+
+    return run
+
+
+def _config(data: str, size: int, precision: str) -> TrainConfig:
+    return TrainConfig(
+        DatasetConfig(data, load_size=round(size * 286 / 256), crop_size=size),
+        optimization=OptimizationConfig(precision=precision),
+    )
+
+
+def _model(config: TrainConfig) -> CycleGAN:
+    keras.utils.set_random_seed(config.optimization.seed)
+    model = build_model(config)
+    compile_model(model, config, steps_per_epoch=1000)
+    return model
