@@ -107,9 +107,9 @@ def forecast(
         evaluations_seconds = (
             measured.first_evaluation_seconds + later * measured.evaluation_seconds
         )
-    # The newest checkpoint and the best, each with its generators.
+    # The newest checkpoint and the best; there are copies of the generators of both,
+    # even where they are the same.
     checkpoints = min(2, epochs + saves)
-    kept = measured.checkpoint_bytes + measured.generators_bytes
     return Forecast(
         steps_per_epoch=steps,
         epochs=epochs,
@@ -118,7 +118,8 @@ def forecast(
         epoch_seconds=epoch_seconds,
         total_seconds=first_times + epochs * epoch_seconds + evaluations_seconds,
         peak_bytes=measured.peak_bytes,
-        disk_bytes=checkpoints * kept
+        disk_bytes=checkpoints * measured.checkpoint_bytes
+        + 2 * measured.generators_bytes
         + epochs * (measured.picture_bytes + measured.log_bytes),
         writing_bytes=measured.checkpoint_bytes,
     )

@@ -77,7 +77,7 @@ class Plan:
         if self.forecast:
             lines += [markdown_table(self._rows(self.forecast)), ""]
         for shortage in self.shortages:
-            lines.append(f"It does not fit: {shortage.what}")
+            lines.append(f"It does not fit. {shortage.what}")
             lines += [f"  {way}" for way in shortage.ways_out]
         if self.fits:
             lines.append("It fits.")
