@@ -3,7 +3,8 @@
     python -m cyclegan_tf.calibration FOLDER
 
 reads the options from `config.json` in that folder, trains in a folder beside it, and
-writes `outcome.json`. Only so is the peak of memory that of the training.
+writes `outcome.json`. Only so is the peak of memory that of the training. It ends when
+its standard input does.
 """
 
 import dataclasses
@@ -11,11 +12,14 @@ import io
 import json
 import logging
 import math
+import os
 import pathlib
 import statistics
 import sys
+import threading
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import IO, Any
 
 import keras
 import PIL.Image
@@ -29,22 +33,25 @@ from cyclegan_tf.forecast import Measurements
 from cyclegan_tf.latency import peak_memory
 from cyclegan_tf.training import train
 
-# Of each epoch so many steps at least, and cheap ones for so long: the images that are
-# prepared while TensorFlow traces the first step soon run out.
-_STEPS = 2
-_SECONDS = 5.0
+# An epoch has two steps or more, and cheap ones for so long: the images that were ready
+# before TensorFlow had traced the first step soon run out.
+_SECONDS_OF_STEPS = 5.0
+# There are two epochs or more, and cheap ones for so long, as single times scatter.
+_SECONDS = 15.0
 
 
 class Stopwatch(keras.callbacks.Callback):
-    """End a training after a few steps of its first epochs, and time their parts.
+    """End a training after some steps of its first epochs, and time their parts.
 
     Nothing else is changed: the images, what follows on an epoch's steps, and the
     learning rate are those of the whole training.
 
     Args:
-        epochs: int. So many, if the training has them.
-        min_steps: int. At least so many steps of each.
-        seconds: float. And so many seconds.
+        epochs: int. At least so many, if the training has them.
+        steps: int. At least so many steps of each. Defaults to `2`.
+        seconds_of_steps: float. And for so long. Defaults to `5`.
+        seconds: float. From the end of the first step on, train at least for so long.
+            Defaults to `15`.
 
     Attributes:
         start_seconds: from the start of the process to the first step.
@@ -55,10 +62,17 @@ class Stopwatch(keras.callbacks.Callback):
             that saves the checkpoint.
     """
 
-    def __init__(self, epochs: int, min_steps: int = _STEPS, seconds: float = _SECONDS):
+    def __init__(
+        self,
+        epochs: int,
+        steps: int = 2,
+        seconds_of_steps: float = _SECONDS_OF_STEPS,
+        seconds: float = _SECONDS,
+    ):
         super().__init__()
         self.epochs = epochs
-        self.min_steps = min_steps
+        self.steps = steps
+        self.seconds_of_steps = seconds_of_steps
         self.seconds = seconds
         self.start_seconds = 0.0
         self.step_seconds: list[float] = []
@@ -77,15 +91,16 @@ class Stopwatch(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         float(logs["generator_loss"])  # A GPU may be still at it.
         now = time.monotonic()
-        if not self.step_seconds:
-            self._began = now  # The first step is long, and says nothing of the others.
+        if not self.step_seconds:  # It is long, and says nothing of the others.
+            self._traced = self._began = now
         self.step_seconds.append(now - self._last)
         self._last = now
-        if batch + 1 >= self.min_steps and now - self._began >= self.seconds:
-            self.model.stop_training = True
+        enough = now - self._began >= self.seconds_of_steps
+        self.model.stop_training = enough and batch + 1 >= self.steps
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self.model.stop_training = epoch + 1 >= self.epochs
+        enough = time.monotonic() - self._traced >= self.seconds
+        self.model.stop_training = enough and epoch + 1 >= self.epochs
         evaluated = any(name.startswith("eval_") for name in logs)
         self._ends = self.evaluated_ends if evaluated else self.plain_ends
         self._saving = time.monotonic()
@@ -136,17 +151,24 @@ def calibrate(config: TrainConfig, run_dir: pathlib.Path) -> Measurements:
 def _times(watch: Stopwatch) -> dict[str, Any]:
     # An only epoch is always evaluated, if any is.
     plain = watch.plain_ends or watch.evaluated_ends
-    evaluations = [max(0.0, end - plain[-1]) for end in watch.evaluated_ends] or [0.0]
+    epoch_end = _typical(plain)
+    evaluations = [max(0.0, end - epoch_end) for end in watch.evaluated_ends] or [0.0]
     return {
         "start_seconds": watch.start_seconds,
         "first_step_seconds": watch.step_seconds[0],
+        # Not the median: where images are waited for, few steps take most of the time.
         "step_seconds": statistics.mean(watch.step_seconds[1:] or watch.step_seconds),
         "first_epoch_end_seconds": plain[0],
-        "epoch_end_seconds": plain[-1],
+        "epoch_end_seconds": epoch_end,
         "first_evaluation_seconds": evaluations[0],
-        "evaluation_seconds": evaluations[-1],
-        "save_seconds": watch.save_seconds[-1],
+        "evaluation_seconds": _typical(evaluations),
+        "save_seconds": _typical(watch.save_seconds),
     }
+
+
+def _typical(times: Sequence[float]) -> float:
+    """The median without the first time, which is longer."""
+    return statistics.median(times[1:] or times)
 
 
 def _sizes(run_dir: pathlib.Path) -> dict[str, Any]:
@@ -187,7 +209,8 @@ def main() -> None:
     # The training's warnings, but none of a watchdog that sees it fail at its start.
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     logging.getLogger("cyclegan_tf.watchdog").setLevel(logging.ERROR)
-    _be_the_first_to_go()
+    be_the_first_to_go()
+    end_with_parent(sys.stdin)
     folder = pathlib.Path(sys.argv[1])
     values = json.loads((folder / "config.json").read_text())
     config = config_module.from_dict(TrainConfig, values)
@@ -204,11 +227,21 @@ def main() -> None:
     (folder / "outcome.json").write_text(json.dumps(outcome))
 
 
-def _be_the_first_to_go() -> None:
+def be_the_first_to_go() -> None:
     """When memory runs out, let Linux end this process rather than another."""
     score = pathlib.Path("/proc/self/oom_score_adj")
     if score.exists():
         score.write_text("1000")
+
+
+def end_with_parent(pipe: IO[str]) -> None:
+    """End this process when nobody holds the other end of a pipe any more."""
+
+    def wait() -> None:
+        pipe.read()
+        os._exit(1)  # From a thread, sys.exit would end the thread only.
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 if __name__ == "__main__":

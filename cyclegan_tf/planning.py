@@ -185,14 +185,13 @@ def _calibrate(config: TrainConfig) -> Measurements | None:
         folder = pathlib.Path(name)
         values = config_module.to_dict(config)
         (folder / "config.json").write_text(json.dumps(values))
-        code = subprocess.run(
+        with subprocess.Popen(
             [sys.executable, "-m", "cyclegan_tf.calibration", name],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # However this process ends, that one ends with it.
             stdout=subprocess.DEVNULL,
-            check=False,
-            # Ctrl-C is for this process, which then ends that one.
-            start_new_session=True,
-        ).returncode
+            start_new_session=True,  # Ctrl-C is for this process alone.
+        ) as process:
+            code = process.wait()
         if code in _DEATHS_BY_MEMORY:
             return None
         if code:

@@ -1,6 +1,7 @@
 """A forecast beside the training that it forecasts, and what does not fit."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ import tiny
 from test_forecast import MEASURED
 
 from cyclegan_tf import cli, machine, planning
-from cyclegan_tf.calibration import Stopwatch
+from cyclegan_tf.calibration import Stopwatch, end_with_parent
 from cyclegan_tf.config import DatasetConfig, TrainConfig, from_dict
 
 OPTIONS = [
@@ -82,7 +83,7 @@ def test_the_stopwatch_ends_epochs_early_and_times_their_parts():
 
     model = Model()
     model.compile(run_eagerly=True)
-    stopwatch = Stopwatch(epochs=4, min_steps=2, seconds=0)
+    stopwatch = Stopwatch(epochs=4, steps=2, seconds_of_steps=0, seconds=0)
     callbacks = [EverySecondEpoch(), stopwatch, Saving()]
     data = tiny.dataset().repeat()
     fit = {"epochs": 100, "steps_per_epoch": 50, "shuffle": False, "verbose": 0}
@@ -193,15 +194,23 @@ def test_mistakes(arguments, message, capsys, tmp_path, monkeypatch):
 
 def test_no_room_for_the_first_steps(monkeypatch, tmp_path):
     """What the training says of its folder would name one that the user never saw."""
-
-    def fail(command, **options):
-        folder = command[-1]
-        outcome = {"wrong_input": f"The checkpoint cannot be written to {folder}/run."}
-        with open(f"{folder}/outcome.json", "w") as file:
-            json.dump(outcome, file)
-        return subprocess.CompletedProcess(command, 0)
-
-    monkeypatch.setattr(subprocess, "run", fail)
+    python = tmp_path / "python"
+    outcome = json.dumps({"wrong_input": "It cannot be written to $3/run."})
+    python.write_text(f"#!/bin/sh\ncat > $3/outcome.json <<END\n{outcome}\nEND\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
     config = TrainConfig(DatasetConfig("demo"))
     with pytest.raises(planning.InputError, match="environment variable TMPDIR"):
         planning.plan_training(config, tmp_path / "run")
+
+
+def test_the_first_steps_end_with_who_asked_for_them(monkeypatch):
+    codes = []
+    monkeypatch.setattr(os, "_exit", codes.append)
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as pipe:
+        end_with_parent(pipe)
+        time.sleep(0.1)
+        assert not codes
+        os.close(writing)
+        tiny.wait_until(lambda: codes == [1])
