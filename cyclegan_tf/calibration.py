@@ -47,6 +47,7 @@ class Stopwatch(keras.callbacks.Callback):
     learning rate are those of the whole training.
 
     Args:
+        started: float. When the process was started, as `time.time()` counts.
         epochs: int. At least so many, if the training has them.
         steps: int. At least so many steps of each. Defaults to `2`.
         seconds_of_steps: float. And for so long. Defaults to `5`.
@@ -64,12 +65,14 @@ class Stopwatch(keras.callbacks.Callback):
 
     def __init__(
         self,
+        started: float,
         epochs: int,
         steps: int = 2,
         seconds_of_steps: float = _SECONDS_OF_STEPS,
         seconds: float = _SECONDS,
     ):
         super().__init__()
+        self.started = started
         self.epochs = epochs
         self.steps = steps
         self.seconds_of_steps = seconds_of_steps
@@ -81,7 +84,7 @@ class Stopwatch(keras.callbacks.Callback):
         self.save_seconds: list[float] = []
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self.start_seconds = time.time() - psutil.Process().create_time()
+        self.start_seconds = time.time() - self.started
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if epoch:
@@ -114,14 +117,17 @@ class Stopwatch(keras.callbacks.Callback):
         self.save_seconds.append(now - self._saving)
 
 
-def calibrate(config: TrainConfig, run_dir: pathlib.Path) -> Measurements:
+def calibrate(
+    config: TrainConfig, run_dir: pathlib.Path, started: float
+) -> Measurements:
     """Train for a few steps and measure.
 
-    Call it in a fresh process, whose memory and age are measured.
+    Call it in a fresh process, whose memory is measured.
 
     Args:
         config: all options of the training.
         run_dir: a new folder, which is left for the caller to remove.
+        started: when the process was started, as `time.time()` counts.
 
     Returns:
         The measurements.
@@ -137,7 +143,7 @@ def calibrate(config: TrainConfig, run_dir: pathlib.Path) -> Measurements:
         # With evaluations: an epoch without and one with, twice.
         evaluate_every=2 if config.record.evaluate_every else 0,
     )
-    stopwatch = Stopwatch(epochs=4 if record.evaluate_every else 2)
+    stopwatch = Stopwatch(started, epochs=4 if record.evaluate_every else 2)
     train(dataclasses.replace(config, record=record), run_dir, [stopwatch])
     return Measurements(
         steps_per_epoch=stopwatch.params["steps"],
@@ -212,11 +218,12 @@ def main() -> None:
     be_the_first_to_go()
     end_with_parent(sys.stdin)
     folder = pathlib.Path(sys.argv[1])
-    values = json.loads((folder / "config.json").read_text())
-    config = config_module.from_dict(TrainConfig, values)
+    path = folder / "config.json"
+    config = config_module.from_dict(TrainConfig, json.loads(path.read_text()))
+    started = path.stat().st_mtime  # The last thing that was done before.
     outcome: dict[str, Any]
     try:
-        measurements = calibrate(config, folder / "run")
+        measurements = calibrate(config, folder / "run", started)
         outcome = {"measurements": dataclasses.asdict(measurements)}
     except InputError as e:
         outcome = {"wrong_input": str(e)}

@@ -83,7 +83,7 @@ def test_the_stopwatch_ends_epochs_early_and_times_their_parts():
 
     model = Model()
     model.compile(run_eagerly=True)
-    stopwatch = Stopwatch(epochs=4, steps=2, seconds_of_steps=0, seconds=0)
+    stopwatch = Stopwatch(time.time(), epochs=4, steps=2, seconds_of_steps=0, seconds=0)
     callbacks = [EverySecondEpoch(), stopwatch, Saving()]
     data = tiny.dataset().repeat()
     fit = {"epochs": 100, "steps_per_epoch": 50, "shuffle": False, "verbose": 0}
