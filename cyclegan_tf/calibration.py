@@ -2,7 +2,7 @@
 
     python -m cyclegan_tf.calibration FOLDER
 
-reads the options from `config.json` in that folder, trains in a folder beside it, and
+reads the options from `config.json` in that folder, trains in a folder beside that, and
 writes `outcome.json`. Only so is the peak of memory that of the training. It ends when
 its standard input does.
 """
@@ -227,6 +227,8 @@ def main() -> None:
         outcome = {"measurements": dataclasses.asdict(measurements)}
     except InputError as e:
         outcome = {"wrong_input": str(e)}
+    except OSError as e:
+        outcome = {"wrong_input": f"A file cannot be read or written ({e})."}
     except TrainingStoppedError as e:
         outcome = {"stopped": str(e)}
     except (MemoryError, tf.errors.ResourceExhaustedError):

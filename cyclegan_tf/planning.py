@@ -4,7 +4,6 @@ import dataclasses
 import json
 import logging
 import pathlib
-import signal
 import subprocess
 import sys
 import tempfile
@@ -22,9 +21,9 @@ from cyclegan_tf.tables import markdown_table
 
 _LOG = logging.getLogger(__name__)
 
-# Ends a process for which there is no memory: Linux by the one, the C++ library by the
-# other.
-_DEATHS_BY_MEMORY = (-signal.SIGKILL, -signal.SIGABRT)
+# By what a process ends for which there is no memory: SIGKILL from Linux, SIGABRT from
+# the C++ library. (By number, as not every system has the names.)
+_DEATHS_BY_MEMORY = (-9, -6)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,8 +116,9 @@ class Plan:
         memory, disk = self.total_memory_bytes, self.free_disk_bytes
         if self.forecast is None:
             yield Shortage(
-                f"The first steps already need more memory than there is; "
-                f"{_bytes(self.free_memory_bytes)} of {_bytes(memory)} were free.",
+                "The first steps already need more memory than this machine "
+                f"({_bytes(self.free_memory_bytes)} of {_bytes(memory)} free) or its "
+                "GPU has.",
                 tuple(_ways_to_less_memory(self.config)),
             )
             return
@@ -221,7 +221,7 @@ def _ways_to_less_memory(config: TrainConfig) -> Iterator[str]:
         yield f"--load-size below {dataset.load_size} makes the images smaller."
     if options.batch_size > 1:
         yield f"--batch-size below {options.batch_size} takes fewer images at a time."
-    if options.precision == "float32":
+    if not options.precision.startswith("mixed"):
         yield "--precision mixed_bfloat16 computes in numbers of half the size."
     if config.networks.generator == "resnet":
         yield f"--filters below {config.networks.filters} makes smaller generators."

@@ -153,7 +153,7 @@ def test_the_first_steps_are_killed_for_memory(monkeypatch, capsys, tmp_path):
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
     code, text = plan(capsys, "--json", str(tmp_path / "plan.json"))
-    assert code == 1 and "already need more memory than there is" in text
+    assert code == 1 and "already need more memory than this machine" in text
     assert json.loads((tmp_path / "plan.json").read_text())["forecast"] is None
 
 
