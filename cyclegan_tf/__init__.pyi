@@ -2,6 +2,7 @@ from . import data as data
 from . import images as images
 from . import losses as losses
 from . import metrics as metrics
+from .beam_translation import translate_beam as translate_beam
 from .benchmark import benchmark_litert as benchmark_litert
 from .config import DatasetConfig as DatasetConfig
 from .config import NetworkConfig as NetworkConfig
@@ -31,6 +32,7 @@ from .options import ExportPytorchConfig as ExportPytorchConfig
 from .options import ImportConfig as ImportConfig
 from .options import ReportConfig as ReportConfig
 from .options import ServeConfig as ServeConfig
+from .options import TranslateBeamConfig as TranslateBeamConfig
 from .options import TranslateConfig as TranslateConfig
 from .planning import plan_training as plan_training
 from .recipes import make_train_config as make_train_config

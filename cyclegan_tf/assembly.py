@@ -10,6 +10,7 @@ from typing import Literal
 import keras
 import tensorflow as tf
 
+from cyclegan_tf.adam import Adam
 from cyclegan_tf.config import DatasetConfig, OptimizationConfig, TrainConfig
 from cyclegan_tf.data import Domain, Preprocessing, StillImages
 from cyclegan_tf.domain_classifier import DomainClassifier
@@ -91,6 +92,9 @@ def compile_model(model: CycleGAN, config: TrainConfig, steps_per_epoch: int) ->
         model: a `CycleGAN`.
         config: all options.
         steps_per_epoch: int. For the learning-rate schedule.
+
+    Raises:
+        InputError: if the networks cannot be trained like that.
     """
     options = config.optimization
 
@@ -100,17 +104,29 @@ def compile_model(model: CycleGAN, config: TrainConfig, steps_per_epoch: int) ->
             steps_per_epoch,
             options.constant_epochs,
             options.decay_epochs,
+            steps_per_update=options.accumulate,
         )
-        return keras.optimizers.Adam(
-            schedule, options.beta_1, options.beta_2, options.epsilon
+        return Adam(
+            schedule,
+            options.beta_1,
+            options.beta_2,
+            options.epsilon,
+            # Keras does not take 1 for an answer.
+            gradient_accumulation_steps=(
+                options.accumulate if options.accumulate > 1 else None
+            ),
         )
 
-    model.compile(
-        adam(),
-        adam(),
-        config.objective.adversarial_loss,
-        jit_compile=options.jit_compile,
-    )
+    try:
+        model.compile(
+            adam(),
+            adam(),
+            config.objective.adversarial_loss,
+            jit_compile=options.jit_compile,
+            remat=options.remat,
+        )
+    except ValueError as e:
+        raise InputError(str(e)) from e
 
 
 def load_domains(config: TrainConfig, size_multiple: int) -> Domains:
@@ -228,6 +244,12 @@ def choose_strategy(options: OptimizationConfig) -> tf.distribute.Strategy:
     else:
         strategy = connect_workers()
     replicas = strategy.num_replicas_in_sync
+    if options.accumulate > 1 and replicas > 1:
+        # Its updates are in a branch, where replicas cannot meet.
+        raise InputError(
+            f"Keras cannot accumulate gradients over {replicas} devices; leave out "
+            f"--accumulate {options.accumulate}, or use --strategy single."
+        )
     if options.batch_size % replicas:
         raise InputError(
             f"A batch of {options.batch_size} cannot be split over {replicas} devices; "

@@ -13,13 +13,18 @@ import tyro
 
 from cyclegan_tf import commands
 from cyclegan_tf._version import __version__
-from cyclegan_tf.errors import InputError, TrainingStoppedError, WorkerLostError
+from cyclegan_tf.errors import (
+    InputError,
+    JobFailedError,
+    TrainingStoppedError,
+    WorkerLostError,
+)
 from cyclegan_tf.presets import PRESETS
 from cyclegan_tf.recipes import RECIPES, make_train_config
 
 EXIT_STOPPED = 1
 EXIT_WRONG_INPUT = 2
-EXIT_WORKER_LOST = 3
+EXIT_WORKERS_FAILED = 3
 EXIT_INTERRUPTED = 130
 
 
@@ -33,11 +38,12 @@ def main(arguments: list[str] | None = None) -> int:
         The exit code: 0; 1 if images were skipped, an exported file is too far from
         its Keras generator, a data set cannot be trained on, a planned run does not
         fit or the watchdog stopped a training; 2 for wrong input; 3 if another worker
-        of the training is lost; 130 if interrupted, with a checkpoint saved.
+        of the training is lost, or a job of Beam failed; 130 if interrupted, with a
+        checkpoint saved.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     logging.basicConfig(format="%(message)s", level=logging.INFO)
-    for library in ("absl", "tensorflow", "tf2onnx", "httpx"):
+    for library in ("absl", "tensorflow", "tf2onnx", "httpx", "apache_beam"):
         logging.getLogger(library).setLevel(logging.WARNING)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
@@ -55,9 +61,9 @@ def main(arguments: list[str] | None = None) -> int:
     except TrainingStoppedError as e:
         print(f"cyclegan: The watchdog stopped the training. {e}", file=sys.stderr)
         return EXIT_STOPPED
-    except WorkerLostError as e:
+    except (WorkerLostError, JobFailedError) as e:
         print(f"cyclegan: {e}", file=sys.stderr)
-        return EXIT_WORKER_LOST
+        return EXIT_WORKERS_FAILED
     except KeyboardInterrupt:
         print("cyclegan: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -77,6 +83,7 @@ def _parse(arguments: list[str]) -> Callable[[], int]:
         | Annotated[commands.Recipes, tyro.conf.subcommand("recipes")]
         | Annotated[commands.Doctor, tyro.conf.subcommand("doctor")]
         | Annotated[commands.Translate, tyro.conf.subcommand("translate")]
+        | Annotated[commands.TranslateBeam, tyro.conf.subcommand("translate-beam")]
         | Annotated[commands.Evaluate, tyro.conf.subcommand("evaluate")]
         | Annotated[commands.Export, tyro.conf.subcommand("export")]
         | Annotated[commands.BenchmarkLiteRT, tyro.conf.subcommand("benchmark-litert")]
@@ -87,13 +94,25 @@ def _parse(arguments: list[str]) -> Callable[[], int]:
         | Annotated[commands.Inspect, tyro.conf.subcommand("inspect")]
         | Annotated[commands.Demo, tyro.conf.subcommand("demo")]
     )
-    return tyro.cli(
+    arguments, of_beam = _split_at_dashes(arguments)
+    parsed = tyro.cli(
         command,
         args=arguments,
         prog="cyclegan",
         description="CycleGAN for TensorFlow and Keras 3: unpaired image translation.",
         config=(tyro.conf.OmitArgPrefixes,),
     )
+    if isinstance(parsed, commands.TranslateBeam):
+        return dataclasses.replace(parsed, pipeline_options=of_beam)
+    return parsed
+
+
+def _split_at_dashes(arguments: list[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Split off the options of Beam, which stand after a lone `--`."""
+    if arguments[:1] != ["translate-beam"] or "--" not in arguments:
+        return arguments, ()
+    place = arguments.index("--")
+    return arguments[:place], tuple(arguments[place + 1 :])
 
 
 def _train_defaults(arguments: list[str]) -> commands.Train:

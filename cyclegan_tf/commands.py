@@ -24,6 +24,7 @@ from cyclegan_tf.options import (
     ImportConfig,
     ReportConfig,
     ServeConfig,
+    TranslateBeamConfig,
     TranslateConfig,
 )
 from cyclegan_tf.presets import PresetName
@@ -190,6 +191,36 @@ class Translate(TranslateConfig):
         for item in skipped:
             print(f"Skipped: {item.error}", file=sys.stderr)
         return EXIT_SOME_SKIPPED if skipped else 0
+
+
+@dataclasses.dataclass(frozen=True)
+class TranslateBeam(TranslateBeamConfig):
+    """Translate images in bulk, on a runner of Apache Beam: Flink, Spark, Dataflow.
+
+    The same command again goes on where it stopped. What stands after a lone -- is
+    Beam's, such as -- --runner=FlinkRunner --flink_master=host:8081.
+
+    Attributes:
+        inputs: Files, folders, and patterns such as 'photos/**.jpg' or
+            'gs://bucket/photos/*', on any file system that Beam knows.
+    """
+
+    inputs: Annotated[tuple[str, ...], tyro.conf.Positional]
+    pipeline_options: Annotated[tuple[str, ...], tyro.conf.Suppress] = ()
+
+    def __call__(self) -> int:
+        from cyclegan_tf.beam_translation import translate_beam
+
+        result = translate_beam(self)
+        total = result.translated + result.present + len(result.skipped)
+        before = f", {result.present} were there" if result.present else ""
+        print(
+            f"Translated {result.translated} of {total} images{before}; see "
+            f"{result.manifest}"
+        )
+        for reason in result.skipped:
+            print(f"Skipped: {reason}", file=sys.stderr)
+        return EXIT_SOME_SKIPPED if result.skipped else 0
 
 
 @dataclasses.dataclass(frozen=True)

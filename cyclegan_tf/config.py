@@ -121,31 +121,39 @@ class OptimizationConfig:
 
     Attributes:
         batch_size: Images of each domain in a training step, over all devices.
+        accumulate: Update the weights after every so many steps only, with the mean of
+            their gradients: as with a batch so many times as large, in the memory of
+            one step.
         constant_epochs: Epochs at the full learning rate.
         decay_epochs: Epochs in which it then falls linearly towards 0.
         learning_rate: Learning rate of Adam.
         beta_1: Adam's decay of the first moment.
         beta_2: Adam's decay of the second moment.
         epsilon: Adam's epsilon.
-        precision: Keras dtype policy of the networks.
+        precision: Keras dtype policy of the networks. auto: mixed_bfloat16 where the
+            hardware multiplies that, else float32.
         strategy: single: one device. mirrored: all visible GPUs. multi-worker: all GPUs
             of all processes that the environment variable TF_CONFIG names.
         jit_compile: Compile the training step with XLA.
+        remat: Train in less memory: compute the inside of each residual block again for
+            its gradient instead of keeping it.
         deterministic: Use deterministic operations: the same seed gives the same
             weights, slower.
         seed: Decides start weights, order of the images, augmentation and image pools.
     """
 
     batch_size: int = 1
+    accumulate: int = 1
     constant_epochs: int = 100
     decay_epochs: int = 100
     learning_rate: float = 2e-4
     beta_1: float = 0.5
     beta_2: float = 0.999
     epsilon: float = 1e-8
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     strategy: Literal["single", "mirrored", "multi-worker"] = "single"
     jit_compile: bool = False
+    remat: bool = False
     deterministic: bool = False
     seed: int = 0
 
@@ -208,6 +216,7 @@ class TrainConfig:
             "--crop-size": self.dataset.crop_size,
             "--max-images": self.dataset.max_images,
             "--batch-size": self.optimization.batch_size,
+            "--accumulate": self.optimization.accumulate,
             "--validation-images": self.record.validation_images,
             "--sample-images": self.record.sample_images,
             "The number of epochs": self.optimization.epochs,

@@ -16,5 +16,9 @@ class WorkerLostError(RuntimeError):
     """Another process of a training over several is gone, and what to do."""
 
 
+class JobFailedError(RuntimeError):
+    """A job of Apache Beam ended before all was done, and what to do."""
+
+
 class RefusedFileError(InputError):
     """An exported file would not run, or not compute the translation."""

@@ -79,18 +79,16 @@ class ImagePool(keras.layers.Layer):
         """Pass the images through the history, one after the other."""
         num_seen = tf.identity(self.num_seen.value)
         batch_size = tf.shape(new_images, out_type=tf.int64)[0]
-        # Two independent draws per image: whether to swap, and with which. (XLA
-        # draws other numbers from the same seed.)
-        draws = tf.random.stateless_uniform(
-            (batch_size, 2), seed=tf.stack([self.seed, num_seen])
-        )
 
         def exchange_one(i: Any, history: Any, images: Any) -> tuple[Any, Any, Any]:
             new = images[i]
+            # Whether to swap, and with which, whatever batch the image came in. (XLA
+            # draws other numbers from the same seed.)
+            draws = tf.random.stateless_uniform((2,), seed=[self.seed, num_seen + i])
             filling = num_seen + i < self.size
-            swapping = draws[i, 0] > 0.5
+            swapping = draws[0] > 0.5
             slot = tf.where(
-                filling, num_seen + i, tf.cast(draws[i, 1] * self.size, tf.int64)
+                filling, num_seen + i, tf.cast(draws[1] * self.size, tf.int64)
             )
             old = history[slot]
             stored = tf.where(filling | swapping, new, old)

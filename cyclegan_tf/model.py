@@ -1,13 +1,17 @@
 """CycleGAN as a `keras.Model`: four networks, two optimizers, one training step."""
 
 import types
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from cyclegan_tf import losses
+from cyclegan_tf.adam import Adam
 from cyclegan_tf.image_pool import ImagePool
+from cyclegan_tf.rematerialization import Rematerialized
+from cyclegan_tf.traced_calls import traced
 
 NETWORKS = ("generator_g", "generator_f", "discriminator_x", "discriminator_y")
 LOSS_NAMES = (
@@ -127,6 +131,7 @@ class CycleGAN(keras.Model):
         adversarial_loss: str = "lsgan",
         *,
         jit_compile: bool = False,
+        remat: bool = False,
         **kwargs: Any,
     ) -> None:
         """Configure training.
@@ -141,11 +146,15 @@ class CycleGAN(keras.Model):
                 Defaults to `"lsgan"`.
             jit_compile: bool. Compile the training step with XLA. Defaults to
                 `False`.
+            remat: bool. Train in less memory: compute the inside of each residual
+                block again for its gradient instead of keeping it. Defaults to
+                `False`.
             **kwargs: `run_eagerly` and `steps_per_execution` of
                 `keras.Model.compile`.
 
         Raises:
-            ValueError: if there is no such loss.
+            ValueError: if there is no such loss, or a network cannot be
+                rematerialized.
         """
         self._adversarial_loss = losses.get_adversarial_loss(adversarial_loss)
         with self.distribute_strategy.scope():
@@ -158,9 +167,17 @@ class CycleGAN(keras.Model):
             super().compile(
                 optimizer=self.generator_optimizer, jit_compile=jit_compile, **kwargs
             )
+        calls: dict[str, Callable[..., Any]] = dict(self._networks)
+        if remat:
+            calls = {name: Rematerialized(call) for name, call in calls.items()}
+        if not self.run_eagerly:
+            calls = {name: traced(call) for name, call in calls.items()}
+        # In a proxy, as functions are nothing to save.
+        self._calls = types.MappingProxyType(calls)
         self._compile_arguments = {
             "adversarial_loss": adversarial_loss,
             "jit_compile": jit_compile,
+            "remat": remat,
         }
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
@@ -223,8 +240,8 @@ class CycleGAN(keras.Model):
             "pool_size": self.pool_size,
             "seed": self.seed,
         }
-        for name in NETWORKS:
-            config[name] = keras.saving.serialize_keras_object(getattr(self, name))
+        for name, network in self._networks.items():
+            config[name] = keras.saving.serialize_keras_object(network)
         if self.pool_size and self.pool_x.built:
             config["pool_shapes"] = (
                 [None, *self.pool_y.images.shape[1:3], self._channels_x],
@@ -274,18 +291,17 @@ class CycleGAN(keras.Model):
         self, real_x: Any, real_y: Any, training: bool = True
     ) -> tuple[Any, Any, dict[str, Any]]:
         """Translate both ways; return `fake_x`, `fake_y` and the losses per example."""
-        fake_y = self.generator_g(real_x, training=training)
-        fake_x = self.generator_f(real_y, training=training)
-        cycled_x = self.generator_f(fake_y, training=training)
-        cycled_y = self.generator_g(fake_x, training=training)
+        generator_g, generator_f, discriminator_x, discriminator_y = (
+            self._calls[name] for name in NETWORKS
+        )
+        fake_y = generator_g(real_x, training=training)
+        fake_x = generator_f(real_y, training=training)
+        cycled_x = generator_f(fake_y, training=training)
+        cycled_y = generator_g(fake_x, training=training)
         adversarial = self._adversarial_loss.generator
         terms = {
-            "generator_g_loss": adversarial(
-                self.discriminator_y(fake_y, training=training)
-            ),
-            "generator_f_loss": adversarial(
-                self.discriminator_x(fake_x, training=training)
-            ),
+            "generator_g_loss": adversarial(discriminator_y(fake_y, training=training)),
+            "generator_f_loss": adversarial(discriminator_x(fake_x, training=training)),
             "cycle_x_loss": losses.cycle_loss(real_x, cycled_x),
             "cycle_y_loss": losses.cycle_loss(real_y, cycled_y),
         }
@@ -296,8 +312,8 @@ class CycleGAN(keras.Model):
         )
         if self.identity_weight:
             # Each generator is shown its target domain: G sees y, F sees x.
-            same_y = self.generator_g(real_y, training=training)
-            same_x = self.generator_f(real_x, training=training)
+            same_y = generator_g(real_y, training=training)
+            same_x = generator_f(real_x, training=training)
             terms["identity_x_loss"] = losses.identity_loss(real_x, same_x)
             terms["identity_y_loss"] = losses.identity_loss(real_y, same_y)
             total += self.identity_weight * (
@@ -310,7 +326,8 @@ class CycleGAN(keras.Model):
     ) -> dict[str, Any]:
         """Return the losses of both discriminators per example."""
 
-        def judge(discriminator: keras.Model, real: Any, fake: Any) -> Any:
+        def judge(name: str, real: Any, fake: Any) -> Any:
+            discriminator = self._calls[name]
             loss = self._adversarial_loss.discriminator(
                 discriminator(real, training=training),
                 discriminator(fake, training=training),
@@ -321,14 +338,14 @@ class CycleGAN(keras.Model):
                     (tf.shape(real)[0], 1, 1, 1), seed=self._mix_seeds
                 )
                 loss += penalty_weight * losses.gradient_penalty(
-                    discriminator, real, fake, mix
+                    self._networks[name], real, fake, mix
                 )
             # Halved, which slows the discriminator down (section 7.1).
             return 0.5 * loss
 
         return {
-            "discriminator_x_loss": judge(self.discriminator_x, real_x, fake_x),
-            "discriminator_y_loss": judge(self.discriminator_y, real_y, fake_y),
+            "discriminator_x_loss": judge("discriminator_x", real_x, fake_x),
+            "discriminator_y_loss": judge("discriminator_y", real_y, fake_y),
         }
 
     def _objective(self, example_losses: Any) -> Any:
@@ -357,6 +374,10 @@ class CycleGAN(keras.Model):
         return logs
 
     @property
+    def _networks(self) -> dict[str, keras.Model]:
+        return {name: getattr(self, name) for name in NETWORKS}
+
+    @property
     def _channels_x(self) -> int:
         return self.generator_g.input_shape[-1]
 
@@ -378,12 +399,12 @@ class CycleGAN(keras.Model):
     def _prepare_optimizer(self, optimizer: Any, weights: list[keras.Variable]) -> Any:
         """Build the optimizer now: under a strategy the compiled step is too late."""
         if optimizer is None:
-            optimizer = keras.optimizers.Adam(2e-4, beta_1=0.5, epsilon=1e-8)
+            optimizer = Adam()
         optimizer = keras.optimizers.get(optimizer)
         half_precision = any(
             layer.compute_dtype == "float16"
-            for name in NETWORKS
-            for layer in getattr(self, name).layers
+            for network in self._networks.values()
+            for layer in network.layers
         )
         if half_precision and not isinstance(
             optimizer, keras.optimizers.LossScaleOptimizer

@@ -220,9 +220,14 @@ def _ways_to_less_memory(config: TrainConfig) -> Iterator[str]:
     elif dataset.preprocess == "scale_width":
         yield f"--load-size below {dataset.load_size} makes the images smaller."
     if options.batch_size > 1:
-        yield f"--batch-size below {options.batch_size} takes fewer images at a time."
-    if not options.precision.startswith("mixed"):
+        yield (
+            f"--batch-size below {options.batch_size} takes fewer images at a time, for "
+            "which --accumulate makes up."
+        )
+    if options.precision == "float32":
         yield "--precision mixed_bfloat16 computes in numbers of half the size."
+    if not options.remat and config.networks.generator != "unet":
+        yield "--remat computes residual blocks again rather than keep what is in them."
     if config.networks.generator == "resnet":
         yield f"--filters below {config.networks.filters} makes smaller generators."
     if dataset.cache_gb:

@@ -24,7 +24,7 @@ import pathlib
 import platform
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import filelock
 
@@ -42,6 +42,9 @@ FORMAT = 1
 # Not bare .weights.h5: HDF5 writes those to the disk by itself, and crashes the
 # process when the disk is full. Keras puts a .keras file together in memory.
 _MODEL = "model.keras"
+
+# The name of a generator's file, of whichever type.
+Generator = TypeVar("Generator", pathlib.Path, str)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,8 +139,16 @@ class Run:
         """Store other options to go on with.
 
         Raises:
-            InputError: if they ask for other networks than the run has.
+            InputError: if they ask for other networks than the run has, or for
+                updates after another number of steps.
         """
+        old_steps = self.config.optimization.accumulate
+        new_steps = config.optimization.accumulate
+        if old_steps != new_steps:
+            raise InputError(
+                f"{self.folder} counts updates of --accumulate {old_steps}, which "
+                f"cannot go on with {new_steps}; start a new run for that."
+            )
         for field in dataclasses.fields(config.networks):
             old = getattr(self.config.networks, field.name)
             new = getattr(config.networks, field.name)
@@ -367,6 +378,33 @@ class Run:
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         return folder
+
+
+def choose_generator(
+    run_dir: pathlib.Path | None, direction: str, generator: Generator | None
+) -> pathlib.Path | Generator:
+    """Return where a generator is: that of a run, or a file of its own.
+
+    Args:
+        run_dir: the run, if its generator is meant.
+        direction: `"g"` (X to Y) or `"f"` (Y to X): which of the run.
+        generator: the file, if that is meant.
+
+    Returns:
+        The path in the run, or `generator`.
+
+    Raises:
+        InputError: if both are given or neither, or the run has none yet.
+    """
+    if (run_dir is None) == (generator is None):
+        raise InputError(
+            "Name what translates: either a run by --run-dir or a generator's file by "
+            "--generator, not both."
+        )
+    if generator is not None:
+        return generator
+    assert run_dir is not None
+    return Run(run_dir).trained_generator(direction)
 
 
 def _write_config(folder: pathlib.Path, config: TrainConfig) -> None:

@@ -1,6 +1,7 @@
 """Train a CycleGAN in a run folder, from the start or from where it stopped."""
 
 import contextlib
+import dataclasses
 import functools
 import logging
 import pathlib
@@ -24,6 +25,7 @@ from cyclegan_tf.errors import InputError
 from cyclegan_tf.features import feature_extractor
 from cyclegan_tf.model import CycleGAN
 from cyclegan_tf.network_options import adopt_networks
+from cyclegan_tf.precision import fastest_precision
 from cyclegan_tf.pretrained import read_networks
 from cyclegan_tf.runs import Position, Run
 from cyclegan_tf.translator import Translator, size_multiple
@@ -55,7 +57,7 @@ def train(
         TrainingStoppedError: if the watchdog stops it.
         WorkerLostError: if another of the workers ends before.
     """
-    config.check()
+    config = _ready(config)
     Run.check_free(run_dir)
     workers = Workers(choose_strategy(config.optimization))
     with workers.reporting_losses(run_dir):
@@ -85,8 +87,7 @@ def resume(run_dir: pathlib.Path, config: TrainConfig | None = None) -> None:
         KeyboardInterrupt, TrainingStoppedError, WorkerLostError: as `train`.
     """
     run = Run(run_dir)
-    config = config or run.config
-    config.check()
+    config = _ready(config or run.config)
     workers = Workers(choose_strategy(config.optimization))
     with workers.reporting_losses(run_dir), _locked(run, workers):
         if workers.is_chief:
@@ -97,6 +98,21 @@ def resume(run_dir: pathlib.Path, config: TrainConfig | None = None) -> None:
         if not run.checkpoints():
             _set_weights(model, _networks_to_start_from(config))
         _train(run, model, domains, workers)
+
+
+def _ready(config: TrainConfig) -> TrainConfig:
+    """Check the options, and decide what is left to this machine."""
+    config.check()
+    options = config.optimization
+    if options.precision == "auto":
+        options = dataclasses.replace(options, precision=fastest_precision())
+        _LOG.info("Training in %s.", options.precision)
+    elif options.precision == "float32" and fastest_precision() != "float32":
+        _LOG.info(
+            "This machine multiplies bfloat16, in which a step is faster: see "
+            "--precision auto."
+        )
+    return dataclasses.replace(config, optimization=options)
 
 
 def _networks_to_start_from(config: TrainConfig) -> dict[str, keras.Model]:

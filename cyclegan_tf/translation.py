@@ -3,30 +3,13 @@
 import csv
 import dataclasses
 import pathlib
-import tempfile
 
 from cyclegan_tf.errors import InputError
+from cyclegan_tf.file_translator import FileTranslator
 from cyclegan_tf.files import replacing
-from cyclegan_tf.images import (
-    SUFFIXES,
-    UnreadableImageError,
-    denormalize,
-    find_images,
-    is_larger_than,
-    read_image,
-    write_image,
-)
-from cyclegan_tf.large_images import (
-    decode,
-    encode,
-    large_image_size,
-    require_libvips,
-)
+from cyclegan_tf.images import SUFFIXES, UnreadableImageError, find_images
 from cyclegan_tf.options import TranslateConfig
-from cyclegan_tf.rasters import RasterFile
-from cyclegan_tf.runs import Run
-from cyclegan_tf.tiled_translator import TiledTranslator
-from cyclegan_tf.translator import Translator
+from cyclegan_tf.runs import choose_generator
 
 MANIFEST = "manifest.csv"
 
@@ -72,15 +55,17 @@ def translate(config: TranslateConfig) -> list[Translation]:
     config.check()
     if not config.inputs:
         raise InputError("There is nothing to translate; name image files or folders.")
-    generator_path = _generator_path(config)
+    generator_path = choose_generator(
+        config.run_dir, config.direction, config.generator
+    )
     outputs = _plan(config)
-    translator = _translator(generator_path, config.tile)
+    translate_file = FileTranslator(generator_path, config.tile, progress=True)
     translations = []
     for output, path in outputs.items():
         width = height = 0
         error = ""
         try:
-            height, width = _translate_file(translator, path, output)
+            height, width = translate_file(path, output)
         except UnreadableImageError as e:
             error = str(e)
         translations.append(
@@ -88,60 +73,6 @@ def translate(config: TranslateConfig) -> list[Translation]:
         )
     _write_manifest(config.out / MANIFEST, translations)
     return translations
-
-
-def _translator(generator: pathlib.Path, tile: int | None) -> Translator:
-    if tile is None:
-        return Translator(generator)
-    require_libvips()
-    return TiledTranslator(generator, tile, progress=True)
-
-
-def _translate_file(
-    translator: Translator, path: pathlib.Path, output: pathlib.Path
-) -> tuple[int, int]:
-    """Translate one file; return the height and width of the image."""
-    if isinstance(translator, TiledTranslator) and is_larger_than(
-        path, translator.tile
-    ):
-        return _translate_large(translator, path, output)
-    image = read_image(path, translator.channels)
-    write_image(output, translator(image))
-    return image.shape[0], image.shape[1]
-
-
-def _translate_large(
-    translator: TiledTranslator, path: pathlib.Path, output: pathlib.Path
-) -> tuple[int, int]:
-    """Translate one file of any size; its pixels and maps are in files meanwhile."""
-    height, width = large_image_size(path)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    # Not where temporary files are, which may be memory.
-    with tempfile.TemporaryDirectory(prefix=".tiles-", dir=output.parent) as temporary:
-        folder = pathlib.Path(temporary)
-        translator.check_room(folder, height, width)
-        image = decode(path, translator.channels, folder / "image")
-        translated = RasterFile(
-            folder / "translation",
-            (height, width, translator.output_channels),
-            "uint8",
-        )
-        for box, values in translator.translate_tiles(image, folder):
-            translated[box.slices] = denormalize(values)
-        encode(output, translated)
-    return height, width
-
-
-def _generator_path(config: TranslateConfig) -> pathlib.Path:
-    if (config.run_dir is None) == (config.generator is None):
-        raise InputError(
-            "Name what translates: either a run by --run-dir or a generator's file by "
-            "--generator, not both."
-        )
-    if config.generator is not None:
-        return config.generator
-    assert config.run_dir is not None
-    return Run(config.run_dir).trained_generator(config.direction)
 
 
 def _plan(config: TranslateConfig) -> dict[pathlib.Path, pathlib.Path]:

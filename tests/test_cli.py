@@ -53,6 +53,7 @@ def fails(capsys, *arguments):
         ["recipes"],
         ["doctor"],
         ["translate"],
+        ["translate-beam"],
         ["export"],
         ["benchmark-litert"],
         ["report"],
@@ -69,7 +70,7 @@ try:
     main({[*arguments, "--help"]!r})
 except SystemExit as e:
     assert not e.code
-assert not {{"tensorflow", "keras", "matplotlib"}} & set(sys.modules)
+assert not {{"tensorflow", "keras", "matplotlib", "apache_beam"}} & set(sys.modules)
 """
     result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True

@@ -45,15 +45,15 @@ def reference_query(draws, size):
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("batch_size", [1, 4, 12])
 def test_the_rule_image_by_image(batch_size, jit_compile):
-    """Batches of 12 against a pool of 5 swap with images of their own batch too."""
+    """Whatever the batch: one of 12 swaps with images of its own, too."""
     size, seed, count = 5, 3, 48
 
     @tf.function(jit_compile=jit_compile)
-    def draw(first):
-        return tf.random.stateless_uniform((batch_size, 2), seed=(seed, first))
+    def draw(num_seen):
+        return tf.random.stateless_uniform((2,), seed=(seed, num_seen))
 
-    draws = [draw(np.int64(first)) for first in range(0, count, batch_size)]
-    returned, stored = reference_query(np.concatenate(draws), size)
+    draws = [draw(np.int64(num_seen)) for num_seen in range(count)]
+    returned, stored = reference_query(np.array(draws), size)
     pool = ImagePool(size, seed=seed)
     assert query_all(pool, count, batch_size, jit_compile) == returned
     assert numbers(pool.images) == stored

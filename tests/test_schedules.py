@@ -32,8 +32,15 @@ def test_short_schedules_never_reach_zero(constant, decay, expected):
     )
 
 
+def test_an_optimizer_that_accumulates_counts_updates():
+    every_step = cyclegan_tf.LinearDecay(1.0, 6, 1, 2)
+    every_fourth = cyclegan_tf.LinearDecay(1.0, 6, 1, 2, steps_per_update=4)
+    for update in range(5):
+        assert float(every_fourth(update)) == float(every_step(4 * update))
+
+
 def test_serialization():
-    schedule = cyclegan_tf.LinearDecay(1e-3, 11, 5, 4)
+    schedule = cyclegan_tf.LinearDecay(1e-3, 11, 5, 4, 2)
     config = keras.optimizers.schedules.serialize(schedule)
     restored = keras.optimizers.schedules.deserialize(config)
     assert isinstance(restored, cyclegan_tf.LinearDecay)

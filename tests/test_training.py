@@ -211,6 +211,8 @@ def test_a_finished_run_can_be_extended(folder, tmp_path, capsys):
     assert Run(tmp_path / "run").config.optimization.decay_epochs == 1
     assert cli.main([*resume, "--filters", "8"]) == 2
     assert "cannot go on with filters=8" in capsys.readouterr().err
+    assert cli.main([*resume, "--accumulate", "2"]) == 2
+    assert "counts updates of --accumulate 1" in capsys.readouterr().err
 
 
 def test_a_full_disk(folder, uninterrupted, tmp_path):
@@ -255,6 +257,7 @@ def test_damaged_images_are_left_out(folder, tmp_path, caplog):
         ["--adversarial-loss", "wgan-gp", "--precision", "mixed_bfloat16"],
         ["--channels-x", "1", "--identity-weight", "0", "--batch-size", "2"],
         ["--preprocess", "none", "--no-flip", "--num-layers", "2"],
+        ["--accumulate", "3", "--remat", "--precision", "mixed_float16"],
     ],
 )
 def test_options_reach_the_training(options, folder, tmp_path):

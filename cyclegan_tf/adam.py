@@ -1,0 +1,74 @@
+"""The paper's optimizer, as one operation for each weight."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable(package="cyclegan_tf")
+class Adam(keras.optimizers.Adam):
+    """`keras.optimizers.Adam`, updated by TensorFlow's own Adam operation.
+
+    The same update from the same arguments and variables, but one operation for each
+    weight where Keras takes a dozen: a training step of CycleGAN is half as large a
+    graph, which is traced and started sooner. Weights may be saved by the one and
+    loaded into the other.
+
+    Args:
+        learning_rate: as for `keras.optimizers.Adam`, which all other arguments are
+            passed on to. Defaults to `2e-4`.
+        beta_1: float. Defaults to `0.5`.
+        beta_2: float. Defaults to `0.999`.
+        epsilon: float. Defaults to `1e-8`.
+
+    Raises:
+        ValueError: if `amsgrad` is set, which the operation does not know.
+
+    Reference:
+        Kingma and Ba, 2015, Adam: A Method for Stochastic Optimization, the end of
+        section 2; the defaults are those of Zhu et al., 2017, section 4, and of the
+        authors' code.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 2e-4,
+        beta_1: float = 0.5,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        **kwargs: Any,
+    ):
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, **kwargs)
+        if self.amsgrad:
+            raise ValueError(
+                "cyclegan_tf's Adam has no amsgrad. Received: amsgrad=True; use "
+                "keras.optimizers.Adam."
+            )
+
+    def _backend_update_step(
+        self, grads: Any, trainable_variables: Any, learning_rate: Any
+    ) -> None:
+        # The bias correction is the same for all weights: computed here once, it
+        # leaves nothing to correct to the operation.
+        step = tf.cast(self.iterations + 1, keras.config.floatx())
+        correction = tf.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
+        super()._backend_update_step(
+            grads, trainable_variables, learning_rate * correction
+        )
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        index = self._get_variable_index(variable)
+        dtype = variable.dtype
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
+            beta1_power=tf.zeros((), dtype),
+            beta2_power=tf.zeros((), dtype),
+            lr=tf.cast(learning_rate, dtype),
+            beta1=tf.constant(self.beta_1, dtype),
+            beta2=tf.constant(self.beta_2, dtype),
+            epsilon=tf.constant(self.epsilon, dtype),
+            grad=gradient,
+        )
