@@ -221,8 +221,8 @@ def _ways_to_less_memory(config: TrainConfig) -> Iterator[str]:
         yield f"--load-size below {dataset.load_size} makes the images smaller."
     if options.batch_size > 1:
         yield (
-            f"--batch-size below {options.batch_size} takes fewer images at a time, for "
-            "which --accumulate makes up."
+            f"--batch-size below {options.batch_size} takes fewer images at a time; "
+            "--accumulate makes up for it."
         )
     if options.precision == "float32":
         yield "--precision mixed_bfloat16 computes in numbers of half the size."

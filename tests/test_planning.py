@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -133,6 +134,17 @@ def test_too_little_memory(calibrated, monkeypatch, capsys, tmp_path):
     _, text = plan(capsys, *done)
     assert "bfloat16" not in text and "--crop-size" not in text
     assert "--batch-size" not in text and "--cache-gb" not in text
+
+
+def test_the_ways_out_are_options_that_there_are(calibrated, monkeypatch, capsys):
+    monkeypatch.setattr(machine, "total_memory", lambda: 0)
+    monkeypatch.setattr(machine, "free_disk", lambda path: 0)
+    code, text = plan(capsys, "--batch-size", "2")
+    named = set(re.findall(r"--[a-z-]+[a-z]", text))
+    assert code == 1 and named > {"--remat", "--accumulate", "--run-dir"}
+    with pytest.raises(SystemExit):
+        cli.main(["plan", "--help"])
+    assert named <= set(re.findall(r"--[a-z-]+[a-z]", capsys.readouterr().out))
 
 
 def test_memory_that_others_hold(calibrated, monkeypatch, capsys):
