@@ -34,6 +34,7 @@ from .options import ReportConfig as ReportConfig
 from .options import ServeConfig as ServeConfig
 from .options import TranslateBeamConfig as TranslateBeamConfig
 from .options import TranslateConfig as TranslateConfig
+from .planning import plan_training as plan_training
 from .recipes import make_train_config as make_train_config
 from .report import write_report as write_report
 from .schedules import LinearDecay as LinearDecay

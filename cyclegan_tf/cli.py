@@ -36,9 +36,10 @@ def main(arguments: list[str] | None = None) -> int:
 
     Returns:
         The exit code: 0; 1 if images were skipped, an exported file is too far from
-        its Keras generator, a data set cannot be trained on or the watchdog stopped a
-        training; 2 for wrong input; 3 if another worker of the training is lost, or a
-        job of Beam failed; 130 if interrupted, with a checkpoint saved.
+        its Keras generator, a data set cannot be trained on, a planned run does not
+        fit or the watchdog stopped a training; 2 for wrong input; 3 if another worker
+        of the training is lost, or a job of Beam failed; 130 if interrupted, with a
+        checkpoint saved.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     logging.basicConfig(format="%(message)s", level=logging.INFO)
@@ -72,11 +73,13 @@ def _parse(arguments: list[str]) -> Callable[[], int]:
     if arguments == ["--version"]:
         print(f"cyclegan_tf {__version__}")
         raise SystemExit
+    train = _train_defaults(arguments)
+    # The defaults of a new run, which has the same options.
+    names = [field.name for field in dataclasses.fields(commands.NewRun)]
+    plan = commands.Plan(**{name: getattr(train, name) for name in names})
     command = (
-        Annotated[
-            commands.Train,
-            tyro.conf.subcommand("train", default=_train_defaults(arguments)),
-        ]
+        Annotated[commands.Train, tyro.conf.subcommand("train", default=train)]
+        | Annotated[commands.Plan, tyro.conf.subcommand("plan", default=plan)]
         | Annotated[commands.Recipes, tyro.conf.subcommand("recipes")]
         | Annotated[commands.Doctor, tyro.conf.subcommand("doctor")]
         | Annotated[commands.Translate, tyro.conf.subcommand("translate")]
@@ -113,7 +116,7 @@ def _split_at_dashes(arguments: list[str]) -> tuple[list[str], tuple[str, ...]]:
 
 
 def _train_defaults(arguments: list[str]) -> commands.Train:
-    """Return what the flags of train default to.
+    """Return what the flags of train and plan default to.
 
     That is what a run to go on with has stored, or else what a recipe and a preset
     decide.
@@ -125,6 +128,11 @@ def _train_defaults(arguments: list[str]) -> commands.Train:
     given = parser.parse_known_args(arguments[1:])[0]
     recipe = given.recipe if given.recipe in RECIPES else None
     preset = given.preset if given.preset in PRESETS else None
+    if given.resume and arguments[0] == "plan":
+        raise InputError(
+            f"cyclegan plan looks ahead at new runs only; leave out --resume "
+            f"{given.resume} and name the options of that run."
+        )
     if given.resume is None:
         # Where images are not needed or not yet named, no recipe decides on them.
         named = recipe and RECIPES[recipe].data

@@ -33,36 +33,55 @@ from cyclegan_tf.recipes import RecipeName
 EXIT_SOME_SKIPPED = 1
 EXIT_NO_PARITY = 1
 EXIT_NOT_TRAINABLE = 1
+EXIT_DOES_NOT_FIT = 1
 
 
 @dataclasses.dataclass(frozen=True)
-class Train(TrainConfig):
-    """Train a CycleGAN in a new run folder, or go on with one by --resume.
+class NewRun(TrainConfig):
+    """The options of a new run, for the commands that begin it or look ahead at it.
 
     Attributes:
         run_dir: Folder for the new run; runs/NAME after the data if not given.
-        resume: Go on with the run in this folder. Its options hold; those given here,
-            such as more epochs, replace them.
         recipe: Images and options for a well-known application; see cyclegan recipes.
             Options given here replace those of the recipe.
         preset: Options of another codebase. Those of the recipe and those given here
             replace them.
+    """
+
+    run_dir: pathlib.Path | None = None
+    recipe: RecipeName | None = None
+    preset: PresetName | None = None
+
+    def _config(self) -> TrainConfig:
+        """Return the options that config.json keeps."""
+        names = [field.name for field in dataclasses.fields(TrainConfig)]
+        config = TrainConfig(**{name: getattr(self, name) for name in names})
+        config.check()
+        return config
+
+    def _folder(self) -> pathlib.Path:
+        name = pathlib.PurePosixPath(self.dataset.data.removeprefix("tfds:")).name
+        return self.run_dir or pathlib.Path("runs", name)
+
+
+@dataclasses.dataclass(frozen=True)
+class Train(NewRun):
+    """Train a CycleGAN in a new run folder, or go on with one by --resume.
+
+    Attributes:
+        resume: Go on with the run in this folder. Its options hold; those given here,
+            such as more epochs, replace them.
         explain: Print how the options that would be used differ from this preset, and
             stop.
         dry_run: Print the options that would be used, and stop.
     """
 
-    run_dir: pathlib.Path | None = None
     resume: pathlib.Path | None = None
-    recipe: RecipeName | None = None
-    preset: PresetName | None = None
     explain: PresetName | None = None
     dry_run: bool = False
 
     def __call__(self) -> int:
-        names = [field.name for field in dataclasses.fields(TrainConfig)]
-        config = TrainConfig(**{name: getattr(self, name) for name in names})
-        config.check()
+        config = self._config()
         if self.explain:
             print(catalogue.explain(config, self.recipe, self.preset, self.explain))
             return 0
@@ -80,11 +99,32 @@ class Train(TrainConfig):
             training.resume(self.resume, config)
             run_dir = self.resume
         else:
-            name = pathlib.PurePosixPath(config.dataset.data.removeprefix("tfds:")).name
-            run_dir = self.run_dir or pathlib.Path("runs", name)
+            run_dir = self._folder()
             training.train(config, run_dir)
         print(f"Trained: {run_dir}")
         return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan(NewRun):
+    """Forecast memory, time and disk of a new run from its first steps.
+
+    It takes the options of cyclegan train, and writes nothing in the run folder.
+
+    Attributes:
+        json: Write the forecast to this file, too.
+    """
+
+    json: pathlib.Path | None = None
+
+    def __call__(self) -> int:
+        from cyclegan_tf.planning import plan_training
+
+        plan = plan_training(self._config(), self._folder())
+        print(plan.to_text())
+        if self.json:
+            plan.write(self.json)
+        return 0 if plan.fits else EXIT_DOES_NOT_FIT
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 import contextlib
 import dataclasses
+import functools
 import logging
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import keras
 import tensorflow as tf
@@ -34,7 +35,11 @@ from cyclegan_tf.workers import Workers
 _LOG = logging.getLogger(__name__)
 
 
-def train(config: TrainConfig, run_dir: pathlib.Path) -> None:
+def train(
+    config: TrainConfig,
+    run_dir: pathlib.Path,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> None:
     """Train from the start, in a new run folder.
 
     Seeds Python, NumPy and Keras; with `deterministic`, TensorFlow uses
@@ -43,6 +48,8 @@ def train(config: TrainConfig, run_dir: pathlib.Path) -> None:
     Args:
         config: all options.
         run_dir: a folder that does not exist yet, or is empty.
+        callbacks: are called after those of the training, but before the checkpoint
+            is saved. Defaults to none.
 
     Raises:
         InputError: if an option, the data or the folder is not fit for it.
@@ -61,7 +68,7 @@ def train(config: TrainConfig, run_dir: pathlib.Path) -> None:
         create = Run.create if workers.is_chief else Run
         run = create(run_dir, config)
         with _locked(run, workers):
-            _train(run, model, domains, workers)
+            _train(run, model, domains, workers, callbacks)
 
 
 def resume(run_dir: pathlib.Path, config: TrainConfig | None = None) -> None:
@@ -149,19 +156,28 @@ def _prepare(
     return model, domains
 
 
-def _train(run: Run, model: CycleGAN, domains: Domains, workers: Workers) -> None:
+def _train(
+    run: Run,
+    model: CycleGAN,
+    domains: Domains,
+    workers: Workers,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> None:
     """Bring the run from its newest checkpoint, if any, to its last epoch."""
     steps_per_epoch = _steps_per_epoch(run.config, domains)
     step = _restore(run, model, steps_per_epoch, workers)
     last_step = run.config.optimization.epochs * steps_per_epoch
+    fit = functools.partial(
+        _fit, run, model, domains, workers, steps_per_epoch, callbacks=callbacks
+    )
     # Keras counts whole epochs, so a checkpoint inside one is brought to its end
     # first.
     if step % steps_per_epoch:
         end_of_epoch = step + steps_per_epoch - step % steps_per_epoch
-        _fit(run, model, domains, workers, steps_per_epoch, step, end_of_epoch)
+        fit(step, end_of_epoch)
         step = end_of_epoch
     if step < last_step:
-        _fit(run, model, domains, workers, steps_per_epoch, step, last_step)
+        fit(step, last_step)
 
 
 def _steps_per_epoch(config: TrainConfig, domains: Domains) -> int:
@@ -195,6 +211,7 @@ def _fit(
     steps_per_epoch: int,
     first_step: int,
     last_step: int,
+    callbacks: Sequence[keras.callbacks.Callback],
 ) -> None:
     """Fit from one step to another: whole epochs, or the rest of one."""
     options, record = run.config.optimization, run.config.record
@@ -246,6 +263,7 @@ def _fit(
                     if workers.is_chief
                     else []
                 ),
+                *callbacks,
                 *([StoppingTogether(workers.any)] if workers.count > 1 else []),
                 checkpointing,  # the last one: it may leave by KeyboardInterrupt
             ],

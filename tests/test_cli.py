@@ -49,6 +49,7 @@ def fails(capsys, *arguments):
     [
         [],
         ["train"],
+        ["plan"],
         ["recipes"],
         ["doctor"],
         ["translate"],
@@ -86,6 +87,7 @@ assert main(["recipes", "maps"]) == 0
 assert main(["train", "--recipe", "maps", "--dry-run"]) == 0
 assert main(["train", "--preset", "paper", "--explain", "tf-tutorial"]) == 0
 assert main(["doctor", {str(tmp_path)!r}]) == 0
+assert main(["plan", "--data", "demo", "--strategy", "multi-worker"]) == 2
 assert not {{"tensorflow", "keras", "matplotlib"}} & set(sys.modules)
 """
     result = run_python(["-c", script])

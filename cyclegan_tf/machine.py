@@ -1,0 +1,59 @@
+"""How much memory and how much room on its disks this machine has."""
+
+import pathlib
+from collections.abc import Iterator
+
+import psutil
+
+
+def total_memory() -> int:
+    """Return the bytes of memory that the machine has, or lets its container use."""
+    return min([psutil.virtual_memory().total, *memory_limits()])
+
+
+def free_memory() -> int:
+    """Return the bytes of memory that a new process could have now."""
+    return min(psutil.virtual_memory().available, total_memory())
+
+
+def free_disk(path: pathlib.Path) -> int:
+    """Return the bytes that can be written to the disk of a path.
+
+    Args:
+        path: a file or folder, which need not be there yet.
+    """
+    path = path.absolute()
+    nearest = next(p for p in (path, *path.parents) if p.exists())
+    return psutil.disk_usage(str(nearest)).free
+
+
+def memory_limits(
+    groups: pathlib.Path = pathlib.Path("/proc/self/cgroup"),
+    root: pathlib.Path = pathlib.Path("/sys/fs/cgroup"),
+) -> Iterator[int]:
+    """Find what containers and cluster jobs may use, which `psutil` does not know.
+
+    Args:
+        groups: where Linux names the control groups of this process: a line
+            `number:controllers:path` each, without controllers for version 2.
+        root: where it describes them.
+
+    Yields:
+        Bytes: the limit of each group that has one, and of those that it is in.
+    """
+    if not groups.is_file():
+        return
+    for line in groups.read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            top, name = root, "memory.max"
+        elif "memory" in controllers.split(","):
+            top, name = root / "memory", "memory.limit_in_bytes"
+        else:
+            continue
+        group = top / path.lstrip("/")
+        for folder in (group, *group.parents):
+            limit = folder / name
+            # The word "max" stands for none.
+            if limit.is_file() and (text := limit.read_text().strip()).isdigit():
+                yield int(text)
