@@ -94,10 +94,11 @@ def main():
             cells = measure(options, pathlib.Path(folder))
         rows.append(f"| {' | '.join([name, *cells, f'{os.getloadavg()[2]:.1f}'])} |")
         print(rows[-1], flush=True)
+    command = " ".join(["python benchmarks/plan_accuracy.py horse2zebra", *names])
     text = f"""
 ## Forecast of `cyclegan plan` / true training, {datetime.date.today()}
 
-`python benchmarks/plan_accuracy.py horse2zebra {" ".join(names)}`, {os.cpu_count()}
+`{command}`, {os.cpu_count()}
 cores ({platform.machine()}), Python {platform.python_version()}, one run each. The
 epoch is the median of those after the first; the load is the system's average over 15
 minutes at the end of the row:
