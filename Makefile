@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 ADDONS_PYTHON ?= python3.11
 ADDONS_VENV := .venv-addons
 
-.PHONY: help setup demo test test-addons lint format bench clean
+.PHONY: help setup demo test test-addons lint format bench bench-long clean
 
 help:
 	@echo "make demo    train on built-in images, translate, score (a few minutes)"
 	@echo "make test    lint and the whole test suite"
 	@echo "make test-addons  compare with the real TensorFlow Addons, in an environment of its own"
 	@echo "make bench   measure, and append to benchmarks/RESULTS.md"
+	@echo "make bench-long  measure what takes longer: XLA, --remat, the demo's scores"
 	@echo "make lint    ruff, mypy and the layers contract"
 	@echo "make format  let ruff format the code"
 	@echo "make clean   remove the virtual environments and the demo run"
@@ -46,6 +47,12 @@ bench: setup
 	$(BIN)/python benchmarks/translation.py
 	$(BIN)/python benchmarks/import_checkpoint.py
 	$(BIN)/python benchmarks/large_images.py tiny
+
+bench-long: setup
+	$(BIN)/python benchmarks/training_step.py options
+	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/demo_scores.py
+	$(BIN)/python benchmarks/large_images.py resnet9
 
 lint: setup
 	$(BIN)/ruff check .

@@ -47,7 +47,7 @@ class DemoScore:
 
 
 def run_demo(
-    run_dir: pathlib.Path, config: TrainConfig = DEMO_CONFIG
+    run_dir: pathlib.Path, config: TrainConfig | None = None
 ) -> list[DemoScore]:
     """Train on the demo domains and translate their test images.
 
@@ -62,7 +62,7 @@ def run_demo(
     Raises:
         InputError: if the folder holds something already.
     """
-    train(config, run_dir)
+    train(config or DEMO_CONFIG, run_dir)
     truth = {"g": demo_images("testB"), "f": demo_images("testA")}
     inputs = {"g": truth["f"], "f": truth["g"]}
     translated = {
