@@ -240,7 +240,7 @@ def _fit(
 
     def validation(context: tf.distribute.InputContext) -> tf.data.Dataset:
         batches = data.evaluation_batches(*validation_set, validation_batch, context)
-        return batches.repeat()  # Keras reads on where the last epoch ended
+        return batches
 
     checkpointing = Checkpointing(
         save, first_step, record.checkpoint_minutes, workers.any
