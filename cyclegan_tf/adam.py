@@ -50,11 +50,11 @@ class Adam(keras.optimizers.Adam):
         self, grads: Any, trainable_variables: Any, learning_rate: Any
     ) -> None:
         # The bias correction is the same for all weights: computed here once, it
-        # leaves nothing to correct to the operation.
-        step = tf.cast(self.iterations + 1, keras.config.floatx())
+        # leaves nothing to correct to the operation. In float64, as weights may be.
+        step = tf.cast(self.iterations + 1, tf.float64)
         correction = tf.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
         super()._backend_update_step(
-            grads, trainable_variables, learning_rate * correction
+            grads, trainable_variables, tf.cast(learning_rate, tf.float64) * correction
         )
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
