@@ -97,11 +97,12 @@ def test_the_tutorial_structure_trains_as_we_do(training):
         found = step(*map(tf.constant, batch))
         found = {name: float(value) for name, value in found.items()}
         del (expected := dict(expected))["generator_loss"]
-        # Keras's Adam rounds beta_2 to float32: to 0.999 + 1.3e-8, which changes its
-        # bias correction by 1e-5, and so the weights, which move by 4e-4.
         assert found == pytest.approx(expected, rel=1e-6)
     for ours, theirs in zip(networks_of(model), networks_of(copy)):
-        assert tiny.largest_difference(ours, theirs) < 1e-8
+        # Keras's Adam rounds beta_2 to float32, to 0.999 + 1.3e-8, which changes its
+        # bias correction by 1e-5; the weights move by 4e-4, those of the second step
+        # against gradients that have changed, too.
+        assert tiny.largest_difference(ours, theirs) < 1e-6
 
 
 def test_the_instance_norm_of_the_peer_is_right_in_any_layout():

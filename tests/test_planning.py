@@ -36,6 +36,12 @@ print(peak_memory())
 """
 
 
+@pytest.fixture(autouse=True)
+def no_earlier_run(tmp_path, monkeypatch):
+    """Elsewhere than where `make demo` may have left runs/demo."""
+    monkeypatch.chdir(tmp_path)
+
+
 def size(folder):
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
