@@ -14,6 +14,7 @@ from cyclegan_tf.data import training_batches
 from cyclegan_tf.images import denormalize
 from cyclegan_tf.model import CycleGAN
 from cyclegan_tf.networks import resnet_generator
+from cyclegan_tf.traced_calls import without_remapper
 from cyclegan_tf.translator import Translator, size_multiple
 
 
@@ -42,7 +43,8 @@ def training(
     model.make_train_function()
 
     def step() -> dict[str, float]:
-        logs = model.train_function(batches)
+        with without_remapper():  # as `fit` does
+            logs = model.train_function(batches)
         return {name: float(value) for name, value in logs.items()}
 
     return step

@@ -1,7 +1,6 @@
 """CycleGAN as a `keras.Model`: four networks, two optimizers, one training step."""
 
 import types
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -9,9 +8,10 @@ import tensorflow as tf
 
 from cyclegan_tf import losses
 from cyclegan_tf.adam import Adam
+from cyclegan_tf.fusion import fused
 from cyclegan_tf.image_pool import ImagePool
 from cyclegan_tf.rematerialization import Rematerialized
-from cyclegan_tf.traced_calls import traced
+from cyclegan_tf.traced_calls import traced, without_remapper
 
 NETWORKS = ("generator_g", "generator_f", "discriminator_x", "discriminator_y")
 LOSS_NAMES = (
@@ -167,9 +167,10 @@ class CycleGAN(keras.Model):
             super().compile(
                 optimizer=self.generator_optimizer, jit_compile=jit_compile, **kwargs
             )
-        calls: dict[str, Callable[..., Any]] = dict(self._networks)
-        if remat:
-            calls = {name: Rematerialized(call) for name, call in calls.items()}
+        prepare = Rematerialized if remat else fused
+        calls: dict[str, Any] = {
+            name: prepare(network) for name, network in self._networks.items()
+        }
         if not self.run_eagerly:
             calls = {name: traced(call) for name, call in calls.items()}
         # In a proxy, as functions are nothing to save.
@@ -188,7 +189,8 @@ class CycleGAN(keras.Model):
         if isinstance(x, tf.data.Dataset | tf.distribute.DistributedDataset):
             # Keras would warn that its default cannot shuffle a dataset.
             kwargs.setdefault("shuffle", False)
-        return super().fit(x, y, *args, **kwargs)
+        with without_remapper():
+            return super().fit(x, y, *args, **kwargs)
 
     def call(self, real_x: Any, training: bool = False) -> Any:
         return self.generator_g(real_x, training=training)

@@ -12,6 +12,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from cyclegan_tf.fusion import fused
+
 
 class Rematerialized:
     """A network that keeps only what passes between its segments.
@@ -22,7 +24,7 @@ class Rematerialized:
     single segment.
 
     Outputs and gradients are those of the network itself; each forward pass is
-    computed up to twice.
+    computed up to twice. The segments are `fused`, as a whole network would be.
 
     Args:
         network: functional `keras.Model` with one input and one output.
@@ -43,7 +45,7 @@ class Rematerialized:
                     f"rematerialized, as {layer.name} of {network.name} changes with "
                     "every call; use another norm and no dropout."
                 )
-        self._segments = _segments(network)
+        self._segments = [fused(segment) for segment in _segments(network)]
 
     def __call__(self, images: Any, training: bool = False) -> Any:
         x = images

@@ -1,6 +1,7 @@
 """A network as a traced function, for a training step that calls it many times."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -30,3 +31,20 @@ def traced(network: Callable[..., Any]) -> Callable[..., Any]:
         # Or the runtime would inline the calls again before the first step.
         experimental_attributes={"_noinline": True},
     )
+
+
+@contextlib.contextmanager
+def without_remapper() -> Iterator[None]:
+    """Switch off the pass of TensorFlow's graph optimizer that joins operations.
+
+    A traced network hands on what its gradient needs. The remapper does not see that
+    where it joins a convolution with what follows, fails, and prints an error. It is
+    made for inference: training is as fast without it.
+    """
+    options = tf.config.optimizer
+    before = options.get_experimental_options().get("remapping", True)
+    options.set_experimental_options({"remapping": False})
+    try:
+        yield
+    finally:
+        options.set_experimental_options({"remapping": before})
