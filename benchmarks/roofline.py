@@ -93,3 +93,51 @@ def matrix_product(precision: str) -> Callable[[], float]:
         return 2 * side**3 / (time.perf_counter() - start)
 
     return multiply
+
+
+def convolution(size: int, precision: str) -> Callable[[], float]:
+    """Prepare what most of a training step is: a convolution of a residual block.
+
+    Args:
+        size: int. Pixels a side of the network's input.
+        precision: as for `matrix_product`.
+
+    Returns:
+        The convolution and its gradients of the weights and of the input; it returns
+        the FLOP per second of the three.
+    """
+    side, filters, kernel = size // 4, 256, 3
+    padded = side + kernel - 1
+    dtype = keras.dtype_policies.get(precision).compute_dtype
+
+    def random(*shape: int) -> tf.Tensor:
+        return tf.cast(tf.random.normal(shape), dtype)
+
+    images = random(1, padded, padded, filters)
+    weights = random(kernel, kernel, filters, filters)
+    gradient = random(1, side, side, filters)
+    window = {"strides": [1] * 4, "padding": "VALID"}
+
+    def convolve() -> float:
+        start = time.perf_counter()
+        results = [
+            tf.raw_ops.Conv2D(input=images, filter=weights, **window),
+            tf.raw_ops.Conv2DBackpropFilter(
+                input=images,
+                filter_sizes=weights.shape,
+                out_backprop=gradient,
+                **window,
+            ),
+            tf.raw_ops.Conv2DBackpropInput(
+                input_sizes=images.shape,
+                filter=weights,
+                out_backprop=gradient,
+                **window,
+            ),
+        ]
+        for result in results:
+            float(result[0, 0, 0, 0])  # waits until it is done
+        flop = 2 * side**2 * kernel**2 * filters**2
+        return len(results) * flop / (time.perf_counter() - start)
+
+    return convolve

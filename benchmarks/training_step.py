@@ -9,6 +9,7 @@ defaults instead.
 """
 
 import contextlib
+import functools
 import statistics
 import sys
 
@@ -16,7 +17,7 @@ import measuring
 from measuring import Contestant, ratios, spread
 
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
-PRODUCTS = 3  # in each round
+REPEATS = {"product": 3, "convolution": 30}  # of what gives the limits, in each round
 OPTION_ROUNDS = 3  # XLA's steps are slow on a processor
 OPTIONS = {
     "default": {},
@@ -30,8 +31,13 @@ def rounds(size):
     return 3 if size >= 256 else 5
 
 
+def repeat(run, times):
+    """Return what several runs in a row have answered."""
+    return [run() for _ in range(times)]
+
+
 def race(size, precision):
-    """Let all train in turns, with matrix products in between.
+    """Let all train in turns, with matrix products and convolutions in between.
 
     Args:
         size: pixels a side.
@@ -49,12 +55,18 @@ def race(size, precision):
             return contestant.run
 
         step = {"size": size, "precision": PRECISIONS[precision]}
-        product = enter("roofline:matrix_product", precision=step["precision"])
+        limits = {
+            "product": enter("roofline:matrix_product", precision=step["precision"]),
+            "convolution": enter("roofline:convolution", **step),
+        }
         contestants = {
             "ours": enter("ours:training", **step),
             "PyTorch": enter("pytorch_peer:training", **step),
             "tutorial": enter("tutorial_structure:training", **step),
-            "product": lambda: [product() for _ in range(PRODUCTS)],
+            **{
+                name: functools.partial(repeat, run, REPEATS[name])
+                for name, run in limits.items()
+            },
         }
         if precision == "float32":
             half = step | {"precision": PRECISIONS["bfloat16"]}
@@ -62,12 +74,46 @@ def race(size, precision):
         return measuring.in_turns(rounds(size), contestants)
 
 
+def speed_row(answers, rates, flop):
+    """Return the cells of our step and of what it is compared to."""
+    seconds = {
+        name: [answer["seconds"] for answer in found] for name, found in answers.items()
+    }
+    ours = seconds["ours"]
+    return [
+        spread(ours, " s", 3),
+        *(
+            spread(ratios(seconds[other], ours)) if other in seconds else ""
+            for other in ("PyTorch", "tutorial", "ours in bfloat16")
+        ),
+        *(
+            spread([flop / step / max(rates[name]) for step in ours])
+            for name in REPEATS
+        ),
+    ]
+
+
+def machine_row(answers, rates):
+    """Return the cells of the machine's speed and of the memory that was needed."""
+    return [
+        *(
+            f"{figure(rates[name]) / 1e9:.0f} GFLOP/s"
+            for name in REPEATS
+            for figure in (max, statistics.median)
+        ),
+        *(
+            f"{answers[name][-1]['peak_bytes'] / 1e9:.2f} GB"
+            for name in ("ours", "PyTorch", "tutorial")
+        ),
+    ]
+
+
 def measure_steps(sizes):
     """Measure all sizes in both precisions, and append the result."""
     machine = measuring.machine()
     with Contestant("roofline:counter") as counter:
         flop = {size: counter.run(size)["result"] for size in sizes}
-    times = [
+    speed = [
         (
             "size",
             "precision",
@@ -76,14 +122,17 @@ def measure_steps(sizes):
             "tutorial / ours",
             "ours in bfloat16 / ours",
             "part of the limit",
+            "of the convolution's",
         )
     ]
-    memory = [
+    limits = [
         (
             "size",
             "precision",
             "best product",
             "median product",
+            "best convolution",
+            "median convolution",
             "peak memory, ours",
             "PyTorch",
             "tutorial",
@@ -92,40 +141,14 @@ def measure_steps(sizes):
     for size in sizes:
         for precision in PRECISIONS:
             answers = race(size, precision)
-            products = [
-                answer["result"] for turn in answers.pop("product") for answer in turn
-            ]
-            seconds = {
-                name: [answer["seconds"] for answer in found]
-                for name, found in answers.items()
+            rates = {
+                name: [answer["result"] for turn in answers[name] for answer in turn]
+                for name in REPEATS
             }
-            ours = seconds["ours"]
-            others = ("PyTorch", "tutorial", "ours in bfloat16")
-            times.append(
-                [
-                    str(size),
-                    precision,
-                    spread(ours, " s", 3),
-                    *(
-                        spread(ratios(seconds[other], ours)) if other in seconds else ""
-                        for other in others
-                    ),
-                    spread([flop[size] / step / max(products) for step in ours]),
-                ]
-            )
-            memory.append(
-                [
-                    str(size),
-                    precision,
-                    f"{max(products) / 1e9:.0f} GFLOP/s",
-                    f"{statistics.median(products) / 1e9:.0f} GFLOP/s",
-                    *(
-                        f"{answers[name][-1]['peak_bytes'] / 1e9:.2f} GB"
-                        for name in ("ours", "PyTorch", "tutorial")
-                    ),
-                ]
-            )
-            print(*times[-1], *memory[-1], flush=True)
+            trained = {k: v for k, v in answers.items() if k not in REPEATS}
+            speed.append([str(size), precision, *speed_row(trained, rates, flop[size])])
+            limits.append([str(size), precision, *machine_row(trained, rates)])
+            print(*speed[-1], *limits[-1], flush=True)
     counts = " and ".join(
         f"{rounds(size)} rounds of {flop[size] / 1e12:.2f} TFLOP at {size}"
         for size in sizes
@@ -136,9 +159,10 @@ def measure_steps(sizes):
         f"ResNet-9 and PatchGAN of 64 filters, batch 1: {counts}, medians and ranges. "
         "PyTorch and the tutorial train in the precision of the row; a ratio above 1 "
         "means that ours is faster. The limit is the best product of large square "
-        "matrices in that precision, made between the steps.",
-        times,
-        memory,
+        "matrices in that precision, made between the steps; the convolution's is the "
+        "best of a residual block's convolution and its two gradients in TensorFlow.",
+        speed,
+        limits,
     )
 
 
