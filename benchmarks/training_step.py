@@ -18,7 +18,7 @@ from measuring import Contestant, ratios, spread
 
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 REPEATS = {"product": 3, "convolution": 30}  # of what gives the limits, in each round
-OPTION_ROUNDS = 3  # XLA's steps are slow on a processor
+OPTION_ROUNDS = 2  # on a processor XLA takes minutes for a step
 OPTIONS = {
     "default": {},
     "jit_compile=True": {"jit_compile": True},
@@ -166,7 +166,7 @@ def measure_steps(sizes):
     )
 
 
-def measure_options(size=128):
+def measure_options(size=64):
     """Measure the options of `compile`, and append the result."""
     machine = measuring.machine()
     rows = [

@@ -117,7 +117,7 @@ class _Fusing:
 
     def __call__(self, operation: Any, *args: Any, **kwargs: Any) -> Any:
         kind = _kind(operation)
-        if kind == "Cropping2D":
+        if kind == "Cropping2D" and operation.data_format == "channels_last":
             return Crop(operation.cropping)(*args)
         if kind == "Cast" and (norm := self._instance_norm(operation.dtype, *args)):
             images, epsilon = norm
@@ -141,10 +141,10 @@ class _Fusing:
             centred, scale = made_by["Multiply", id(result)]
             (positive,) = made_by["Rsqrt", id(scale)]
             variance, epsilon = made_by["Add", id(positive)]
-            (squares,) = made_by["Mean over (1, 2)", id(variance)]
+            (squares,) = made_by["Mean over [1, 2]", id(variance)]
             (squared,) = made_by["Square", id(squares)]
             images, mean = made_by["Subtract", id(centred)]
-            (averaged,) = made_by["Mean over (1, 2)", id(mean)]
+            (averaged,) = made_by["Mean over [1, 2]", id(mean)]
         except KeyError:
             return None
         if squared is not centred or averaged is not images or images.ndim != 4:
@@ -158,4 +158,6 @@ class _Fusing:
 def _kind(operation: Any) -> str:
     # `keras.ops` are recorded as objects of private classes.
     name = type(operation).__name__
-    return f"{name} over {tuple(operation.axis)}" if name == "Mean" else name
+    if name == "Mean" and operation.keepdims:
+        return f"Mean over {keras.tree.flatten(operation.axis)}"
+    return name
