@@ -2,9 +2,9 @@
 
 Networks are made of stock Keras operations, so that a saved one loads everywhere. Two
 of these are slow to train. The gradient of an instance norm passes over its images more
-than a dozen times, with two more in half precision; TensorFlow's batch norm is the same
-sum over a single image, and a few passes. The gradient of `Cropping2D` goes through
-its images element by element; that of a plain slice pads them.
+than a dozen times, and half precision is cast to and fro besides; TensorFlow's batch
+norm, which over a single image computes the same, takes a few passes. The gradient of
+`Cropping2D` goes through its images element by element; that of a slice is a padding.
 """
 
 from typing import Any
@@ -29,7 +29,7 @@ def fused(network: keras.Model) -> keras.Model:
         rounding of its compute dtype. It is not for saving.
     """
     return keras.models.clone_model(
-        keras.Model(network.inputs[0], network.outputs[0]),
+        keras.Model(network.inputs[0], network.outputs[0], name=network.name),
         clone_function=lambda operation: operation,
         call_function=_Fusing(),
     )

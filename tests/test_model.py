@@ -229,6 +229,15 @@ def test_a_generator_is_traced_once():
     assert operations(5.0) == operations(0.0) == 0
 
 
+def test_the_remapper_is_off_while_fit_runs(capfd):
+    options = tf.config.optimizer.get_experimental_options
+    model = tiny.cyclegan()
+    model.compile()
+    model.fit(tiny.dataset(), verbose=0)
+    assert "remapper" not in capfd.readouterr().err
+    assert options().get("remapping", True)
+
+
 @pytest.mark.parametrize("loss", ["lsgan", "wgan-gp"])
 def test_rematerialized_gradients_are_the_same(loss):
     def gradients(remat):
