@@ -233,28 +233,28 @@ def choose_strategy(options: OptimizationConfig) -> tf.distribute.Strategy:
         options: the options of the training.
 
     Raises:
-        InputError: if the batch cannot be split over the devices, or the workers are
-            not described as they should be.
+        InputError: if an option does not work with the strategy, the batch cannot be
+            split over the devices, or the workers are not described as they should be.
         WorkerLostError: if the other workers do not come.
     """
     if options.strategy == "single":
         return tf.distribute.get_strategy()
+    # Keras accumulates in a branch, where replicas cannot meet, be it only one; XLA
+    # compiles for one device.
+    for option, wanted in {
+        f"--accumulate {options.accumulate}": options.accumulate > 1,
+        "--jit-compile": options.jit_compile,
+    }.items():
+        if wanted:
+            raise InputError(
+                f"{option} does not work with --strategy {options.strategy}; leave it "
+                "out, or use --strategy single."
+            )
     if options.strategy == "mirrored":
         strategy = tf.distribute.MirroredStrategy()
     else:
         strategy = connect_workers()
     replicas = strategy.num_replicas_in_sync
-    # Keras accumulates in a branch, where replicas cannot meet; XLA compiles for one
-    # device.
-    for option, wanted in {
-        f"--accumulate {options.accumulate}": options.accumulate > 1,
-        "--jit-compile": options.jit_compile,
-    }.items():
-        if wanted and replicas > 1:
-            raise InputError(
-                f"{option} does not work over {replicas} devices; leave it out, or use "
-                "--strategy single."
-            )
     if options.batch_size % replicas:
         raise InputError(
             f"A batch of {options.batch_size} cannot be split over {replicas} devices; "

@@ -220,9 +220,10 @@ def _ways_to_less_memory(config: TrainConfig) -> Iterator[str]:
     elif dataset.preprocess == "scale_width":
         yield f"--load-size below {dataset.load_size} makes the images smaller."
     if options.batch_size > 1:
+        single = options.strategy == "single"
         yield (
-            f"--batch-size below {options.batch_size} takes fewer images at a time; "
-            "--accumulate makes up for it."
+            f"--batch-size below {options.batch_size} takes fewer images at a time"
+            + ("; --accumulate makes up for it." if single else ".")
         )
     if options.precision == "float32":
         yield "--precision mixed_bfloat16 computes in numbers of half the size."

@@ -282,8 +282,6 @@ tf.config.set_logical_device_configuration(
 )
 from cyclegan_tf.cli import main
 assert main(["train", *{options!r}, "3"]) == 2
-assert main(["train", *{options!r}, "2", "--accumulate", "2"]) == 2
-assert main(["train", *{options!r}, "2", "--jit-compile"]) == 2
 sys.exit(main(["train", *{options!r}, "2"]))
 """
     result = subprocess.run(
@@ -291,9 +289,19 @@ sys.exit(main(["train", *{options!r}, "2"]))
     )
     assert result.returncode == 0, result.stderr
     assert "A batch of 3 cannot be split over 2 devices" in result.stderr
-    assert "--accumulate 2 does not work over 2 devices" in result.stderr
-    assert "--jit-compile does not work over 2 devices" in result.stderr
     assert newest_step(tmp_path / "run") == IMAGES // 2
+
+
+@pytest.mark.parametrize("strategy", ["mirrored", "multi-worker"])
+@pytest.mark.parametrize("option", ["--accumulate 2", "--jit-compile"])
+def test_what_does_not_work_with_a_strategy(strategy, option, folder, tmp_path, capsys):
+    """On a single device, too."""
+    where = ["--data", str(folder), "--run-dir", str(tmp_path / "run")]
+    options = [*SMALL, "--strategy", strategy, *option.split()]
+    assert cli.main(["train", *where, *options]) == 2
+    error = capsys.readouterr().err
+    assert f"{option} does not work with --strategy {strategy}; leave it out" in error
+    assert "Traceback" not in error
 
 
 def test_tfds(shared, tmp_path, capsys):
