@@ -16,7 +16,6 @@ import time
 import measuring
 from measuring import ratios, spread
 
-PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 # For each direction the error of the translations over that of doing nothing.
 DIRECTIONS = {"g": "plain to striped", "f": "striped to plain"}
 
@@ -42,9 +41,9 @@ def main():
     """Measure, and append the result."""
     machine = measuring.machine()
     seeds = sys.argv[1:] or ["0", "1", "2"]
-    outcomes = {precision: [] for precision in PRECISIONS}
+    outcomes = {precision: [] for precision in measuring.PRECISIONS}
     for seed in seeds:
-        for precision, policy in PRECISIONS.items():
+        for precision, policy in measuring.PRECISIONS.items():
             line = measuring.run_python(__file__, "train", policy, seed)
             outcomes[precision].append(json.loads(line))
             print(precision, seed, line, flush=True)

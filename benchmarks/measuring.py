@@ -27,6 +27,8 @@ from cyclegan_tf.tables import markdown_table
 
 HERE = pathlib.Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
+# The names that are shown, and Keras's dtype policies.
+PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 _PACKAGES = {"TensorFlow": "tensorflow", "Keras": "keras", "PyTorch": "torch"}
 _ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",

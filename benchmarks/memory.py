@@ -10,13 +10,16 @@ import sys
 import measuring
 from measuring import Contestant
 
-PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 STEPS = 2  # after the first, which traces
 
 
 def measure(size, precision, remat):
     """Return the least seconds of a step, and the peak of memory in bytes."""
-    options = {"size": size, "precision": PRECISIONS[precision], "remat": remat}
+    options = {
+        "size": size,
+        "precision": measuring.PRECISIONS[precision],
+        "remat": remat,
+    }
     with Contestant("ours:training", **options) as training:
         training.run()
         steps = [training.run() for _ in range(STEPS)]
@@ -29,7 +32,7 @@ def main():
     sizes = [int(size) for size in sys.argv[1:]] or [512]
     rows = []
     for size in sizes:
-        for precision in PRECISIONS:
+        for precision in measuring.PRECISIONS:
             plain, plain_peak = measure(size, precision, remat=False)
             remat, remat_peak = measure(size, precision, remat=True)
             rows.append(

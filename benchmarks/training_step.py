@@ -16,7 +16,6 @@ import sys
 import measuring
 from measuring import Contestant, ratios, spread
 
-PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 REPEATS = {"product": 3, "convolution": 30}  # of what gives the limits, in each round
 OPTIONS = {
     "default": {},
@@ -41,7 +40,7 @@ def race(size, precision):
 
     Args:
         size: pixels a side.
-        precision: a key of `PRECISIONS`.
+        precision: a key of `measuring.PRECISIONS`.
 
     Returns:
         What each has answered, round by round. Ours in float32 is raced by ours in
@@ -54,7 +53,7 @@ def race(size, precision):
             contestant.run()  # the first step is measured by first_step.py
             return contestant.run
 
-        step = {"size": size, "precision": PRECISIONS[precision]}
+        step = {"size": size, "precision": measuring.PRECISIONS[precision]}
         limits = {
             "product": enter("roofline:matrix_product", precision=step["precision"]),
             "convolution": enter("roofline:convolution", **step),
@@ -69,7 +68,7 @@ def race(size, precision):
             },
         }
         if precision == "float32":
-            half = step | {"precision": PRECISIONS["bfloat16"]}
+            half = step | {"precision": measuring.PRECISIONS["bfloat16"]}
             contestants["ours in bfloat16"] = enter("ours:training", **half)
         return measuring.in_turns(rounds(size), contestants)
 
@@ -139,7 +138,7 @@ def measure_steps(sizes):
         )
     ]
     for size in sizes:
-        for precision in PRECISIONS:
+        for precision in measuring.PRECISIONS:
             answers = race(size, precision)
             rates = {
                 name: [answer["result"] for turn in answers[name] for answer in turn]
@@ -179,7 +178,7 @@ def measure_options(size=32):
             "to the default's",
         )
     ]
-    for precision, policy in PRECISIONS.items():
+    for precision, policy in measuring.PRECISIONS.items():
         step = {"size": size, "precision": policy}
         with contextlib.ExitStack() as stack:
             contestants = {
