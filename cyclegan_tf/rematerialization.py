@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from cyclegan_tf.fusion import fused
+from cyclegan_tf import fusion  # the module, for the reason in `model.py`
 
 
 class Rematerialized:
@@ -45,7 +45,7 @@ class Rematerialized:
                     f"rematerialized, as {layer.name} of {network.name} changes with "
                     "every call; use another norm and no dropout."
                 )
-        self._segments = [fused(segment) for segment in _segments(network)]
+        self._segments = [fusion.fused(segment) for segment in _segments(network)]
 
     def __call__(self, images: Any, training: bool = False) -> Any:
         x = images

@@ -45,6 +45,14 @@ def test_keras_knows_our_classes_in_either_order(imports):
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
 
 
+@pytest.mark.parametrize(
+    "module", ["adam", "fusion", "image_pool", "losses", "rematerialization"]
+)
+def test_any_module_may_be_the_first_to_import_keras(module):
+    script = f"import cyclegan_tf.{module}"
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+
+
 def test_loss_names_of_the_options_are_those_there_are():
     hints = typing.get_type_hints(config.ObjectiveConfig)
     assert typing.get_args(hints["adversarial_loss"]) == tuple(
