@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from cyclegan_tf.adam import Adam
 from cyclegan_tf.config import DatasetConfig, OptimizationConfig, TrainConfig
-from cyclegan_tf.data import Domain, Preprocessing, StillImages
+from cyclegan_tf.data import Domain, Preprocessing, StillImages, check_batches
 from cyclegan_tf.domain_classifier import DomainClassifier
 from cyclegan_tf.errors import InputError
 from cyclegan_tf.evaluator import DomainImages, Evaluator
@@ -104,7 +104,6 @@ def compile_model(model: CycleGAN, config: TrainConfig, steps_per_epoch: int) ->
             steps_per_epoch,
             options.constant_epochs,
             options.decay_epochs,
-            steps_per_update=options.accumulate,
         )
         return Adam(
             schedule,
@@ -165,6 +164,7 @@ def load_domains(config: TrainConfig, size_multiple: int) -> Domains:
             f"The image pool needs images of one size, but those of {dataset.data} "
             "differ; use --pool-size 0 or a --preprocess that crops."
         )
+    check_batches(train_x, train_y, config.optimization.batch_size)
     test_x = _load(dataset, "testA", still, dataset.channels_x)
     test_y = _load(dataset, "testB", still, dataset.channels_y)
     return Domains(train_x, train_y, test_x or train_x, test_y or train_y)

@@ -68,6 +68,7 @@ class Evaluating(keras.callbacks.Callback):
         translators: for `"g"` and `"f"` a translator of the model's generator.
         evaluators: what scores them.
         every: int. Epochs from one evaluation to the next.
+        epochs: int. The number of the last epoch, which this `fit` may not come to.
     """
 
     def __init__(
@@ -75,14 +76,16 @@ class Evaluating(keras.callbacks.Callback):
         translators: Mapping[str, Translator],
         evaluators: Mapping[str, Evaluator],
         every: int,
+        epochs: int,
     ):
         super().__init__()
         self.translators = translators
         self.evaluators = evaluators
         self.every = every
+        self.epochs = epochs
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if (epoch + 1) % self.every and epoch + 1 != self.params["epochs"]:
+        if (epoch + 1) % self.every and epoch + 1 != self.epochs:
             return
         for translator in self.translators.values():
             translator.refresh()

@@ -60,8 +60,10 @@ class NewRun(TrainConfig):
         return config
 
     def _folder(self) -> pathlib.Path:
-        name = pathlib.PurePosixPath(self.dataset.data.removeprefix("tfds:")).name
-        return self.run_dir or pathlib.Path("runs", name)
+        data = self.dataset.data
+        if not data.startswith("tfds:"):
+            data = str(pathlib.Path(data).resolve())  # what "." and ".." are called
+        return self.run_dir or pathlib.Path("runs", pathlib.PurePath(data).name)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -74,8 +74,12 @@ class Preprocessing:
         return self.mode.endswith("crop")
 
     def for_evaluation(self) -> "Preprocessing":
-        """The same without chance: resized to the crop size, cropped at the centre."""
-        return dataclasses.replace(self, load_size=self.crop_size, flip=False)
+        """The same without chance: resized to the crop size, cropped at the centre.
+
+        Where training does not crop, images stay as large as in training.
+        """
+        load_size = self.crop_size if self.crops else self.load_size
+        return dataclasses.replace(self, load_size=load_size, flip=False)
 
     def resize(self, image: Image) -> Image:
         """The deterministic part, before the cache: uint8 in, uint8 out."""
@@ -248,6 +252,19 @@ def steps_per_epoch(domain_x: Domain, domain_y: Domain, batch_size: int) -> int:
     return -(-max(len(domain_x), len(domain_y)) // batch_size)
 
 
+def check_batches(domain_x: Domain, domain_y: Domain, batch_size: int) -> None:
+    """Check that the images of each domain can form batches.
+
+    Raises:
+        InputError: if they are of several sizes.
+    """
+    if batch_size > 1 and None in domain_x.image_shape + domain_y.image_shape:
+        raise InputError(
+            f"Images of different sizes cannot form a batch of {batch_size}; use "
+            "--batch-size 1 or a --preprocess that crops."
+        )
+
+
 def training_batches(
     domain_x: Domain,
     domain_y: Domain,
@@ -280,12 +297,7 @@ def training_batches(
     Raises:
         InputError: if images of several sizes cannot form a batch.
     """
-    for domain in (domain_x, domain_y):
-        if None in domain.image_shape and batch_size > 1:
-            raise InputError(
-                f"Images of different sizes cannot form a batch of {batch_size}; use "
-                "--batch-size 1 or a --preprocess that crops."
-            )
+    check_batches(domain_x, domain_y, batch_size)
     draw_x = _image_stream(domain_x, seed, stream=0)
     draw_y = _image_stream(domain_y, seed, stream=1)
     share = batch_size // context.num_input_pipelines

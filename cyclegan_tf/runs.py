@@ -23,6 +23,7 @@ import json
 import pathlib
 import platform
 import warnings
+import zipfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeVar
 
@@ -135,8 +136,8 @@ class Run:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise InputError(f"{folder} is not empty; choose another --run-dir.")
 
-    def change_config(self, config: TrainConfig) -> None:
-        """Store other options to go on with.
+    def check_change(self, config: TrainConfig) -> None:
+        """Check that the run may go on with other options.
 
         Raises:
             InputError: if they ask for other networks than the run has, or for
@@ -157,6 +158,9 @@ class Run:
                     f"{self.folder} holds networks with {field.name}={old}, which "
                     f"cannot go on with {field.name}={new}; start a new run for that."
                 )
+
+    def change_config(self, config: TrainConfig) -> None:
+        """Store other options to go on with, which `check_change` has let pass."""
         if config != self.config:
             _write_config(self.folder, config)
             self.config = config
@@ -222,11 +226,22 @@ class Run:
         return path
 
     def checkpoints(self) -> dict[pathlib.Path, Position]:
-        """Return the checkpoints and their positions, the oldest first."""
-        return {
-            folder: Position(**json.loads((folder / "state.json").read_text()))
-            for folder in sorted((self.folder / "checkpoints").glob("step-*"))
-        }
+        """Return the checkpoints and their positions, the oldest first.
+
+        Raises:
+            InputError: if one is damaged.
+        """
+        found = {}
+        for folder in sorted((self.folder / "checkpoints").glob("step-*")):
+            try:
+                state = json.loads((folder / "state.json").read_text())
+                found[folder] = Position(**state)
+            except (OSError, ValueError, TypeError) as e:
+                raise InputError(
+                    f"{folder} is damaged ({e}); remove it, and the run goes on from "
+                    "the checkpoint before it, if it has one."
+                ) from e
+        return found
 
     def save_checkpoint(self, model: "keras.Model", position: Position) -> None:
         """Save the whole state of training, then drop all but the newest and best.
@@ -235,7 +250,7 @@ class Run:
             InputError: if it cannot be written. The earlier ones are untouched.
         """
         folder = self.folder / "checkpoints" / f"step-{position.step:08d}"
-        try:
+        with self._reporting_full_disk(position.step):
             if not folder.exists():
                 with replacing(folder) as temporary:
                     temporary.mkdir()
@@ -243,20 +258,7 @@ class Run:
                     (temporary / "state.json").write_text(
                         json.dumps(dataclasses.asdict(position))
                     )
-            folders = [self.folder]
-            if self._best_checkpoint() == folder:
-                folders.append(self.folder / "best")
-            for direction, target in itertools.product("gf", folders):
-                name = f"generator_{direction}"
-                with replacing(target / f"{name}.keras") as temporary:
-                    getattr(model, name).save(temporary)
-        except OSError as e:
-            good = ", ".join(path.name for path in self.checkpoints()) or "none"
-            raise InputError(
-                f"The checkpoint of step {position.step} cannot be written to "
-                f"{self.folder} ({e}); the last good one ({good}) is untouched: make "
-                f"room and go on with --resume {self.folder}."
-            ) from e
+            self._publish_generators(model, folder)
         self._prune()
 
     def restore(self, model: "keras.Model") -> Position | None:
@@ -266,7 +268,7 @@ class Run:
             Its position, or `None` if there is no checkpoint.
 
         Raises:
-            InputError: if it does not fit the model.
+            InputError: if it does not fit the model, or the disk is full.
         """
         self._remove_leftovers()
         checkpoints = self.checkpoints()
@@ -275,17 +277,10 @@ class Run:
             return None
         newest, position = list(checkpoints.items())[-1]
         self._load_weights(model, newest)
-        if self.metrics.exists():
-            lines = self.metrics.read_text().splitlines(keepends=True)
-            with replacing(self.metrics) as temporary:
-                temporary.write_text(
-                    "".join(
-                        line
-                        for line in lines
-                        if line.endswith("\n")
-                        and json.loads(line)["step"] <= position.step
-                    )
-                )
+        with self._reporting_full_disk(position.step):
+            # What saved the checkpoint may have been stopped before it came to these.
+            self._publish_generators(model, newest)
+            self._drop_metrics_after(position.step)
         return position
 
     def restore_as(self, model: "keras.Model", step: int) -> Position:
@@ -330,7 +325,7 @@ class Run:
         newest = checkpoints[-1]
         try:
             return newest, keras.saving.load_model(newest / _MODEL, compile=False)
-        except (OSError, ValueError, KeyError) as e:
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as e:
             raise InputError(
                 f"{newest} cannot be loaded ({str(e).splitlines()[0]}); it is damaged."
             ) from e
@@ -341,10 +336,53 @@ class Run:
                 # Keras warns of weights that it cannot place, and goes on.
                 warnings.simplefilter("error", UserWarning)
                 model.load_weights(checkpoint / _MODEL)
+        except zipfile.BadZipFile as e:
+            raise InputError(
+                f"{checkpoint} is damaged ({e}); remove it, and the run goes on from "
+                "the checkpoint before it, if it has one."
+            ) from e
         except (OSError, ValueError, KeyError, UserWarning) as e:
             raise InputError(
-                f"{checkpoint} does not hold the networks that {self.folder}/"
-                f"config.json describes ({str(e).splitlines()[0]}); start a new run."
+                f"{checkpoint} does not fit the options to go on with "
+                f"({str(e).splitlines()[0]}); leave out those that differ from the "
+                "run's own, or start a new run."
+            ) from e
+
+    def _publish_generators(
+        self, model: "keras.Model", checkpoint: pathlib.Path
+    ) -> None:
+        """Write the generators of the newest checkpoint, and of the best if it is."""
+        folders = [self.folder]
+        if self._best_checkpoint() == checkpoint:
+            folders.append(self.folder / "best")
+        for direction, target in itertools.product("gf", folders):
+            name = f"generator_{direction}"
+            with replacing(target / f"{name}.keras") as temporary:
+                getattr(model, name).save(temporary)
+
+    def _drop_metrics_after(self, step: int) -> None:
+        if not self.metrics.exists():
+            return
+        lines = self.metrics.read_text().splitlines(keepends=True)
+        with replacing(self.metrics) as temporary:
+            temporary.write_text(
+                "".join(
+                    line
+                    for line in lines
+                    if line.endswith("\n") and json.loads(line)["step"] <= step
+                )
+            )
+
+    @contextlib.contextmanager
+    def _reporting_full_disk(self, step: int) -> Iterator[None]:
+        try:
+            yield
+        except OSError as e:
+            good = ", ".join(path.name for path in self.checkpoints()) or "none"
+            raise InputError(
+                f"Step {step} cannot be written to {self.folder} ({e}); the last good "
+                f"checkpoint ({good}) is untouched: make room and go on with --resume "
+                f"{self.folder}."
             ) from e
 
     def _prune(self) -> None:

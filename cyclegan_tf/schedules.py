@@ -23,12 +23,10 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
         constant_epochs: int. Epochs at the initial rate. Defaults to `100`.
         decay_epochs: int. Epochs of linear decay; later epochs have rate 0.
             Defaults to `100`.
-        steps_per_update: int. Training steps for each update of the weights, whose
-            gradients the optimizer accumulates; it counts updates. Defaults to `1`.
 
     Raises:
-        ValueError: if `steps_per_epoch` or `steps_per_update` is not positive or a
-            number of epochs is negative.
+        ValueError: if `steps_per_epoch` is not positive or a number of epochs is
+            negative.
 
     Reference:
         Zhu et al., 2017, section 4, "Training details". The authors' code steps
@@ -42,13 +40,11 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
         steps_per_epoch: int,
         constant_epochs: int = 100,
         decay_epochs: int = 100,
-        steps_per_update: int = 1,
     ):
         super().__init__()
-        if steps_per_epoch < 1 or steps_per_update < 1:
+        if steps_per_epoch < 1:
             raise ValueError(
-                "steps_per_epoch and steps_per_update must be at least 1. "
-                f"Received: {steps_per_epoch} and {steps_per_update}"
+                f"steps_per_epoch must be at least 1. Received: {steps_per_epoch}"
             )
         if constant_epochs < 0 or decay_epochs < 0:
             raise ValueError(
@@ -59,11 +55,10 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
         self.steps_per_epoch = steps_per_epoch
         self.constant_epochs = constant_epochs
         self.decay_epochs = decay_epochs
-        self.steps_per_update = steps_per_update
 
     def __call__(self, step: Any) -> Any:
         finished_epochs = ops.floor_divide(
-            ops.cast(step, "int64") * self.steps_per_update, self.steps_per_epoch
+            ops.cast(step, "int64"), self.steps_per_epoch
         )
         decayed_epochs = ops.clip(
             finished_epochs + 1 - self.constant_epochs, 0, self.decay_epochs + 1
@@ -79,5 +74,4 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
             "steps_per_epoch": self.steps_per_epoch,
             "constant_epochs": self.constant_epochs,
             "decay_epochs": self.decay_epochs,
-            "steps_per_update": self.steps_per_update,
         }

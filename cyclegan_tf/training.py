@@ -22,6 +22,7 @@ from cyclegan_tf.assembly import (
 from cyclegan_tf.callbacks import Checkpointing, Evaluating, MetricsLog, SampleSheet
 from cyclegan_tf.config import RecordConfig, TrainConfig
 from cyclegan_tf.errors import InputError
+from cyclegan_tf.evaluator import Evaluator
 from cyclegan_tf.features import feature_extractor
 from cyclegan_tf.model import CycleGAN
 from cyclegan_tf.network_options import adopt_networks
@@ -33,6 +34,24 @@ from cyclegan_tf.watchdog import FiniteLosses, StoppingTogether, Watchdog
 from cyclegan_tf.workers import Workers
 
 _LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Training:
+    """What is trained and on what, before anything of it is written to a run folder.
+
+    Attributes:
+        model: ready for `fit`.
+        domains: the images.
+        evaluators: what scores the generators meanwhile, by direction; empty where
+            nothing does, or another process.
+        steps_per_epoch: training steps in an epoch.
+    """
+
+    model: CycleGAN
+    domains: Domains
+    evaluators: Mapping[str, Evaluator]
+    steps_per_epoch: int
 
 
 def train(
@@ -63,12 +82,12 @@ def train(
     with workers.reporting_losses(run_dir):
         networks = _networks_to_start_from(config)
         config = adopt_networks(config, networks)
-        model, domains = _prepare(config, workers.strategy)
-        _set_weights(model, networks)
+        training = _prepare(config, workers)
+        _set_weights(training.model, networks)
         create = Run.create if workers.is_chief else Run
         run = create(run_dir, config)
         with _locked(run, workers):
-            _train(run, model, domains, workers, callbacks)
+            _train(run, training, workers, callbacks=callbacks)
 
 
 def resume(run_dir: pathlib.Path, config: TrainConfig | None = None) -> None:
@@ -90,14 +109,17 @@ def resume(run_dir: pathlib.Path, config: TrainConfig | None = None) -> None:
     config = _ready(config or run.config)
     workers = Workers(choose_strategy(config.optimization))
     with workers.reporting_losses(run_dir), _locked(run, workers):
+        run.check_change(config)
+        training = _prepare(config, workers)
+        if not run.checkpoints():
+            _set_weights(training.model, _networks_to_start_from(config))
+        step = _restore(run, training, workers)
+        # Stored only now, when the run is known to go on with them.
         if workers.is_chief:
             run.change_config(config)
         else:
             run = Run(run_dir, config)
-        model, domains = _prepare(config, workers.strategy)
-        if not run.checkpoints():
-            _set_weights(model, _networks_to_start_from(config))
-        _train(run, model, domains, workers)
+        _train(run, training, workers, step)
 
 
 def _ready(config: TrainConfig) -> TrainConfig:
@@ -137,39 +159,60 @@ def _locked(
     return run.locked() if workers.is_chief else contextlib.nullcontext()
 
 
-def _prepare(
-    config: TrainConfig, strategy: tf.distribute.Strategy
-) -> tuple[CycleGAN, Domains]:
-    """Build the model, ready for `fit`, and read the images."""
+def _prepare(config: TrainConfig, workers: Workers) -> _Training:
+    """Build the model and what scores it, and read the images."""
     options = config.optimization
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
-    with strategy.scope():
+    with workers.strategy.scope():
         model = build_model(config)
     domains = load_domains(config, size_multiple(model.generator_g))
-    with strategy.scope():
-        compile_model(model, config, _steps_per_epoch(config, domains))
+    steps_per_epoch = data.steps_per_epoch(
+        domains.train_x, domains.train_y, options.batch_size
+    )
+    with workers.strategy.scope():
+        compile_model(model, config, steps_per_epoch)
         model.build_pools(
             (None, *domains.train_x.image_shape), (None, *domains.train_y.image_shape)
         )
-    return model, domains
+    evaluators = {}
+    if workers.is_chief and config.record.evaluate_every:
+        extractor = feature_extractor(
+            config.record.features, config.record.features_weights
+        )
+        evaluators = build_evaluators(config.dataset, domains, extractor)
+    return _Training(model, domains, evaluators, steps_per_epoch)
+
+
+def _restore(run: Run, training: _Training, workers: Workers) -> int:
+    """Return the step that the newest checkpoint stands at, or 0."""
+    position = run.restore(training.model) if workers.is_chief else None
+    step = workers.from_chief(position.step if position else 0)
+    if step == 0:
+        return 0
+    position = position or run.restore_as(training.model, step)
+    if position.steps_per_epoch != training.steps_per_epoch:
+        raise InputError(
+            f"An epoch of {run.folder} had {position.steps_per_epoch} steps, but the "
+            f"data and options now make {training.steps_per_epoch}; bring the images "
+            "and the batch size back, or start a new run."
+        )
+    _LOG.info("Going on after step %d.", position.step)
+    return position.step
 
 
 def _train(
     run: Run,
-    model: CycleGAN,
-    domains: Domains,
+    training: _Training,
     workers: Workers,
+    step: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> None:
-    """Bring the run from its newest checkpoint, if any, to its last epoch."""
-    steps_per_epoch = _steps_per_epoch(run.config, domains)
-    step = _restore(run, model, steps_per_epoch, workers)
+    """Bring the run from a step to its last epoch."""
+    steps_per_epoch = training.steps_per_epoch
     last_step = run.config.optimization.epochs * steps_per_epoch
-    fit = functools.partial(
-        _fit, run, model, domains, workers, steps_per_epoch, callbacks=callbacks
-    )
+    fit = functools.partial(_fit, run, training, workers, callbacks=callbacks)
     # Keras counts whole epochs, so a checkpoint inside one is brought to its end
     # first.
     if step % steps_per_epoch:
@@ -180,51 +223,27 @@ def _train(
         fit(step, last_step)
 
 
-def _steps_per_epoch(config: TrainConfig, domains: Domains) -> int:
-    return data.steps_per_epoch(
-        domains.train_x, domains.train_y, config.optimization.batch_size
-    )
-
-
-def _restore(run: Run, model: CycleGAN, steps_per_epoch: int, workers: Workers) -> int:
-    """Return the step that the newest checkpoint stands at, or 0."""
-    position = run.restore(model) if workers.is_chief else None
-    step = workers.from_chief(position.step if position else 0)
-    if step == 0:
-        return 0
-    position = position or run.restore_as(model, step)
-    if position.steps_per_epoch != steps_per_epoch:
-        raise InputError(
-            f"An epoch of {run.folder} had {position.steps_per_epoch} steps, but the "
-            f"data and options now make {steps_per_epoch}; bring the images and the "
-            "batch size back, or start a new run."
-        )
-    _LOG.info("Going on after step %d.", position.step)
-    return position.step
-
-
 def _fit(
     run: Run,
-    model: CycleGAN,
-    domains: Domains,
+    training: _Training,
     workers: Workers,
-    steps_per_epoch: int,
     first_step: int,
     last_step: int,
     callbacks: Sequence[keras.callbacks.Callback],
 ) -> None:
     """Fit from one step to another: whole epochs, or the rest of one."""
     options, record = run.config.optimization, run.config.record
+    domains, steps_per_epoch = training.domains, training.steps_per_epoch
 
     def save(step: int, logs: dict[str, float] | None) -> None:
         if not workers.is_chief:
             return
         score = _score(logs, record) if logs else None
         run.save_checkpoint(
-            model, Position(step, steps_per_epoch, score, record.keep_best)
+            training.model, Position(step, steps_per_epoch, score, record.keep_best)
         )
 
-    def training(context: tf.distribute.InputContext) -> tf.data.Dataset:
+    def batches(context: tf.distribute.InputContext) -> tf.data.Dataset:
         return data.training_batches(
             domains.train_x,
             domains.train_y,
@@ -239,15 +258,14 @@ def _fit(
     validation_batch = workers.strategy.num_replicas_in_sync
 
     def validation(context: tf.distribute.InputContext) -> tf.data.Dataset:
-        batches = data.evaluation_batches(*validation_set, validation_batch, context)
-        return batches
+        return data.evaluation_batches(*validation_set, validation_batch, context)
 
     checkpointing = Checkpointing(
         save, first_step, record.checkpoint_minutes, workers.any
     )
     with checkpointing.deferring_signals():
-        model.fit(
-            workers.strategy.distribute_datasets_from_function(training),
+        training.model.fit(
+            workers.strategy.distribute_datasets_from_function(batches),
             initial_epoch=first_step // steps_per_epoch,
             epochs=last_step // steps_per_epoch,
             steps_per_epoch=min(steps_per_epoch, last_step - first_step),
@@ -258,11 +276,7 @@ def _fit(
             verbose="auto" if workers.is_chief else 0,
             callbacks=[
                 *([] if record.watchdog == "off" else [FiniteLosses()]),
-                *(
-                    _writing(run, model, domains, first_step)
-                    if workers.is_chief
-                    else []
-                ),
+                *(_writing(run, training, first_step) if workers.is_chief else []),
                 *callbacks,
                 *([StoppingTogether(workers.any)] if workers.count > 1 else []),
                 checkpointing,  # the last one: it may leave by KeyboardInterrupt
@@ -271,17 +285,23 @@ def _fit(
 
 
 def _writing(
-    run: Run, model: CycleGAN, domains: Domains, first_step: int
+    run: Run, training: _Training, first_step: int
 ) -> list[keras.callbacks.Callback]:
     """What looks at the training and writes of it, in one process only."""
-    record = run.config.record
+    record, domains = run.config.record, training.domains
     translators = {
-        "g": Translator(model.generator_g),
-        "f": Translator(model.generator_f),
+        "g": Translator(training.model.generator_g),
+        "f": Translator(training.model.generator_f),
     }
+    evaluating = Evaluating(
+        translators,
+        training.evaluators,
+        record.evaluate_every,
+        run.config.optimization.epochs,
+    )
     return [
         *_watchdog(run.config, domains, translators),
-        *_evaluating(run.config, domains, translators),
+        *([evaluating] if training.evaluators else []),
         keras.callbacks.TensorBoard(run.tensorboard, write_graph=False),
         SampleSheet(
             translators,
@@ -312,17 +332,6 @@ def _watchdog(
             stop=record.watchdog == "stop",
         )
     ]
-
-
-def _evaluating(
-    config: TrainConfig, domains: Domains, translators: Mapping[str, Translator]
-) -> list[keras.callbacks.Callback]:
-    record = config.record
-    if not record.evaluate_every:
-        return []
-    extractor = feature_extractor(record.features, record.features_weights)
-    evaluators = build_evaluators(config.dataset, domains, extractor)
-    return [Evaluating(translators, evaluators, record.evaluate_every)]
 
 
 def _score(logs: Mapping[str, float], record: RecordConfig) -> float | None:

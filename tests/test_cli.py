@@ -130,6 +130,12 @@ def test_data_mistakes(tmp_path, capsys):
     write_image(odd, np.zeros((40, 24, 3), np.uint8))
     asis = ("--preprocess", "none", "--num-residual-blocks", 1, "--filters", 2)
     assert "use --pool-size 0" in train(tmp_path / "data", *asis)
+    asis += ("--pool-size", 0)
+    several = ("--batch-size", 2)
+    assert "cannot form a batch of 2" in train(tmp_path / "data", *asis, *several)
+    small = ("--load-size", 16, "--crop-size", 16, *asis[2:], "--evaluate-every", 1)
+    features = ("--features", "absent")
+    assert "no feature extractor" in train(tmp_path / "data", *small, *features)
     # Nothing was begun, so the folder is free for the next try.
     assert not (tmp_path / "run").exists()
 
@@ -155,12 +161,16 @@ def test_unknown_tfds_config(tmp_path, capsys):
     assert "has no data set 'cycle_game'" in message
 
 
-def test_folder_mistakes(tmp_path, capsys):
+def test_folder_mistakes(tmp_path, capsys, monkeypatch):
     Run.create(tmp_path / "run", TrainConfig(DatasetConfig("demo")))
     taken = ("train", "--data", "demo", "--run-dir", tmp_path / "run")
     assert "already holds a run" in fails(capsys, *taken)
     resume = ("train", "--resume", tmp_path)
     assert "is not a run folder" in fails(capsys, *resume)
+    (tmp_path / "photos").mkdir()
+    monkeypatch.chdir(tmp_path / "photos")
+    Run.create(pathlib.Path("runs/photos"), TrainConfig(DatasetConfig(".")))
+    assert "runs/photos already holds" in fails(capsys, "train", "--data", ".")
     both = ("train", "--resume", tmp_path / "run", "--run-dir", tmp_path / "other")
     assert "names the run folder already" in fails(capsys, *both)
     path = tmp_path / "run/config.json"

@@ -170,6 +170,15 @@ def test_evaluation_has_no_chance():
         np.testing.assert_array_equal(pixels, gradient(16, 16))
 
 
+@pytest.mark.parametrize("mode", ["scale_width", "none"])
+def test_what_is_not_cropped_is_evaluated_as_large_as_trained(mode):
+    preprocessing = Preprocessing(mode, load_size=40, crop_size=16)
+    still = preprocessing.for_evaluation()
+    image = gradient(30, 61)
+    trained, evaluated = (each.resize(image) for each in (preprocessing, still))
+    np.testing.assert_array_equal(still.crop_centre(evaluated), trained)
+
+
 def test_evaluation_fills_up_its_batches():
     batches = evaluation_batches(numbered(7), numbered(5), 3, batch_size=2)
     assert [numbers(x) for x, _ in batches] == [[0, 1], [2, 0]]

@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import json
+import shutil
 import subprocess
 import sys
 
@@ -103,11 +104,12 @@ def test_options_may_change_but_not_the_networks(run):
     longer = dataclasses.replace(
         CONFIG, optimization=OptimizationConfig(decay_epochs=300)
     )
+    run.check_change(longer)
     run.change_config(longer)
     assert Run(run.folder).config == longer
     wider = dataclasses.replace(CONFIG, networks=NetworkConfig(filters=32))
     with pytest.raises(InputError, match="networks with filters=64.*filters=32"):
-        run.change_config(wider)
+        run.check_change(wider)
 
 
 def test_checkpoints_keep_the_newest_and_the_best(run, model):
@@ -152,8 +154,46 @@ def test_another_architecture(run, model):
     wider = tiny.cyclegan(filters=6, pool_size=2)
     wider.compile()
     wider.build_pools(*[(None, 16, 16, 3)] * 2)
-    with pytest.raises(InputError, match="does not hold the networks"):
+    with pytest.raises(InputError, match="does not fit the options to go on with"):
         run.restore(wider)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("model.keras", ""), ("state.json", "{"), ("state.json", "{}")],
+)
+def test_a_damaged_checkpoint(run, model, name, content):
+    run.save_checkpoint(model, Position(10, 10, 0.5))
+    run.save_checkpoint(model, Position(20, 10, 0.6))
+    damaged = run.folder / "checkpoints/step-00000020"
+    (damaged / name).write_text(content)
+    with pytest.raises(InputError, match=f"{damaged} is damaged.*; remove it"):
+        run.restore(model)
+    shutil.rmtree(damaged)
+    assert run.restore(model).step == 10
+
+
+def test_generators_that_could_not_be_written_are_when_the_run_goes_on(
+    run, model, monkeypatch
+):
+    run.save_checkpoint(model, Position(10, 10, 0.5))
+    old = run.generator_path("g").read_bytes()
+    model.fit(tiny.dataset(2), verbose=0)
+
+    def save(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(model.generator_g, "save", save)
+        with pytest.raises(InputError, match="Step 20 cannot be written.*No space"):
+            run.save_checkpoint(model, Position(20, 10, 0.4))
+        assert run.generator_path("g").read_bytes() == old
+        with pytest.raises(InputError, match="Step 20 cannot be written.*No space"):
+            run.restore(model)
+    assert run.restore(model).step == 20
+    for folder in (run.folder, run.folder / "best"):
+        written = keras.saving.load_model(folder / "generator_g.keras")
+        assert tiny.largest_difference(written, model.generator_g) == 0.0
 
 
 def test_a_full_disk_spares_the_last_good_checkpoint(run, model, monkeypatch):

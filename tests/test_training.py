@@ -209,10 +209,50 @@ def test_a_finished_run_can_be_extended(folder, tmp_path, capsys):
     assert cli.main([*resume, "--decay-epochs", "1"]) == 0
     assert newest_step(tmp_path / "run") == 2 * IMAGES
     assert Run(tmp_path / "run").config.optimization.decay_epochs == 1
+    assert cli.main([*resume, "--batch-size", "2"]) == 2
+    assert "had 12 steps, but the data and options now make 6" in (
+        capsys.readouterr().err
+    )
+    # What could not be gone on with is not stored.
+    assert Run(tmp_path / "run").config.optimization.batch_size == 1
+    assert cli.main(resume) == 0
     assert cli.main([*resume, "--filters", "8"]) == 2
     assert "cannot go on with filters=8" in capsys.readouterr().err
     assert cli.main([*resume, "--accumulate", "2"]) == 2
     assert "counts updates of --accumulate 1" in capsys.readouterr().err
+
+
+def learning_rates(run_dir):
+    lines = (run_dir / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line)["learning_rate"] for line in lines]
+
+
+def test_the_rate_follows_the_epochs_also_where_gradients_accumulate(folder, tmp_path):
+    options = ["--data", str(folder), "--run-dir", str(tmp_path / "run"), *SMALL]
+    options += ["--constant-epochs", "1", "--decay-epochs", "2", "--accumulate", "3"]
+    assert cli.main(["train", *options]) == 0
+    rates = [2e-4, 2e-4 * 2 / 3, 2e-4 / 3]
+    assert learning_rates(tmp_path / "run") == pytest.approx(rates)
+
+
+def evaluated_epochs(run_dir):
+    lines = map(json.loads, (run_dir / "metrics.jsonl").read_text().splitlines())
+    return [
+        line["epoch"] for line in lines if any(name[:5] == "eval_" for name in line)
+    ]
+
+
+def test_evaluation_keeps_to_its_epochs_after_an_interruption(folder, tmp_path):
+    """The rest of an epoch is a `fit` of its own, but not the last epoch."""
+    run_dir = tmp_path / "run"
+    process = start(
+        *(run_dir, folder, "--checkpoint-minutes", 0),
+        *("--evaluate-every", 3, "--features", "random"),
+    )
+    stop_after(process, run_dir, IMAGES + 4, signal.SIGINT)
+    assert newest_step(run_dir) % IMAGES
+    assert cli.main(["train", "--resume", str(run_dir)]) == 0
+    assert evaluated_epochs(run_dir) == [3, 4]
 
 
 def test_a_full_disk(folder, uninterrupted, tmp_path):
