@@ -11,6 +11,7 @@ import re
 import shutil
 import tempfile
 import uuid
+import zlib
 from collections.abc import Iterator
 
 from apache_beam.io.filesystems import FileSystems
@@ -64,9 +65,17 @@ def read_lines(path: str) -> Iterator[str]:
 
 
 def download(path: str, local: pathlib.Path) -> None:
-    """Copy a file to this machine."""
-    with FileSystems.open(path) as source, local.open("wb") as target:
-        shutil.copyfileobj(source, target)
+    """Copy a file to this machine.
+
+    Raises:
+        InputError: if it is gone, may not be read, or cannot be unpacked. What else a
+            file system raises may pass; it is for Beam to try again.
+    """
+    try:
+        with FileSystems.open(path) as source, local.open("wb") as target:
+            shutil.copyfileobj(source, target)
+    except (FileNotFoundError, PermissionError, EOFError, zlib.error) as e:
+        raise InputError(f"{path} cannot be read ({e}); check the file.") from e
 
 
 def publish(local: pathlib.Path, path: str, unfinished: str) -> None:

@@ -139,7 +139,7 @@ def _run(pipeline: "Pipeline", out: str) -> None:
         state = str(result.state)
     except Exception as e:  # each runner has its own
         _LOG.debug("The job failed.", exc_info=True)
-        state = str(e).strip().splitlines()[-1]
+        state = (str(e).strip().splitlines() or [type(e).__name__])[-1]
     if state != "DONE":
         raise JobFailedError(
             f"The job failed ({state}); what it wrote into {out} counts, and the same "

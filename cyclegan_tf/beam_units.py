@@ -196,7 +196,10 @@ class Translate(beam.DoFn):
 
     def _records(self, folder: str, path: str) -> Iterator[_Item]:
         with scratch_folder() as folder_of_records:
-            download(path, folder_of_records / "records")
+            try:
+                download(path, folder_of_records / "records")
+            except InputError as e:
+                raise UnreadableRecordsError(str(e)) from e
             records = read_records(folder_of_records / "records", path)
             for number, record in enumerate(records):
                 label = f"{path}#{number}"

@@ -178,6 +178,7 @@ def saved_model_features(path: pathlib.Path) -> FeatureExtractor:
         (output,) = signature.structured_outputs
         batch, height, width, channels = spec.shape
         valid = not more_inputs and height == width and channels == 3 and not batch
+        valid = valid and height is not None and spec.dtype == tf.float32
     except (OSError, KeyError, ValueError):
         valid = False
     if not valid:

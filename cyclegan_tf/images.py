@@ -7,6 +7,7 @@ only places where the one becomes the other.
 
 import io
 import pathlib
+import struct
 import warnings
 from collections.abc import Sequence
 from typing import Any, TypeAlias
@@ -22,6 +23,16 @@ Image: TypeAlias = np.ndarray
 
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"}
+)
+
+
+# What Pillow raises of files that are no images, or damaged.
+_DAMAGES = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    struct.error,
+    PIL.Image.DecompressionBombError,
 )
 
 
@@ -81,7 +92,7 @@ def read_image(source: pathlib.Path | bytes, channels: int = 3) -> Image:
             upright = PIL.ImageOps.exif_transpose(file)
     except FileNotFoundError:
         raise InputError(f"There is no file {name}; check the name.") from None
-    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as e:
+    except _DAMAGES as e:
         raise UnreadableImageError(f"{name} cannot be read as an image ({e}).") from e
     if upright.mode.startswith("I"):  # 16-bit gray, which convert() would clip
         upright = PIL.Image.fromarray((np.asarray(upright) // 257).astype(np.uint8))

@@ -181,12 +181,17 @@ class CycleGAN(keras.Model):
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Train as `keras.Model.fit` does, on batches of `(real_x, real_y)`."""
-        if not self.pool_x.built:
-            specs = x.element_spec if isinstance(x, tf.data.Dataset) else (x, y)
-            self.build_pools(specs[0].shape, specs[1].shape)
+        images = x, y
         if isinstance(x, tf.data.Dataset | tf.distribute.DistributedDataset):
+            # Where there are several replicas, a spec has one part for each.
+            images = [
+                tf.nest.flatten(spec, expand_composites=True)[0]
+                for spec in x.element_spec[:2]
+            ]
             # Keras would warn that its default cannot shuffle a dataset.
             kwargs.setdefault("shuffle", False)
+        if not self.pool_x.built:
+            self.build_pools(*(batch.shape for batch in images))
         with without_remapper():
             return super().fit(x, y, *args, **kwargs)
 

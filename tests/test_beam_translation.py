@@ -301,6 +301,7 @@ def test_bad_records(photos, run_dir, expected, tmp_path):
     write_records(path, records)
     write_records(tmp_path / "in/y.tfrecord", [encode_record("d.png", photo)] * 2)
     os.truncate(tmp_path / "in/y.tfrecord", 200)
+    (tmp_path / "in/z.tfrecord.gz").write_bytes(b"damaged")
 
     def job(output_format):
         out = tmp_path / output_format
@@ -321,13 +322,14 @@ def test_bad_records(photos, run_dir, expected, tmp_path):
     assert f"{path}#4 is not a tf.train.Example with one image/encoded" in errors
     assert f"{path}#0 and {path}#5 would both become" in errors
     assert "y.tfrecord cannot be read as a TFRecord file beyond its first 0" in errors
-    assert len(result.skipped) == 6
+    assert "z.tfrecord.gz cannot be read (" in errors
+    assert len(result.skipped) == 7
     assert files_in(out) == {
         f"x.tfrecord/{name}": expected["2.png"] for name in ("a.png", "deep/c.png")
     }
 
     result, out = job("tfrecords")
-    assert (result.translated, len(result.skipped)) == (3, 5)
+    assert (result.translated, len(result.skipped)) == (3, 6)
     assert files_in(out).keys() == {"x.tfrecord"}
     [first, *others] = read_records(out / "x.tfrecord", "")
     assert [decode_record(record, "") for record in (first, *others)] == [
@@ -425,6 +427,18 @@ def test_without_beam(photos, run_dir, tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'cyclegan_tf\[beam\]'"):
         translate_beam(TranslateBeamConfig((str(photos),), run_dir, str(tmp_path)))
+
+
+def test_a_failure_without_a_message(photos, run_dir, tmp_path, monkeypatch):
+    """As that of a job server that cannot be reached."""
+
+    def run(self):
+        raise TimeoutError
+
+    monkeypatch.setattr("apache_beam.Pipeline.run", run)
+    config = TranslateBeamConfig((str(photos),), run_dir, str(tmp_path / "out"))
+    with pytest.raises(JobFailedError, match=r"The job failed \(TimeoutError\)"):
+        translate_beam(config)
 
 
 def test_no_images(run_dir, tmp_path):

@@ -72,10 +72,14 @@ def test_mistakes(tmp_path, monkeypatch, name, weights, message):
         feature_extractor(name, weights)
 
 
-def test_a_saved_model_that_takes_no_images(tmp_path):
-    vector = keras.Input((4,))
-    keras.Model(vector, keras.layers.Dense(2)(vector)).export(
-        tmp_path / "dense", verbose=False
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [((4,), "float32"), ((None, None, 3), "float32"), ((16, 16, 3), "float16")],
+)
+def test_a_saved_model_of_other_inputs(tmp_path, shape, dtype):
+    values = keras.Input(shape, dtype=dtype)
+    keras.Model(values, keras.ops.cast(values, "float32")).export(
+        tmp_path / "other", verbose=False
     )
     with pytest.raises(InputError, match="is no feature extractor"):
-        feature_extractor(str(tmp_path / "dense"))
+        feature_extractor(str(tmp_path / "other"))

@@ -95,7 +95,9 @@ def test_damaged_files_are_named(photo, tmp_path):
     content = (tmp_path / "whole.jpg").read_bytes()
     (tmp_path / "half.jpg").write_bytes(content[: len(content) // 2])
     (tmp_path / "empty.png").write_bytes(b"")
-    for name in ("text.jpg", "half.jpg", "empty.png"):
+    image = PIL.Image.fromarray(photo)
+    image.save(tmp_path / "header.png", exif=b"II*\0")  # half of its EXIF header
+    for name in ("text.jpg", "half.jpg", "empty.png", "header.png"):
         with pytest.raises(UnreadableImageError, match=name):
             read_image(tmp_path / name)
     with pytest.raises(InputError, match="no file"):

@@ -334,6 +334,19 @@ def test_two_replicas_equal_one_with_the_whole_batch(pool_size, two_replicas, fl
         assert int(two.pool_x.num_seen.numpy()) == 12
 
 
+@pytest.mark.parametrize("pool_size", [0, 2])
+def test_fit_on_a_distributed_dataset(two_replicas, pool_size):
+    with two_replicas.scope():
+        model = tiny.cyclegan(pool_size=pool_size)
+        model.compile()
+    batches = tf.data.Dataset.from_tensor_slices((tiny.images(4), tiny.images(4)))
+    batches = two_replicas.experimental_distribute_dataset(batches.batch(2))
+    model.fit(batches, steps_per_epoch=2, verbose=0)
+    assert int(model.generator_optimizer.iterations) == 2
+    if pool_size:
+        assert int(model.pool_x.num_seen.numpy()) == 4
+
+
 def test_an_uneven_batch_counts_every_image_once(two_replicas, float64):
     dataset = float64_dataset(7)  # 2 + 2 images, then 2 + 1
     one, _ = trained_under(tf.distribute.get_strategy(), 2, Adam, dataset)
@@ -344,7 +357,7 @@ def test_an_uneven_batch_counts_every_image_once(two_replicas, float64):
 def test_a_saved_model_goes_on_training(tmp_path):
     """Also where it was saved between two updates."""
     model = tiny.cyclegan(pool_size=3)
-    schedule = cyclegan_tf.LinearDecay(1e-3, 4, 1, 2, steps_per_update=3)
+    schedule = cyclegan_tf.LinearDecay(1e-3, 4, 1, 2)
     model.compile(
         Adam(schedule, gradient_accumulation_steps=3),
         "rmsprop",
