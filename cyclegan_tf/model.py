@@ -181,13 +181,13 @@ class CycleGAN(keras.Model):
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Train as `keras.Model.fit` does, on batches of `(real_x, real_y)`."""
-        images = x, y
+        images: Any = (x, y)
         if isinstance(x, tf.data.Dataset | tf.distribute.DistributedDataset):
             # Where there are several replicas, a spec has one part for each.
-            images = [
+            images = tuple(
                 tf.nest.flatten(spec, expand_composites=True)[0]
                 for spec in x.element_spec[:2]
-            ]
+            )
             # Keras would warn that its default cannot shuffle a dataset.
             kwargs.setdefault("shuffle", False)
         if not self.pool_x.built:

@@ -342,7 +342,7 @@ def test_fit_on_a_distributed_dataset(two_replicas, pool_size):
     batches = tf.data.Dataset.from_tensor_slices((tiny.images(4), tiny.images(4)))
     batches = two_replicas.experimental_distribute_dataset(batches.batch(2))
     model.fit(batches, steps_per_epoch=2, verbose=0)
-    assert int(model.generator_optimizer.iterations) == 2
+    assert int(model.generator_optimizer.iterations.numpy()) == 2
     if pool_size:
         assert int(model.pool_x.num_seen.numpy()) == 4
 
