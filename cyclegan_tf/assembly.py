@@ -270,6 +270,14 @@ def _check_pairs(domains: Domains) -> None:
             f"Paired test images must all be readable, but: {left_out[0]} Repair it, "
             "or evaluate without pairs."
         )
+    x, y = StillImages(domains.test_x), StillImages(domains.test_y)
+    for name, image_x, image_y in zip(domains.test_x.names, x, y):
+        if image_x.shape[:2] != image_y.shape[:2]:
+            raise InputError(
+                f"Paired test images must be of one size, but {name} and its pair have "
+                f"{image_x.shape[:2]} and {image_y.shape[:2]} pixels; use a "
+                "--preprocess that crops, or evaluate without pairs."
+            )
 
 
 def _load(

@@ -20,6 +20,7 @@ from cyclegan_tf.errors import InputError
 from cyclegan_tf.images import (
     Image,
     UnreadableImageError,
+    in_channels,
     normalize,
     read_image,
     resize_image,
@@ -199,7 +200,7 @@ class Domain(Sequence[Image]):
 
     def _decode(self, source: Source) -> Image:
         if isinstance(source.content, np.ndarray):
-            return source.content
+            return in_channels(source.content, self.channels)
         return read_image(source.content, self.channels)
 
     def _try_load(self, source: Source) -> Image | UnreadableImageError:

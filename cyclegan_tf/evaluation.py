@@ -12,7 +12,7 @@ from cyclegan_tf.features import feature_extractor
 from cyclegan_tf.options import EvaluateConfig
 from cyclegan_tf.runs import Run
 from cyclegan_tf.scores import Evaluation
-from cyclegan_tf.translator import Translator
+from cyclegan_tf.translator import Translator, check_image_channels
 
 _LOG = logging.getLogger(__name__)
 
@@ -79,8 +79,10 @@ def _dataset(config: EvaluateConfig, dataset: DatasetConfig) -> DatasetConfig:
     """The images of a run, or others that are prepared alike."""
     if config.data is not None:
         dataset = dataclasses.replace(
-            dataset, data=config.data, data_dir=config.data_dir, paired_test=False
+            dataset, data=config.data, data_dir=None, paired_test=False
         )
+    if config.data_dir is not None:
+        dataset = dataclasses.replace(dataset, data_dir=config.data_dir)
     return dataclasses.replace(
         dataset, paired_test=dataset.paired_test or config.paired
     )
@@ -92,12 +94,8 @@ def _config_of_file(config: EvaluateConfig, translator: Translator) -> TrainConf
             f"{config.source} is a generator without data; name the images to score it "
             "on with --data."
         )
+    check_image_channels(translator.generator, config.source)
     channels: Any = (translator.channels, translator.generator.output_shape[-1])
-    if not {1, 3}.issuperset(channels):
-        raise InputError(
-            f"{config.source} translates images of {channels[0]} channels to "
-            f"{channels[1]}, but images are read with 1 or 3; name another generator."
-        )
     channels_x, channels_y = channels if config.direction == "g" else channels[::-1]
     dataset = DatasetConfig(
         config.data,

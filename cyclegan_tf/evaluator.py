@@ -90,6 +90,12 @@ class Evaluator:
                 " but an evaluation compares sets of at least 2; add some to testA and "
                 "testB."
             )
+        if reference == "train" and len(target.train) < 2:
+            raise InputError(
+                "There is only one training image of the target domain, but an "
+                "evaluation compares with a set of at least 2; compare with the test "
+                "images by --reference test."
+            )
         if paired and counts[0] != counts[1]:
             raise InputError(
                 f"Paired test images must be as many of X as of Y, not {counts[0]} and "
@@ -114,6 +120,10 @@ class Evaluator:
     @property
     def _reference_images(self) -> Images:
         return self.target.train if self.reference == "train" else self.target.test
+
+    @property
+    def _same_channels(self) -> bool:
+        return self.source.test[0].shape[-1] == self.target.test[0].shape[-1]
 
     @property
     def _reference_in_words(self) -> str:
@@ -217,7 +227,7 @@ class Evaluator:
             "difference in gray levels of 255, PSNR in dB, SSIM (Wang et al., 2004).",
             lambda images: metrics.paired_scores(images, self.target.test),
             translated,
-            frame=("untranslated",),
+            frame=("untranslated",) if self._same_channels else (),
         )
 
     def _errors(
@@ -236,7 +246,7 @@ class Evaluator:
                 translated,
                 frame=(),
             )
-        if self.source.test[0].shape[-1] == self.target.test[0].shape[-1]:
+        if self._same_channels:
             same = [translate(image) for image in self.target.test]
             yield self._compare(
                 "Identity error",

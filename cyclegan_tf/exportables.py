@@ -7,7 +7,6 @@ import re
 from typing import Literal
 
 import keras
-import numpy as np
 
 from cyclegan_tf.assembly import load_domains
 from cyclegan_tf.data import Domain
@@ -17,12 +16,17 @@ from cyclegan_tf.images import (
     Image,
     UnreadableImageError,
     find_images,
+    in_channels,
     read_image,
     resize_image,
 )
 from cyclegan_tf.options import ExportConfig
 from cyclegan_tf.runs import Run
-from cyclegan_tf.translator import load_network, size_multiple
+from cyclegan_tf.translator import (
+    check_image_channels,
+    load_generator,
+    size_multiple,
+)
 
 _LOG = logging.getLogger(__name__)
 
@@ -81,7 +85,7 @@ def find_exportables(config: ExportConfig) -> list[Exportable]:
 def _from_run(config: ExportConfig) -> list[Exportable]:
     run = Run(config.source)
     paths = {direction: run.trained_generator(direction) for direction in "gf"}
-    generators = {d: load_network(path) for d, path in paths.items()}
+    generators = {d: load_generator(path) for d, path in paths.items()}
     enough = max(config.report_images, config.calibration_images)
     limited = dataclasses.replace(run.config.dataset, max_images=enough)
     try:
@@ -119,7 +123,8 @@ def _from_run(config: ExportConfig) -> list[Exportable]:
 
 
 def _from_file(config: ExportConfig) -> Exportable:
-    generator = load_network(config.source)
+    generator = load_generator(config.source)
+    check_image_channels(generator, config.source)
     multiple = size_multiple(generator)
     height, width, channels = generator.input_shape[1:]
     default = _DEFAULT_SIDE + -_DEFAULT_SIDE % multiple
@@ -130,7 +135,7 @@ def _from_file(config: ExportConfig) -> Exportable:
         images = _read_folder(config.calibration, enough, channels)
         images_from = f"images of {config.calibration}"
     else:
-        images = [_in_channels(image, channels) for image in demo_images("testA")]
+        images = [in_channels(image, channels) for image in demo_images("testA")]
         images_from = "images of the built-in demo"
     images = [resize_image(image, *size) for image in images]
     report_images = images[: config.report_images]
@@ -185,9 +190,3 @@ def _read_folder(folder: pathlib.Path, count: int, channels: int) -> list[Image]
             "with --calibration."
         )
     return images
-
-
-def _in_channels(image: Image, channels: int) -> Image:
-    if channels == image.shape[-1]:
-        return image
-    return image.mean(axis=-1, keepdims=True).astype(np.uint8)

@@ -12,7 +12,7 @@ from cyclegan_tf.large_images import (
 )
 from cyclegan_tf.rasters import RasterFile
 from cyclegan_tf.tiled_translator import TiledTranslator
-from cyclegan_tf.translator import Translator
+from cyclegan_tf.translator import Translator, check_image_channels
 
 
 class FileTranslator:
@@ -25,7 +25,7 @@ class FileTranslator:
         progress: bool. Show the progress of images in tiles. Defaults to `False`.
 
     Raises:
-        InputError: if the file is not a generator; with `tile`, if the generator cannot
+        InputError: if the file is not a generator of images; with `tile`, if it cannot
             be computed in tiles, or libvips is not installed.
     """
 
@@ -41,6 +41,7 @@ class FileTranslator:
         else:
             require_libvips()
             self._translator = TiledTranslator(generator, tile, progress)
+        check_image_channels(self._translator.generator, generator)
 
     def __call__(self, path: pathlib.Path, output: pathlib.Path) -> tuple[int, int]:
         """Translate one file.

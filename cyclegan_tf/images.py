@@ -102,6 +102,23 @@ def read_image(source: pathlib.Path | bytes, channels: int = 3) -> Image:
     return pixels.reshape(*pixels.shape[:2], channels)
 
 
+def in_channels(image: Image, channels: int) -> Image:
+    """Turn an image into so many channels, as `read_image` does.
+
+    Args:
+        image: uint8 array (height, width, 1 or 3).
+        channels: int. 3 or 1.
+
+    Returns:
+        uint8 array (height, width, channels).
+    """
+    if image.shape[-1] == channels:
+        return image
+    pixels = PIL.Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    pixels = pixels.convert("L" if channels == 1 else "RGB")
+    return np.asarray(pixels).reshape(*image.shape[:2], channels)
+
+
 def is_larger_than(path: pathlib.Path, side: int) -> bool:
     """Say whether an image has a longer side, without decoding it.
 

@@ -184,14 +184,29 @@ def _zip_weights(descriptions: list[dict[str, Any]], file: h5py.File) -> Weights
 
 
 def _check_claim(root: h5py.Group, path: pathlib.Path) -> None:
-    """Refuse arrays that were compressed, or never written, to fill the memory."""
+    """Refuse arrays that fill the memory, or are read from somewhere else.
+
+    They may have been compressed, or never written; links, external and virtual arrays
+    lead to any other file of this computer.
+    """
     claimed = 0
 
-    def count(_: str, item: Any) -> None:
+    def leads_elsewhere(name: str, link: Any) -> str | None:
         nonlocal claimed
-        claimed += item.nbytes if isinstance(item, h5py.Dataset) else 0
+        if not isinstance(link, h5py.HardLink):
+            return name
+        item = root[name]
+        if not isinstance(item, h5py.Dataset):
+            return None
+        claimed += item.nbytes
+        return name if item.external or item.is_virtual else None
 
-    root.visititems(count)
+    # It ends at the first name; h5py cannot pass on what is raised in there.
+    if name := root.visititems_links(leads_elsewhere):
+        raise InputError(
+            f"{name} of {path} leads to somewhere else, as no framework writes its "
+            "weights; save the model again."
+        )
     size = path.stat().st_size
     if claimed > size:
         raise InputError(

@@ -6,6 +6,7 @@ Needs the extra `litert`. How such a file is made is in `litert.py`.
 import collections
 import importlib.metadata
 import pathlib
+import struct
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,18 @@ GPU_DELEGATE_OPERATIONS = frozenset(
 )
 
 
+# What FlatBuffers and LiteRT raise of files that are not as they should be.
+_DAMAGES = (
+    AttributeError,
+    IndexError,
+    KeyError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+
+
 class LiteRTModel:
     """A generator in a LiteRT file, as a function from image to image.
 
@@ -78,11 +91,17 @@ class LiteRTModel:
             content = _read(content)
         self.threads = threads
         self.runtime = f"ai-edge-litert {importlib.metadata.version('ai-edge-litert')}"
-        self.operations, self.ranks = _contents_of(content)
-        self._interpreter = Interpreter(model_content=content, num_threads=threads)
-        self._input = self._interpreter.get_input_details()[0]
-        self._output = self._interpreter.get_output_details()[0]
-        height, width, channels = map(int, self._input["shape_signature"][1:])
+        try:
+            self.operations, self.ranks = _contents_of(content)
+            self._interpreter = Interpreter(model_content=content, num_threads=threads)
+            self._input = self._interpreter.get_input_details()[0]
+            self._output = self._interpreter.get_output_details()[0]
+            height, width, channels = map(int, self._input["shape_signature"][1:])
+        except _DAMAGES as e:
+            raise InputError(
+                f"The LiteRT file is damaged, or takes no images ({e}); name one that "
+                "cyclegan export wrote."
+            ) from e
         self.channels = channels
         # Free sides are -1 there.
         self.size = (height if height > 0 else None, width if width > 0 else None)

@@ -48,7 +48,7 @@ _STYLE: Any = {
 # More points than these are a line without dots.
 _DOTTED_EPOCHS = 30
 
-_EVALUATION_KEY = re.compile(r"eval_([gf])_(\w+)")
+_EVALUATION_KEY = re.compile(r"eval_([gf])_(.+)")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from cyclegan_tf.errors import InputError
 from cyclegan_tf.images import Image
 from cyclegan_tf.runs import Run
-from cyclegan_tf.translator import Translator
+from cyclegan_tf.translator import Translator, check_image_channels
 
 _TITLES = {"g": "G: X to Y", "f": "F: Y to X"}
 
@@ -51,6 +51,7 @@ def load_generators(source: pathlib.Path) -> list[ServedGenerator]:
 
 def _from_keras(path: pathlib.Path, title: str) -> ServedGenerator:
     translator = Translator(path)
+    check_image_channels(translator.generator, path)
     return ServedGenerator(title, translator.channels, translator)
 
 

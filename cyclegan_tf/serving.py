@@ -25,8 +25,8 @@ _LOG = logging.getLogger(__name__)
 def serve(config: ServeConfig) -> None:
     """Serve a page that translates photos, until it is interrupted.
 
-    Nothing is loaded from, or reported to, other computers. What users upload is
-    deleted after an hour, and when the server stops.
+    Nothing is loaded from, or reported to, other computers. What users upload, files
+    of at most 100 MB, is deleted after an hour, and when the server stops.
 
     Args:
         config: what to serve, and where.
@@ -46,6 +46,7 @@ def serve(config: ServeConfig) -> None:
         show_error=True,
         quiet=True,
         footer_links=[],
+        max_file_size="100mb",
         # All of these may reach for other computers.
         share=False,
         run_history=False,

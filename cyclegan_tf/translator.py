@@ -2,6 +2,7 @@
 
 import math
 import pathlib
+import zipfile
 
 import keras
 import numpy as np
@@ -39,7 +40,7 @@ class Translator:
 
     def __init__(self, generator: keras.Model | str | pathlib.Path):
         if not isinstance(generator, keras.Model):
-            generator = load_network(pathlib.Path(generator))
+            generator = load_generator(pathlib.Path(generator))
         self.generator = generator
         self.size_multiple = size_multiple(generator)
         self.channels: int = generator.input_shape[-1]
@@ -100,22 +101,85 @@ def size_multiple(generator: keras.Model) -> int:
     )
 
 
-def load_network(path: pathlib.Path) -> keras.Model:
-    """Load a network that Keras 3 saved; Lambda layers are refused.
+def load_generator(path: pathlib.Path) -> keras.Model:
+    """Load a saved generator.
 
     Args:
         path: a `.keras` file.
 
     Raises:
-        InputError: if there is no such file, or it is none that Keras can load.
+        InputError: as `load_network`; if it does not make an image of the same size of
+            an image.
+    """
+    network = load_network(path)
+    if not _keeps_size(network):
+        raise InputError(
+            f"{path} is no generator, as it does not make images of the size of its "
+            "input; name a generator's file, such as generator_g.keras."
+        )
+    return network
+
+
+def check_image_channels(generator: keras.Model, name: object) -> None:
+    """Check that there are image files for a generator.
+
+    Args:
+        generator: a generator.
+        name: what to call it in the message.
+
+    Raises:
+        InputError: if it takes or gives other than 1 or 3 channels.
+    """
+    channels = generator.input_shape[-1], generator.output_shape[-1]
+    if not {1, 3}.issuperset(channels):
+        raise InputError(
+            f"{name} translates images of {channels[0]} channels to {channels[1]}, but "
+            "images are read with 1 or 3; name another generator."
+        )
+
+
+def load_network(path: pathlib.Path) -> keras.Model:
+    """Load a network that Keras 3 saved; Lambda layers are refused.
+
+    Args:
+        path: a `.keras` file of a functional model with one input and one output.
+
+    Raises:
+        InputError: if there is no such file, or it is none that Keras can load, or
+            another kind of model, such as a whole `CycleGAN`.
     """
     if not path.is_file():
         raise InputError(f"There is no network {path}; check the name.")
     try:
-        return keras.saving.load_model(path, compile=False)
-    except (OSError, ValueError, TypeError, KeyError) as e:
+        network = keras.saving.load_model(path, compile=False)
+    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as e:
         raise InputError(
             f"{path} is not a network that Keras 3 can load "
             f"({str(e).splitlines()[0]}); name a .keras file of a run, or bring a "
             "model from elsewhere by cyclegan import."
         ) from e
+    if not _is_functional(network):
+        raise InputError(
+            f"{path} holds a {type(network).__name__}, not a network as a functional "
+            "Keras model; name the file of a single network, such as "
+            "generator_g.keras."
+        )
+    return network
+
+
+def _is_functional(network: keras.Model) -> bool:
+    """Whether it is a graph of layers from one input to one output."""
+    if isinstance(network, keras.Sequential):
+        return False
+    inputs, outputs = (getattr(network, name, None) for name in ("inputs", "outputs"))
+    return bool(inputs and outputs) and len(inputs) == len(outputs) == 1
+
+
+def _keeps_size(network: keras.Model) -> bool:
+    if len(network.input_shape) != 4 or len(network.output_shape) != 4:
+        return False
+    _, *sides, channels = network.input_shape
+    default = SMALLEST_SIDE * size_multiple(network)
+    size = tuple(side or default for side in sides)
+    output = network.compute_output_shape((1, *size, channels))
+    return tuple(output[1:3]) == size

@@ -1,11 +1,20 @@
 """cyclegan evaluate, and the same during a training."""
 
+import dataclasses
 import json
+import shutil
+import types
 
+import numpy as np
 import pytest
 import tiny
 
+import cyclegan_tf
 from cyclegan_tf import assembly, cli
+from cyclegan_tf.callbacks import Evaluating
+from cyclegan_tf.config import DatasetConfig
+from cyclegan_tf.errors import InputError
+from cyclegan_tf.images import write_image
 from cyclegan_tf.runs import Run
 from cyclegan_tf.scores import Evaluation
 
@@ -58,6 +67,19 @@ def test_scores_in_the_log_every_second_epoch_and_at_the_end(run):
     for direction in "gf":
         names = ("fid_random", "kid_random", "swd", "hit_rate", "cycle_error", "change")
         assert {f"eval_{direction}_{name}" for name in names} <= logged[1]
+
+
+def test_the_end_of_a_fit_need_not_be_that_of_the_training():
+    """The rest of an interrupted epoch is a `fit` of its own."""
+    asked = []
+    nothing = types.SimpleNamespace(refresh=lambda: None)
+    evaluators = dict.fromkeys("gf", lambda *_: asked.append(epoch) or ())
+    callback = Evaluating(dict.fromkeys("gf", nothing), evaluators, every=3, epochs=5)
+    for epochs in (2, 5):
+        callback.set_params({"epochs": epochs})
+        for epoch in range(1, epochs + 1):
+            callback.on_epoch_end(epoch - 1, {})
+    assert asked == [3, 3, 5, 5]
 
 
 def test_the_best_epoch_by_a_score_is_kept(run):
@@ -125,3 +147,45 @@ def test_paired_test_images(run, tmp_path):
     assert cli.main(["evaluate", str(run.folder), *arguments]) == 0
     assert Evaluation.read(out).data == "demo"
     assert Evaluation.read(out).score("f", "ssim").translated < 1
+
+
+def test_pairs_of_other_sizes(run, tmp_path, capsys):
+    folder = tiny.write_domains(
+        tmp_path / "data", 2, splits=("trainA", "trainB", "testA", "testB")
+    )
+    for path in (folder / "testB").iterdir():
+        write_image(path, np.zeros((32, 24, 3), np.uint8))
+    sized = Run.create(
+        tmp_path / "run",
+        dataclasses.replace(
+            run.config, dataset=DatasetConfig(str(folder), preprocess="none")
+        ),
+    )
+    for direction in "gf":
+        shutil.copy(run.generator_path(direction), sized.folder)
+    assert cli.main(["evaluate", str(sized.folder), "--paired"]) == 2
+    assert "Paired test images must be of one size, but" in capsys.readouterr().err
+
+
+def test_where_the_data_sets_are_now(run, tmp_path, monkeypatch):
+    """--data-dir replaces the folder that a run was trained from."""
+    folders = []
+
+    def find(data, split, data_dir):
+        folders.append(data_dir)
+        raise InputError("none")
+
+    monkeypatch.setattr(assembly, "find_sources", find)
+    assert cli.main(["evaluate", str(run.folder), "--data-dir", str(tmp_path)]) == 2
+    assert folders == [tmp_path]
+
+
+def test_a_generator_of_gray_images_on_the_demo(few_patches, tmp_path):
+    path = tmp_path / "g.keras"
+    cyclegan_tf.resnet_generator(
+        2, 1, image_shape=(None, None, 1), output_channels=3
+    ).save(path)
+    out = tmp_path / "scores.json"
+    arguments = ["--data", "demo", "--images", "2", "--image-size", "16"]
+    assert cli.main(["evaluate", str(path), *arguments, "--out", str(out)]) == 0
+    assert Evaluation.read(out).score("g", "mae").untranslated is None

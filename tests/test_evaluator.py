@@ -123,6 +123,17 @@ def test_paired_images():
     assert scores["ssim"].translated == pytest.approx(1)
 
 
+def test_pairs_of_gray_and_colour_are_not_compared_untranslated():
+    gray = DomainImages(dark(8, 0), [image[..., :1] for image in dark(6, 1)])
+    colour = DomainImages(light(9, 2), light(6, 3))
+    results = Evaluator(gray, colour, EXTRACTOR, brightness, paired=True)(
+        lambda image: image.repeat(3, axis=-1)
+    )
+    scores = by_name(results)
+    assert scores["mae"].translated > 0
+    assert scores["mae"].untranslated is None
+
+
 def test_what_does_not_depend_on_the_generator_is_computed_once():
     calls = []
 
@@ -145,6 +156,10 @@ def test_too_few_or_unequal_images():
     four, six = (DomainImages(light(9, 2), light(n, 3)) for n in (4, 6))
     with pytest.raises(InputError, match="There are 1 and 6 test images"):
         Evaluator(one, six, EXTRACTOR, brightness)
+    single = DomainImages(light(1, 2), light(6, 3))
+    with pytest.raises(InputError, match="only one training image of the target"):
+        Evaluator(six, single, EXTRACTOR, brightness)
+    Evaluator(six, single, EXTRACTOR, brightness, reference="test")
     with pytest.raises(InputError, match="as many of X as of Y, not 4 and 6"):
         Evaluator(four, six, EXTRACTOR, brightness, paired=True)
 

@@ -9,6 +9,7 @@ from cyclegan_tf.images import (
     UnreadableImageError,
     denormalize,
     find_images,
+    in_channels,
     normalize,
     read_image,
     resize_image,
@@ -65,6 +66,14 @@ def test_gray_becomes_colour_and_colour_gray(photo, tmp_path):
     np.testing.assert_array_equal(gray[..., 0], gray[..., 2])
     write_image(tmp_path / "colour.png", photo)
     assert read_image(tmp_path / "colour.png", channels=1).shape == (24, 36, 1)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_arrays_change_their_channels_as_files_do(photo, tmp_path, channels):
+    for image in (photo, photo[..., :1]):
+        write_image(tmp_path / "photo.png", image)
+        expected = read_image(tmp_path / "photo.png", channels)
+        np.testing.assert_array_equal(in_channels(image, channels), expected)
 
 
 def test_sixteen_bits_are_scaled_not_clipped(tmp_path):

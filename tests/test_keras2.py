@@ -264,6 +264,29 @@ def test_an_h5_that_unfolds(tmp_path):
         read_h5(tmp_path / "bomb.h5")
 
 
+@pytest.mark.parametrize("way", ["link", "external link", "external", "virtual"])
+def test_an_h5_that_leads_to_other_files(way, tmp_path):
+    with h5py.File(tmp_path / "secret.h5", "w") as file:
+        file["kernel:0"] = np.ones(4, np.float32)
+    with h5py.File(tmp_path / "weights.h5", "w") as file:
+        group = file.create_group("conv")
+        file.attrs["layer_names"] = ["conv"]
+        group.attrs["weight_names"] = ["kernel:0"]
+        secret = str(tmp_path / "secret.h5")
+        if way == "link":
+            group["kernel:0"] = h5py.SoftLink("/elsewhere")
+        elif way == "external link":
+            group["kernel:0"] = h5py.ExternalLink(secret, "kernel:0")
+        elif way == "external":
+            group.create_dataset("kernel:0", (4,), "f4", external=[(secret, 0, 16)])
+        else:
+            layout = h5py.VirtualLayout((4,), "f4")
+            layout[:] = h5py.VirtualSource(secret, "kernel:0", (4,), "f4")
+            group.create_virtual_dataset("kernel:0", layout)
+    with pytest.raises(InputError, match="conv/kernel:0 of .* leads to somewhere else"):
+        read_h5(tmp_path / "weights.h5")
+
+
 def test_a_damaged_saved_model(shared, tmp_path):
     source = shared / "golden/addons/savedmodel"
     for damaged in ("keras_metadata.pb", "variables/variables.index"):

@@ -20,6 +20,9 @@ def test_what_is_no_litert_file(tmp_path):
     (tmp_path / "a.tflite").write_bytes(b"something else")
     with pytest.raises(InputError, match="is not a LiteRT file"):
         LiteRTModel(tmp_path / "a.tflite")
+    (tmp_path / "a.tflite").write_bytes(b"\x1c\0\0\0TFL3" + bytes(8))
+    with pytest.raises(InputError, match="The LiteRT file is damaged"):
+        LiteRTModel(tmp_path / "a.tflite")
 
 
 def test_the_extra_is_named_where_it_is_missing(monkeypatch):

@@ -288,9 +288,12 @@ def test_curves_follow_the_metrics():
         {"epoch": 2, "learning_rate": 2e-4, "cycle_x_loss": 0.25, "eval_g_kid": 0.125},
         {"epoch": 3, "learning_rate": 1e-4, "cycle_x_loss": math.nan},
     ]
+    records[1]["eval_f_fid_inception-v3.1"] = 2.5
     records[1]["val_cycle_x_loss"] = 0.75
     panels = {panel.title: panel for panel in draw_panels(records)}
-    assert list(panels) == ["Cycle", "Learning rate", "Evaluation: kid"]
+    fid = "Evaluation: fid_inception-v3.1"
+    assert sorted(panels) == ["Cycle", fid, "Evaluation: kid", "Learning rate"]
+    assert panels[fid].series[1].last == (2.5, None)
     # A loss that has become NaN is not hidden behind an earlier value.
     assert math.isnan(panels["Cycle"].series[0].last[0])
     assert panels["Cycle"].series[0].last[1] == 0.75

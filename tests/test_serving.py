@@ -112,6 +112,7 @@ def test_refusals_are_one_sentence(ports, tmp_path, capsys, protocol):
     assert "image_bytes[0] cannot be read" in fails(tmp_path / "text.jpg")
     unknown = fails(tmp_path / "photo.png", "--model", "horse2cow")
     assert "Servable not found for request: Latest(horse2cow)" in unknown
+    fails(tmp_path / "photo.png", "--model", "no such/model")
     assert "No such file" in fails(tmp_path / "absent.png")
     # Nothing listens on port 1.
     assert run({protocol: 1}, protocol, tmp_path / "photo.png") == 2
@@ -181,6 +182,24 @@ def test_the_files_that_docker_compose_names_are_there():
     assert flags["enable_batching"] == flags["enable_model_warmup"] == "true"
     for port, local in zip(service["ports"], client.PORTS.values(), strict=True):
         assert port == f"127.0.0.1:{local}:{local}"
+
+
+def test_the_server_for_gpus_has_gpus():
+    """As Docker joins both files."""
+    (service,) = yaml.safe_load((SERVING / "docker-compose.gpu.yml").read_text())[
+        "services"
+    ].values()
+    compose = yaml.safe_load((SERVING / "docker-compose.yml").read_text())
+    assert service["image"] == compose["services"]["serving"]["image"] + "-gpu"
+    (device,) = service["deploy"]["resources"]["reservations"]["devices"]
+    assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
+
+
+def test_rest_from_what_is_no_rest_server(ports, tmp_path, capsys):
+    """The port of gRPC answers, but not in HTTP."""
+    (tmp_path / "photo.png").write_bytes(exported.encode(exported.photo(9, 9, 3)))
+    assert run({"rest": ports["grpc"]}, "rest", tmp_path / "photo.png") == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def message_class(name, *fields):

@@ -235,26 +235,6 @@ def test_the_rate_follows_the_epochs_also_where_gradients_accumulate(folder, tmp
     assert learning_rates(tmp_path / "run") == pytest.approx(rates)
 
 
-def evaluated_epochs(run_dir):
-    lines = map(json.loads, (run_dir / "metrics.jsonl").read_text().splitlines())
-    return [
-        line["epoch"] for line in lines if any(name[:5] == "eval_" for name in line)
-    ]
-
-
-def test_evaluation_keeps_to_its_epochs_after_an_interruption(folder, tmp_path):
-    """The rest of an epoch is a `fit` of its own, but not the last epoch."""
-    run_dir = tmp_path / "run"
-    process = start(
-        *(run_dir, folder, "--checkpoint-minutes", 0),
-        *("--evaluate-every", 3, "--features", "random"),
-    )
-    stop_after(process, run_dir, IMAGES + 4, signal.SIGINT)
-    assert newest_step(run_dir) % IMAGES
-    assert cli.main(["train", "--resume", str(run_dir)]) == 0
-    assert evaluated_epochs(run_dir) == [3, 4]
-
-
 def test_a_full_disk(folder, uninterrupted, tmp_path):
     """Files may not grow beyond 30 kB: the checkpoint does not fit."""
     run_dir = tmp_path / "run"

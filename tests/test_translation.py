@@ -3,8 +3,10 @@
 import csv
 import pathlib
 
+import keras
 import numpy as np
 import pytest
+import tiny
 
 import cyclegan_tf
 from cyclegan_tf.config import DatasetConfig, TrainConfig
@@ -159,3 +161,43 @@ def test_not_a_generator(tmp_path):
         Translator(tmp_path / "a.keras")
     with pytest.raises(InputError, match="There is no network"):
         Translator(pathlib.Path("absent.keras"))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: cyclegan_tf.patchgan_discriminator(2, 2), "is no generator"),
+        (
+            lambda: cyclegan_tf.patchgan_discriminator(2, 2, image_shape=(64, 64, 3)),
+            "is no generator",
+        ),
+        (lambda: tiny.cyclegan(), "holds a CycleGAN, not a network"),
+        (
+            lambda: keras.Sequential([keras.Input((8, 8, 3)), keras.layers.ReLU()]),
+            "holds a Sequential, not a network",
+        ),
+        (
+            lambda: cyclegan_tf.resnet_generator(2, 1, image_shape=(None, None, 2)),
+            "translates images of 2 channels to 2, but images are read with 1 or 3",
+        ),
+    ],
+    ids=["discriminator", "sized discriminator", "CycleGAN", "Sequential", "channels"],
+)
+def test_a_network_that_translates_no_image_files(make, message, photos, tmp_path):
+    make().save(tmp_path / "network.keras")
+    config = TranslateConfig(
+        (photos,), generator=tmp_path / "network.keras", out=tmp_path / "out"
+    )
+    with pytest.raises(InputError, match=message):
+        translate(config)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_generator_file_with_a_damaged_part(tmp_path):
+    path = tmp_path / "g.keras"
+    cyclegan_tf.resnet_generator(2, 1).save(path)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"resnet") + 3] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="not a network that Keras 3 can load"):
+        Translator(path)

@@ -9,11 +9,13 @@ goes there, a PNG file of the same size comes back.
 
 import argparse
 import base64
+import http.client
 import json
 import os
 import pathlib
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 
 SIGNATURE = "image_bytes"
@@ -71,21 +73,21 @@ def translate_over_rest(
     file = {"b64": base64.b64encode(photo).decode()}
     body = {"signature_name": SIGNATURE, "instances": [file]}
     request = urllib.request.Request(
-        f"http://{host}:{port}/v1/models/{model}:predict",
+        f"http://{host}:{port}/v1/models/{urllib.parse.quote(model, safe='')}:predict",
         json.dumps(body).encode(),
         {"Content-Type": "application/json"},
     )
     try:
         with urllib.request.urlopen(request, timeout=timeout) as response:
             (prediction,) = json.load(response)["predictions"]
+        return base64.b64decode(prediction["b64"])
     except urllib.error.HTTPError as e:
         message = _first_line(_error_in(e.read()))
         raise ServingError(f"{e.code} {e.reason}: {message}") from e
     except OSError as e:
         raise ServingError(str(getattr(e, "reason", e))) from e
-    except (ValueError, KeyError) as e:
+    except (http.client.HTTPException, ValueError, KeyError, TypeError) as e:
         raise ServingError(f"the answer is not TensorFlow Serving's ({e})") from e
-    return base64.b64decode(prediction["b64"])
 
 
 def _error_in(answer: bytes) -> str:
