@@ -171,8 +171,8 @@ def _is_functional(network: keras.Model) -> bool:
     """Whether it is a graph of layers from one input to one output."""
     if isinstance(network, keras.Sequential):
         return False
-    inputs, outputs = (getattr(network, name, None) for name in ("inputs", "outputs"))
-    return bool(inputs and outputs) and len(inputs) == len(outputs) == 1
+    ends = [getattr(network, name, None) or [] for name in ("inputs", "outputs")]
+    return [len(tensors) for tensors in ends] == [1, 1]
 
 
 def _keeps_size(network: keras.Model) -> bool:
