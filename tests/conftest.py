@@ -2,10 +2,16 @@
 
 import os
 import pathlib
+import signal
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import pytest
+
+# Shells let what they start in the background ignore Ctrl-C, and so do its processes,
+# but some tests stop theirs by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = pathlib.Path(
     os.environ.get("CYCLEGAN_TF_SHARED", pathlib.Path(__file__).parents[2] / "shared")
