@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from cyclegan_tf.adam import Adam
 from cyclegan_tf.config import DatasetConfig, OptimizationConfig, TrainConfig
-from cyclegan_tf.data import Domain, Preprocessing, StillImages, check_batches
+from cyclegan_tf.data import Domain, Preprocessing, StillImages
 from cyclegan_tf.domain_classifier import DomainClassifier
 from cyclegan_tf.errors import InputError
 from cyclegan_tf.evaluator import DomainImages, Evaluator
@@ -164,7 +164,6 @@ def load_domains(config: TrainConfig, size_multiple: int) -> Domains:
             f"The image pool needs images of one size, but those of {dataset.data} "
             "differ; use --pool-size 0 or a --preprocess that crops."
         )
-    check_batches(train_x, train_y, config.optimization.batch_size)
     test_x = _load(dataset, "testA", still, dataset.channels_x)
     test_y = _load(dataset, "testB", still, dataset.channels_y)
     return Domains(train_x, train_y, test_x or train_x, test_y or train_y)

@@ -237,10 +237,7 @@ class Run:
                 state = json.loads((folder / "state.json").read_text())
                 found[folder] = Position(**state)
             except (OSError, ValueError, TypeError) as e:
-                raise InputError(
-                    f"{folder} is damaged ({e}); remove it, and the run goes on from "
-                    "the checkpoint before it, if it has one."
-                ) from e
+                raise _damaged(folder, e) from e
         return found
 
     def save_checkpoint(self, model: "keras.Model", position: Position) -> None:
@@ -337,10 +334,7 @@ class Run:
                 warnings.simplefilter("error", UserWarning)
                 model.load_weights(checkpoint / _MODEL)
         except zipfile.BadZipFile as e:
-            raise InputError(
-                f"{checkpoint} is damaged ({e}); remove it, and the run goes on from "
-                "the checkpoint before it, if it has one."
-            ) from e
+            raise _damaged(checkpoint, e) from e
         except (OSError, ValueError, KeyError, UserWarning) as e:
             raise InputError(
                 f"{checkpoint} does not fit the options to go on with "
@@ -443,6 +437,13 @@ def choose_generator(
         return generator
     assert run_dir is not None
     return Run(run_dir).trained_generator(direction)
+
+
+def _damaged(checkpoint: pathlib.Path, error: Exception) -> InputError:
+    return InputError(
+        f"{checkpoint} is damaged ({error}); remove it, and the run goes on from the "
+        "checkpoint before it, if it has one."
+    )
 
 
 def _write_config(folder: pathlib.Path, config: TrainConfig) -> None:

@@ -168,6 +168,7 @@ def _prepare(config: TrainConfig, workers: Workers) -> _Training:
     with workers.strategy.scope():
         model = build_model(config)
     domains = load_domains(config, size_multiple(model.generator_g))
+    data.check_batches(domains.train_x, domains.train_y, options.batch_size)
     steps_per_epoch = data.steps_per_epoch(
         domains.train_x, domains.train_y, options.batch_size
     )

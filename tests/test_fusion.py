@@ -45,6 +45,8 @@ def outputs_and_gradients(network, weights, images):
     ids=["resnet", "mobile_resnet", "unet", "patchgan", "wide_resnet"],
 )
 def test_results_are_the_same(network, batch):
+    # Where a ReLU's input is zero but for rounding, gradients may differ by all of it.
+    keras.utils.set_random_seed(0)
     network = network()
     images = tf.constant(tiny.images(batch, side=32))
     weights = [weight.value for weight in network.trainable_weights]
