@@ -22,7 +22,7 @@ DIRECTIONS = {"g": "plain to striped", "f": "striped to plain"}
 
 def train(precision, seed):
     """Run the demo in this process; print what it comes to."""
-    from cyclegan_tf.demo import DEMO_CONFIG, run_demo
+    from cyclegan_tf.cli.demo import DEMO_CONFIG, run_demo
 
     options = dataclasses.replace(
         DEMO_CONFIG.optimization, precision=precision, seed=int(seed)

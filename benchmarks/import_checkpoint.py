@@ -28,7 +28,7 @@ def memory(name):
 if what == "memory":
     import torch  # what its import takes is no cost of the file
 from cyclegan_tf.options import ImportConfig
-from cyclegan_tf.conversion import import_network
+from cyclegan_tf.pretrained.convert import import_network
 pathlib.Path("/proc/self/clear_refs").write_text("5")
 before, start = memory("VmRSS"), time.perf_counter()
 if what == "load":
@@ -41,9 +41,9 @@ print(json.dumps({"seconds": seconds, "bytes": memory("VmHWM") - before}))
 """
 MAKE = """
 import pathlib, sys
-from cyclegan_tf.networks import resnet_generator
-from cyclegan_tf.pytorch_files import write_state_dict
-from cyclegan_tf.pytorch_weights import state_dict_of
+from cyclegan_tf.models.networks.generators import resnet_generator
+from cyclegan_tf.pretrained.pytorch.files import write_state_dict
+from cyclegan_tf.pretrained.pytorch.weights import state_dict_of
 write_state_dict(pathlib.Path(sys.argv[1]), state_dict_of(resnet_generator()))
 """
 

@@ -31,7 +31,7 @@ cyclegan_tf.resnet_generator(int(filters), int(blocks)).save(sys.argv[1])
 MEASURE = """
 import json, resource, sys, time
 import tensorflow
-from cyclegan_tf.cli import main
+from cyclegan_tf.cli.main import main
 start = time.perf_counter()
 assert main(sys.argv[1:]) == 0
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

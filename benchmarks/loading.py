@@ -23,9 +23,9 @@ def ours(folder: str) -> Callable[[str], int]:
         (all, from the second epoch on), which returns the number of images.
     """
     files = _on_one_core(folder)
-    from cyclegan_tf.data import Domain, Preprocessing, training_batches
+    from cyclegan_tf.data.batches import Domain, Preprocessing, training_batches
+    from cyclegan_tf.data.sources import Source
     from cyclegan_tf.images import read_image
-    from cyclegan_tf.sources import Source
 
     preprocessing = Preprocessing("resize_and_crop", LOAD_SIZE, CROP_SIZE)
     sources = [Source(file.name, file) for file in files]

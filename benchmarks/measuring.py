@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from cyclegan_tf.tables import markdown_table
+from cyclegan_tf._shared.tables import markdown_table
 
 HERE = pathlib.Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"

@@ -9,13 +9,13 @@ import tensorflow as tf
 from measuring import random_images
 
 from cyclegan_tf.assembly import build_model, compile_model, load_domains
-from cyclegan_tf.config import DatasetConfig, OptimizationConfig, TrainConfig
-from cyclegan_tf.data import training_batches
+from cyclegan_tf.config.options import DatasetConfig, OptimizationConfig, TrainConfig
+from cyclegan_tf.data.batches import training_batches
 from cyclegan_tf.images import denormalize
-from cyclegan_tf.model import CycleGAN
-from cyclegan_tf.networks import resnet_generator
-from cyclegan_tf.traced_calls import without_remapper
-from cyclegan_tf.translator import Translator, size_multiple
+from cyclegan_tf.models.acceleration.tracing import without_remapper
+from cyclegan_tf.models.cyclegan import CycleGAN
+from cyclegan_tf.models.networks.generators import resnet_generator
+from cyclegan_tf.translation.translator import Translator, size_multiple
 
 
 def training(

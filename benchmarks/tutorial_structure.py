@@ -12,7 +12,7 @@ import tensorflow as tf
 from measuring import random_images
 
 from cyclegan_tf.assembly import build_model
-from cyclegan_tf.config import DatasetConfig, OptimizationConfig, TrainConfig
+from cyclegan_tf.config.options import DatasetConfig, OptimizationConfig, TrainConfig
 
 
 def training(size: int, precision: str) -> Callable[[], dict[str, float]]:

@@ -17,5 +17,5 @@ __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 @wrapt.when_imported("keras")
 def _register_with_keras(_: object) -> None:
     """Let `keras.saving.load_model` find our classes, registered on import."""
-    importlib.import_module("cyclegan_tf.model")
-    importlib.import_module("cyclegan_tf.schedules")
+    importlib.import_module("cyclegan_tf.models.cyclegan")
+    importlib.import_module("cyclegan_tf.models.schedules")

@@ -10,21 +10,21 @@ from typing import Literal
 import keras
 import tensorflow as tf
 
-from cyclegan_tf.adam import Adam
-from cyclegan_tf.config import DatasetConfig, OptimizationConfig, TrainConfig
-from cyclegan_tf.data import Domain, Preprocessing, StillImages
-from cyclegan_tf.domain_classifier import DomainClassifier
-from cyclegan_tf.errors import InputError
-from cyclegan_tf.evaluator import DomainImages, Evaluator
-from cyclegan_tf.features import FeatureExtractor
-from cyclegan_tf.model import CycleGAN
-from cyclegan_tf.network_options import (
+from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf.config.options import DatasetConfig, OptimizationConfig, TrainConfig
+from cyclegan_tf.data.batches import Domain, Preprocessing, StillImages
+from cyclegan_tf.data.sources import find_sources
+from cyclegan_tf.evaluation.domain_classifier import DomainClassifier
+from cyclegan_tf.evaluation.evaluator import DomainImages, Evaluator
+from cyclegan_tf.evaluation.features import FeatureExtractor
+from cyclegan_tf.models.acceleration.adam import Adam
+from cyclegan_tf.models.cyclegan import CycleGAN
+from cyclegan_tf.models.schedules import LinearDecay
+from cyclegan_tf.training.building import (
     discriminator_architecture,
     generator_architecture,
 )
-from cyclegan_tf.schedules import LinearDecay
-from cyclegan_tf.sources import find_sources
-from cyclegan_tf.workers import connect_workers
+from cyclegan_tf.training.devices import connect_workers
 
 _LOG = logging.getLogger(__name__)
 

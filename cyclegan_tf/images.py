@@ -16,8 +16,8 @@ import numpy as np
 import PIL.Image
 import PIL.ImageOps
 
-from cyclegan_tf.errors import InputError
-from cyclegan_tf.files import natural_key, replacing
+from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf._shared.files import natural_key, replacing
 
 Image: TypeAlias = np.ndarray
 

@@ -8,7 +8,7 @@ import pathlib
 import re
 from typing import Literal
 
-from cyclegan_tf.errors import InputError
+from cyclegan_tf._shared.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,8 @@ import typing
 import pytest
 
 import cyclegan_tf
-from cyclegan_tf import config, losses
+from cyclegan_tf.config import options as config
+from cyclegan_tf.models import losses
 
 PUBLIC = [name for name in cyclegan_tf.__all__ if not name.startswith("_")]
 
@@ -46,10 +47,17 @@ def test_keras_knows_our_classes_in_either_order(imports):
 
 
 @pytest.mark.parametrize(
-    "module", ["adam", "fusion", "image_pool", "losses", "rematerialization"]
+    "module",
+    [
+        "acceleration.adam",
+        "acceleration.fusion",
+        "acceleration.rematerialization",
+        "image_pool",
+        "losses",
+    ],
 )
 def test_any_module_may_be_the_first_to_import_keras(module):
-    script = f"import cyclegan_tf.{module}"
+    script = f"import cyclegan_tf.models.{module}"
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
 
 

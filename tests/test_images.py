@@ -4,7 +4,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from cyclegan_tf.errors import InputError
+from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.images import (
     UnreadableImageError,
     denormalize,

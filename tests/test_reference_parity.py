@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 import cyclegan_tf
-from cyclegan_tf.pretrained import PYTORCH_NAMES
-from cyclegan_tf.pytorch_files import read_state_dict
-from cyclegan_tf.pytorch_keys import weights_by_key
-from cyclegan_tf.pytorch_weights import network_from_state_dict
+from cyclegan_tf.pretrained.find import PYTORCH_NAMES
+from cyclegan_tf.pretrained.pytorch.files import read_state_dict
+from cyclegan_tf.pretrained.pytorch.keys import weights_by_key
+from cyclegan_tf.pretrained.pytorch.weights import network_from_state_dict
 
 HERE = pathlib.Path(__file__).parent
 NETWORKS = {theirs: ours for theirs, ours in PYTORCH_NAMES.items() if theirs != "G"}

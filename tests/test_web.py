@@ -13,10 +13,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
 
 import cyclegan_tf
-from cyclegan_tf import litert
+from cyclegan_tf.export import litert
+from cyclegan_tf.export.litert_runtime import LiteRTModel
 from cyclegan_tf.images import normalize, read_image, write_image
-from cyclegan_tf.inference import inference_model
-from cyclegan_tf.litert_runtime import LiteRTModel
+from cyclegan_tf.translation.inference import inference_model
 
 SOURCE = pathlib.Path(__file__).parents[1] / "export/web"
 SIZE = (32, 40)

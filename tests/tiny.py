@@ -23,6 +23,12 @@ def images(count, side=16, seed=0):
     return random.uniform(-1, 1, (count, side, side, 3)).astype("float32")
 
 
+def noise(count, side=32, channels=3, seed=0):
+    """Images of random gray levels, uint8 (side, side, channels)."""
+    random = np.random.default_rng(seed)
+    return list(random.integers(0, 256, (count, side, side, channels), dtype=np.uint8))
+
+
 def dataset(count=8, batch_size=2):
     pairs = (images(count, seed=1), images(count, seed=2))
     return tf.data.Dataset.from_tensor_slices(pairs).batch(batch_size)

@@ -1,0 +1,1 @@
+"""What all folders use: errors, files, optional packages, tables, the machine."""

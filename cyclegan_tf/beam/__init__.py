@@ -1,0 +1,1 @@
+"""Millions of images, each translated once, on Apache Beam."""

@@ -1,0 +1,108 @@
+"""TFRecord files of encoded images: `tf.train.Example`s with two features.
+
+`image/encoded` has the bytes of an image file, `image/filename` its name, whose suffix
+says in which format a translation is encoded.
+"""
+
+import pathlib
+from collections.abc import Iterator
+
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+
+from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf.images import SUFFIXES
+
+ENCODED = "image/encoded"
+FILENAME = "image/filename"
+
+
+class UnreadableRecordsError(InputError):
+    """A file is not a TFRecord file, or is damaged."""
+
+
+def read_records(path: pathlib.Path, label: str) -> Iterator[bytes]:
+    """Read a TFRecord file.
+
+    Args:
+        path: the file, not compressed.
+        label: what to call it in messages.
+
+    Yields:
+        The records in order.
+
+    Raises:
+        UnreadableRecordsError: where it is damaged, after the records before that.
+    """
+    count = 0
+    try:
+        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+            yield record
+            count += 1
+    except tf.errors.DataLossError:
+        raise UnreadableRecordsError(
+            f"{label} cannot be read as a TFRecord file beyond its first {count} "
+            "records; write it again."
+        ) from None
+
+
+def decode_record(record: bytes, label: str) -> tuple[str, bytes]:
+    """Take an image out of a record.
+
+    Args:
+        record: a serialized `tf.train.Example`.
+        label: what to call it in messages.
+
+    Returns:
+        The name of the image, a relative path with an image suffix, and its content.
+
+    Raises:
+        InputError: if it has no such name or no content.
+    """
+    name_bytes, content = _feature(record, FILENAME), _feature(record, ENCODED)
+    if name_bytes is None or content is None:
+        raise InputError(
+            f"{label} is not a tf.train.Example with one {ENCODED} and one {FILENAME}; "
+            "write these features."
+        )
+    name = name_bytes.decode(errors="replace")
+    path = pathlib.PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts:
+        raise InputError(
+            f"{label} is named {name!r}, which leads out of the output folder; name it "
+            "by a relative path."
+        )
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(
+            f"{label} is named {name!r}, which has no image suffix; known are "
+            f"{', '.join(sorted(SUFFIXES))}."
+        )
+    return str(path), content
+
+
+def encode_record(name: str, content: bytes, like: bytes = b"") -> bytes:
+    """Put an image into a record.
+
+    Args:
+        name: of the image.
+        content: of its file.
+        like: a record whose other features are kept. Defaults to one without any.
+
+    Returns:
+        A serialized `tf.train.Example`.
+    """
+    example = tf.train.Example.FromString(like)
+    for feature, value in {FILENAME: name.encode(), ENCODED: content}.items():
+        example.features.feature[feature].bytes_list.value[:] = [value]
+    # Features are a map, which is in no order of its own.
+    return example.SerializeToString(deterministic=True)
+
+
+def _feature(record: bytes, name: str) -> bytes | None:
+    """The only value of a feature of bytes, if it has one."""
+    try:
+        features = tf.train.Example.FromString(record).features.feature
+    except DecodeError:
+        return None
+    values = features[name].bytes_list.value if name in features else []
+    return values[0] if len(values) == 1 else None

@@ -1,0 +1,163 @@
+"""Translate images in bulk with a generator, on a runner of Apache Beam."""
+
+import dataclasses
+import difflib
+import functools
+import json
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from cyclegan_tf._shared.errors import InputError, JobFailedError
+from cyclegan_tf._shared.extras import require_package
+from cyclegan_tf.options import TranslateBeamConfig
+from cyclegan_tf.runs.run import choose_generator
+
+if TYPE_CHECKING:
+    from apache_beam import Pipeline
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class BeamTranslation:
+    """What became of the images of a job.
+
+    Attributes:
+        translated: how many were.
+        present: how many had been before.
+        skipped: for each of the others, why it was.
+        manifest: path of the file that has a line for each.
+    """
+
+    translated: int
+    present: int
+    skipped: list[str]
+    manifest: str
+
+
+def translate_beam(config: TranslateBeamConfig) -> BeamTranslation:
+    """Translate files, folders and patterns on a runner of Apache Beam.
+
+    The translations are those of `translate`, bit for bit on the same kind of
+    processor. The same call again translates only what is missing. The manifest has a
+    line for each image; those that were skipped are also in `dead-letters.jsonl`.
+
+    Args:
+        config: what to translate, with what, where to and on what.
+
+    Returns:
+        What became of the images.
+
+    Raises:
+        InputError: if there is nothing to translate, no such generator, an option that
+            Beam does not know, or something else in the output folder.
+        JobFailedError: if the job failed.
+    """
+    config.check()
+    require_package("apache_beam", "Apache Beam", "runs the job", "beam")
+    generator = choose_generator(config.run_dir, config.direction, config.generator)
+
+    pipeline = _pipeline(config.pipeline_options)
+    # These import Beam, and are imported by the workers.
+    from cyclegan_tf.beam.files import absolute
+    from cyclegan_tf.beam.inputs import find_patterns
+    from cyclegan_tf.beam.job import Job
+    from cyclegan_tf.beam.pipeline import build_pipeline
+
+    config = dataclasses.replace(
+        config,
+        inputs=tuple(map(absolute, config.inputs)),
+        out=absolute(config.out),
+        generator=absolute(str(generator)),
+    )
+    patterns = find_patterns(config.inputs, config.input_format)
+    job = Job.begin(config)
+    build_pipeline(pipeline, patterns, config, job.generator)
+    _run(pipeline, config.out)
+    job.finish()
+    result = _read_result(config.out)
+    if result == BeamTranslation(0, 0, [], result.manifest):
+        raise InputError(
+            f"There are no images in {', '.join(config.inputs)}; name other files."
+        )
+    return result
+
+
+def _pipeline(flags: Sequence[str]) -> "Pipeline":
+    """Make an empty pipeline with the options that Beam's flags give."""
+    disabled = logging.root.manager.disable
+    # Beam warns of packages for Google's cloud that are not there.
+    logging.disable(logging.WARNING)
+    try:
+        import apache_beam as beam
+        from apache_beam.options import pipeline_options
+    finally:
+        logging.disable(disabled)
+
+    options = pipeline_options.PipelineOptions(list(flags))
+    # Beam itself only logs what it does not know.
+    options.get_all_options(add_extra_args_fn=functools.partial(_check_flags, flags))
+    standard = options.view_as(pipeline_options.StandardOptions)
+    standard.runner = standard.runner or "DirectRunner"
+    if "direct" in standard.runner.lower():
+        # Beam would first try to download another runner, Prism, which heeds no
+        # --direct_num_workers. It does not where a version to be compatible with is
+        # given, and is compatible with itself in any case.
+        streaming = options.view_as(pipeline_options.StreamingOptions)
+        streaming.update_compatibility_version = (
+            streaming.update_compatibility_version or beam.version.__version__
+        )
+    workers = options.view_as(pipeline_options.WorkerOptions)
+    workers.default_sdk_harness_log_level = (
+        workers.default_sdk_harness_log_level or "WARNING"
+    )
+    try:
+        return beam.Pipeline(options=options)
+    except (ValueError, ImportError) as e:
+        reason = " ".join(str(e).split()).rstrip(".")
+        raise InputError(f"Beam cannot run with these options: {reason}.") from e
+
+
+def _check_flags(flags: Sequence[str], parser: Any) -> None:
+    def refuse(message: str) -> NoReturn:
+        raise InputError(f"Beam does not take the options after --: {message}.")
+
+    parser.error = refuse  # or all options would be printed
+    known, unknown = parser.parse_known_args(flags)
+    if unknown:
+        option = unknown[0].partition("=")[0]
+        similar = difflib.get_close_matches(option.lstrip("-"), vars(known), n=1)
+        advice = f"did you mean --{similar[0]}?" if similar else "leave it out."
+        raise InputError(f"Beam has no option {option}; {advice}")
+
+
+def _run(pipeline: "Pipeline", out: str) -> None:
+    try:
+        result = pipeline.run()
+        result.wait_until_finish()
+        state = str(result.state)
+    except Exception as e:  # each runner has its own
+        _LOG.debug("The job failed.", exc_info=True)
+        state = (str(e).strip().splitlines() or [type(e).__name__])[-1]
+    if state != "DONE":
+        raise JobFailedError(
+            f"The job failed ({state}); what it wrote into {out} counts, and the same "
+            "command goes on with the rest."
+        )
+
+
+def _read_result(out: str) -> BeamTranslation:
+    from cyclegan_tf.beam.files import read_lines
+    from cyclegan_tf.beam.pipeline import MANIFEST
+
+    manifest = f"{out}/{MANIFEST}"
+    count = {"translated": 0, "present": 0}
+    skipped = []
+    for line in read_lines(manifest):
+        row = json.loads(line)
+        if row["error"]:
+            skipped.append(row["error"])
+        else:
+            count[row["status"]] += 1
+    return BeamTranslation(**count, skipped=skipped, manifest=manifest)

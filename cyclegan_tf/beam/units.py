@@ -1,0 +1,246 @@
+"""What a worker of `cyclegan translate-beam` does with a unit of work.
+
+That is what is written at once: an image, or a TFRecord file. Whether its output is
+there decides whether it is done, so that a unit that is tried again, on the same worker
+or on two at a time, writes the same file again or none. Needs the extra `beam`.
+"""
+
+import functools
+import json
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, NamedTuple, NoReturn
+
+import apache_beam as beam
+import tensorflow as tf
+from apache_beam.utils.shared import Shared
+
+from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf.beam.files import (
+    download,
+    exists,
+    publish,
+    read_lines,
+    scratch_folder,
+)
+from cyclegan_tf.beam.inputs import Input
+from cyclegan_tf.beam.job import job_folder, unfinished_folder
+from cyclegan_tf.beam.records import (
+    UnreadableRecordsError,
+    decode_record,
+    encode_record,
+    read_records,
+)
+from cyclegan_tf.options import TranslateBeamConfig
+from cyclegan_tf.translation.files import FileTranslator
+
+Status = Literal["translated", "present", "skipped"]
+# The columns are the arguments of `make_row`.
+Row = dict[str, Any]
+
+
+class Unit(NamedTuple):
+    """What is written at once.
+
+    Attributes:
+        name: of the file, or for images of a TFRecord file the folder, in the output
+            folder.
+        inputs: the files it is made from.
+    """
+
+    name: str
+    inputs: list[Input]
+
+
+def make_row(
+    config: TranslateBeamConfig,
+    input: str,
+    output: str,
+    status: Status = "skipped",
+    width: int = 0,
+    height: int = 0,
+    error: str = "",
+) -> Row:
+    """Make a row of the manifest.
+
+    Args:
+        config: the options.
+        input: the image, or the file that was skipped as a whole.
+        output: where its translation is, or would be.
+        status: what became of it.
+        width: pixels of both, 0 where it was not translated now.
+        height: likewise.
+        error: why it was skipped.
+    """
+    return {
+        "input": input,
+        "output": output,
+        "status": status,
+        "width": width,
+        "height": height,
+        "generator": config.generator,
+        "error": error,
+    }
+
+
+def describe_collision(paths: list[str], output: str) -> str:
+    """Say that several images would be translated into one file."""
+    return (
+        f"{' and '.join(paths)} would both become {output}; translate them into "
+        "different folders."
+    )
+
+
+class _Item(NamedTuple):
+    """An image on its way.
+
+    Attributes:
+        input: what to call it.
+        name: of its translation, in the output folder or in its record.
+        fetch: writes its file to a path, or raises an `InputError`.
+        record: where it came from, if from a record.
+    """
+
+    input: str
+    name: str
+    fetch: Callable[[pathlib.Path], object]
+    record: bytes = b""
+
+
+class Translate(beam.DoFn):
+    """Translate units.
+
+    The generator is loaded once for each process, and images are translated one by one,
+    as `cyclegan translate` does.
+
+    Args:
+        config: the options.
+        generator: the path of the generator.
+    """
+
+    def __init__(self, config: TranslateBeamConfig, generator: str):
+        self._config = config
+        self._generator = generator
+        self._shared = Shared()
+
+    def setup(self) -> None:
+        self._translate_file = self._shared.acquire(self._load)
+
+    def _load(self) -> FileTranslator:
+        with scratch_folder() as folder:
+            download(self._generator, folder / "generator.keras")
+            return FileTranslator(folder / "generator.keras", self._config.tile)
+
+    def process(self, unit: Unit) -> Iterator[Row]:
+        # Beam may hand over plain tuples.
+        unit = Unit(unit[0], [Input(*found) for found in unit[1]])
+        if self._config.output_format == "images":
+            yield from self._write_images(unit)
+        else:
+            yield from self._write_shard(unit)
+
+    def _write_images(self, unit: Unit) -> Iterator[Row]:
+        inputs_of: dict[str, str] = {}
+        try:
+            for item in self._items(unit):
+                output = f"{self._config.out}/{item.name}"
+                other = inputs_of.setdefault(item.name, item.input)
+                if item.name and other != item.input:
+                    error = describe_collision([other, item.input], output)
+                    yield self._row(item.input, output, error=error)
+                elif item.name and not self._config.overwrite and exists(output):
+                    yield self._row(item.input, output, "present")
+                else:
+                    keep = functools.partial(self._publish, path=output)
+                    yield self._translate(item, output, keep)
+        except UnreadableRecordsError as e:
+            yield self._row(unit.inputs[0].path, "", error=str(e))
+
+    def _write_shard(self, unit: Unit) -> Iterator[Row]:
+        """Write a TFRecord file, then the note that it is finished."""
+        shard = f"{self._config.out}/{unit.name}"
+        note = f"{job_folder(self._config.out)}/finished/{unit.name}.json"
+        paths = [found.path for found in unit.inputs]
+        if not self._config.overwrite and exists(note) and exists(shard):
+            finished = json.loads("".join(read_lines(note)))
+            # There may be more images now than there were.
+            if finished["inputs"] == paths:
+                for row in finished["rows"]:
+                    yield row if row["error"] else {**row, "status": "present"}
+                return
+        rows = []
+        with scratch_folder() as folder:
+            try:
+                with tf.io.TFRecordWriter(str(folder / "shard")) as writer:
+                    for item in self._items(unit):
+
+                        def keep(file: pathlib.Path, item: _Item = item) -> None:
+                            content = file.read_bytes()
+                            writer.write(encode_record(item.name, content, item.record))
+
+                        rows.append(self._translate(item, shard, keep))
+            except UnreadableRecordsError as e:
+                yield self._row(paths[0], shard, error=str(e))
+                return
+            self._publish(folder / "shard", shard)
+            (folder / "note").write_text(json.dumps({"inputs": paths, "rows": rows}))
+            self._publish(folder / "note", note)
+        yield from rows
+
+    def _items(self, unit: Unit) -> Iterator[_Item]:
+        for name, path in unit.inputs:
+            if self._config.input_format == "images":
+                yield _Item(path, name, functools.partial(download, path))
+            else:
+                yield from self._records(name, path)
+
+    def _records(self, folder: str, path: str) -> Iterator[_Item]:
+        with scratch_folder() as folder_of_records:
+            try:
+                download(path, folder_of_records / "records")
+            except InputError as e:
+                raise UnreadableRecordsError(str(e)) from e
+            records = read_records(folder_of_records / "records", path)
+            for number, record in enumerate(records):
+                label = f"{path}#{number}"
+                try:
+                    name, content = decode_record(record, label)
+                except InputError as e:
+                    yield _Item(label, "", functools.partial(_refuse, e))
+                    continue
+                # What two TFRecord files call the same must not be the same file.
+                if self._config.output_format == "images":
+                    name = f"{folder}/{name}"
+                fetch = functools.partial(_write_bytes, content)
+                yield _Item(label, name, fetch, record)
+
+    def _translate(
+        self, item: _Item, output: str, keep: Callable[[pathlib.Path], None]
+    ) -> Row:
+        """Translate an image by way of files on this machine."""
+        suffix = pathlib.PurePosixPath(item.name).suffix
+        with scratch_folder() as folder:
+            source, target = folder / f"image{suffix}", folder / f"translation{suffix}"
+            try:
+                item.fetch(source)
+                height, width = self._translate_file(source, target)
+            except InputError as e:
+                error = str(e).replace(str(source), item.input)
+                error = error.replace(str(target), output)
+                return self._row(item.input, output, error=error)
+            keep(target)
+        return self._row(item.input, output, "translated", width, height)
+
+    def _publish(self, file: pathlib.Path, path: str) -> None:
+        publish(file, path, unfinished_folder(self._config.out))
+
+    def _row(self, *facts: Any, **more: Any) -> Row:
+        return make_row(self._config, *facts, **more)
+
+
+def _refuse(error: InputError, path: pathlib.Path) -> NoReturn:
+    raise error
+
+
+def _write_bytes(content: bytes, path: pathlib.Path) -> None:
+    path.write_bytes(content)

@@ -1,0 +1,1 @@
+"""From a folder, TensorFlow Datasets or the demo to batches of images."""

@@ -1,0 +1,115 @@
+"""Where images come from: folders, file lists, TensorFlow Datasets, the demo.
+
+The public data sets call their folders trainA and trainB; everywhere else A is domain
+X and B is domain Y. Nothing is decoded here.
+"""
+
+import pathlib
+from typing import NamedTuple
+
+from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf.data.demo import demo_images
+from cyclegan_tf.images import Image, find_images
+
+
+class Source(NamedTuple):
+    """An image before it is decoded: a name and a path, file content or array."""
+
+    name: str
+    content: pathlib.Path | bytes | Image
+
+
+def find_sources(
+    data: str, split: str, data_dir: pathlib.Path | None = None
+) -> list[Source]:
+    """List the images of one split of a data set.
+
+    Args:
+        data: a folder, `"tfds:NAME"` or `"demo"`.
+        split: `"trainA"`, `"trainB"`, `"testA"` or `"testB"`. In a folder it is a
+            folder of images, searched with its subfolders in natural order, or a
+            text file such as `trainA.txt` with one path per line, relative to it.
+        data_dir: where TensorFlow Datasets keeps its data.
+
+    Returns:
+        The images in order; none where a test split does not exist.
+
+    Raises:
+        InputError: if the data set or a training split does not exist or is empty.
+    """
+    if data == "demo":
+        return [
+            Source(f"{split}/{i:04d}.png", image)
+            for i, image in enumerate(demo_images(split))
+        ]
+    if data.startswith("tfds:"):
+        return _tfds_sources(data.removeprefix("tfds:"), split, data_dir)
+    return _folder_sources(pathlib.Path(data), split)
+
+
+def _folder_sources(root: pathlib.Path, split: str) -> list[Source]:
+    folder, file_list = root / split, root / f"{split}.txt"
+    if not root.is_dir():
+        raise InputError(
+            f"There is no folder {root}; --data takes a folder with trainA and trainB, "
+            "tfds:NAME or demo."
+        )
+    if folder.is_dir():
+        paths = find_images(folder)
+    elif file_list.is_file():
+        lines = file_list.read_text().splitlines()
+        paths = [root / line.strip() for line in lines if line.strip()]
+    elif split.startswith("test"):
+        return []
+    else:
+        raise InputError(
+            f"{root} has no folder {split} and no file {split}.txt; put the images of "
+            f"domain {'X' if split.endswith('A') else 'Y'} there."
+        )
+    if not paths and split.startswith("train"):
+        raise InputError(
+            f"There are no images in {folder if folder.is_dir() else file_list}; put "
+            "JPEG, PNG, BMP, GIF, WebP or TIFF files there."
+        )
+    return [Source(str(path), path) for path in paths]
+
+
+def _tfds_sources(name: str, split: str, data_dir: pathlib.Path | None) -> list[Source]:
+    """Read the encoded images of a TFDS split, which it prepares if need be."""
+    import tensorflow_datasets as tfds
+
+    dataset_name, _, config_name = name.partition("/")
+    try:
+        configs = sorted(tfds.builder_cls(dataset_name).builder_configs)
+    except (tfds.core.DatasetNotFoundError, ValueError):
+        raise InputError(
+            f"TensorFlow Datasets has no data set {dataset_name!r}; did you mean "
+            "tfds:cycle_gan/horse2zebra?"
+        ) from None
+    if config_name not in configs:
+        raise InputError(
+            f"tfds:{dataset_name} has no config {config_name!r}; choose one of "
+            f"{', '.join(configs)}."
+        )
+    builder = tfds.builder(name, data_dir=data_dir)
+    try:
+        builder.download_and_prepare()
+    except (OSError, tfds.download.DownloadError) as e:
+        raise InputError(
+            f"TensorFlow Datasets cannot prepare {name} ({e}); check the network, or "
+            "name a folder that holds it already with --data-dir."
+        ) from e
+    if split not in builder.info.splits:
+        if split.startswith("test"):
+            return []
+        raise InputError(
+            f"tfds:{name} has no split {split!r}, only {', '.join(builder.info.splits)}"
+            "; choose a config of tfds:cycle_gan."
+        )
+    examples = builder.as_dataset(
+        split=split, decoders={"image": tfds.decode.SkipDecoding()}
+    )
+    return [
+        Source(f"{split}/{i:04d}.jpg", example["image"])
+        for i, example in enumerate(examples.as_numpy_iterator())
+    ]

@@ -1,0 +1,185 @@
+"""Look through a data set for what would spoil a training, before it is begun."""
+
+import concurrent.futures
+import dataclasses
+import json
+import pathlib
+from collections.abc import Iterator, Sequence
+
+import PIL.Image
+
+from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf._shared.files import replacing
+from cyclegan_tf._shared.tables import markdown_table
+from cyclegan_tf.data.sources import Source, find_sources
+from cyclegan_tf.doctor.checks import check
+from cyclegan_tf.doctor.findings import Finding
+from cyclegan_tf.doctor.image_facts import ImageFacts, examine
+from cyclegan_tf.images import SUFFIXES
+from cyclegan_tf.options import DoctorConfig
+
+_SPLITS = ("trainA", "trainB", "testA", "testB")
+_FILES_SHOWN = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitSummary:
+    """The images of a split in numbers.
+
+    Attributes:
+        split: its name.
+        images: how many there are.
+        unreadable: how many of them cannot be read.
+        sizes: their size, or what their widths and heights lie between.
+        gray: how many have no colour.
+    """
+
+    split: str
+    images: int
+    unreadable: int
+    sizes: str
+    gray: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Diagnosis:
+    """What was found in a data set.
+
+    Attributes:
+        data: the data set, as it was named.
+        splits: its splits in numbers.
+        findings: what is wrong, errors first.
+    """
+
+    data: str
+    splits: tuple[SplitSummary, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def trainable(self) -> bool:
+        """Whether it can be trained on, be it with warnings."""
+        return all(finding.severity != "error" for finding in self.findings)
+
+    def to_text(self) -> str:
+        """Return a table of the splits, and the findings with the first files."""
+        rows = [("split", "images", "unreadable", "size", "gray")]
+        rows += [
+            (s.split, str(s.images), str(s.unreadable), s.sizes, str(s.gray))
+            for s in self.splits
+        ]
+        lines = [markdown_table(rows)]
+        for finding in self.findings:
+            count = f" ({len(finding.files)})" if finding.files else ""
+            lines += ["", f"{finding.severity}: {finding.where}: {finding.what}{count}"]
+            lines += [f"  {name}" for name in finding.files[:_FILES_SHOWN]]
+            if len(finding.files) > _FILES_SHOWN:
+                lines.append(f"  and {len(finding.files) - _FILES_SHOWN} more")
+            lines.append(f"  {finding.advice}")
+        if not self.findings:
+            lines += ["", "Nothing is wrong with it."]
+        return "\n".join(lines)
+
+    def write(self, path: pathlib.Path) -> None:
+        """Write it as JSON, with all files."""
+        content = {"trainable": self.trainable, **dataclasses.asdict(self)}
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def diagnose(config: DoctorConfig) -> Diagnosis:
+    """Read every image of a data set once, and say what is wrong.
+
+    Args:
+        config: which data set, and for what size of crop.
+
+    Returns:
+        What was found.
+
+    Raises:
+        InputError: if there is no such data set at all.
+    """
+    config.check()
+    root = pathlib.Path(config.data)
+    splits: dict[str, list[ImageFacts]] = {}
+    refusals: dict[str, InputError] = {}
+    for split in _SPLITS:
+        try:
+            sources = find_sources(config.data, split, config.data_dir)
+        except InputError as e:
+            refusals[split] = e
+            continue
+        if sources:
+            splits[split] = _examine_all(root, sources)
+    if not splits:
+        raise refusals["trainA"]
+    found = [
+        Finding("error", split, "no images", str(refusal))
+        for split, refusal in refusals.items()
+    ]
+    found += [*_overlooked(root), *check(splits, config.crop_size)]
+    return Diagnosis(
+        config.data,
+        tuple(_summary(split, images) for split, images in splits.items()),
+        tuple(sorted(found, key=lambda finding: finding.severity != "error")),
+    )
+
+
+def _examine_all(root: pathlib.Path, sources: Sequence[Source]) -> list[ImageFacts]:
+    """Examine images in threads; each holds the pixels of one image at a time."""
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        facts = pool.map(examine, sources)
+        return [
+            dataclasses.replace(image, name=_relative(root, image.name))
+            for image in facts
+        ]
+
+
+def _relative(root: pathlib.Path, name: str) -> str:
+    path = pathlib.Path(name)
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else name
+
+
+def _overlooked(root: pathlib.Path) -> Iterator[Finding]:
+    """Images in the folders of the splits that are not read for their suffix."""
+    for split in _SPLITS:
+        names = tuple(
+            path.relative_to(root).as_posix()
+            for path in sorted((root / split).rglob("*"))
+            if path.suffix.lower() not in SUFFIXES
+            and path.is_file()
+            and not path.name.startswith(".")
+            and _is_image(path)
+        )
+        if names:
+            yield Finding(
+                "warning",
+                split,
+                "images that are not read, for their suffix",
+                f"Rename them to one of {', '.join(sorted(SUFFIXES))}.",
+                names,
+            )
+
+
+def _is_image(path: pathlib.Path) -> bool:
+    try:
+        with PIL.Image.open(path):
+            return True
+    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError):
+        return False
+
+
+def _summary(split: str, images: Sequence[ImageFacts]) -> SplitSummary:
+    readable = [image for image in images if not image.problem]
+    widths = sorted(image.width for image in readable)
+    heights = sorted(image.height for image in readable)
+    sizes = ""
+    if readable:
+        smallest, largest = (f"{widths[i]}x{heights[i]}" for i in (0, -1))
+        sizes = smallest if smallest == largest else f"{smallest} to {largest}"
+    return SplitSummary(
+        split,
+        len(images),
+        len(images) - len(readable),
+        sizes,
+        sum(image.gray for image in readable),
+    )

@@ -1,0 +1,1 @@
+"""A generator as SavedModel, LiteRT or ONNX, each compared with Keras."""

@@ -1,0 +1,192 @@
+"""What there is to export: generators, with the images to calibrate and check them."""
+
+import dataclasses
+import logging
+import pathlib
+import re
+from typing import Literal
+
+import keras
+
+from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf.assembly import load_domains
+from cyclegan_tf.data.batches import Domain
+from cyclegan_tf.data.demo import demo_images
+from cyclegan_tf.images import (
+    Image,
+    UnreadableImageError,
+    find_images,
+    in_channels,
+    read_image,
+    resize_image,
+)
+from cyclegan_tf.options import ExportConfig
+from cyclegan_tf.runs.run import Run
+from cyclegan_tf.translation.translator import (
+    check_image_channels,
+    load_generator,
+    size_multiple,
+)
+
+_LOG = logging.getLogger(__name__)
+
+# The size that the reference trains for.
+_DEFAULT_SIDE = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Exportable:
+    """A generator that can be exported.
+
+    Attributes:
+        name: what it is called in files and servers.
+        direction: `"g"` (X to Y) or `"f"` (Y to X); `None` if that is not known.
+        generator: the Keras model.
+        size: (height, width) for files of one size.
+        report_images: uint8 images of that size to compare outputs on.
+        calibration_images: likewise, to calibrate on; none where there are none of
+            the generator's domain.
+        images_from: where the report images come from.
+    """
+
+    name: str
+    direction: Literal["g", "f"] | None
+    generator: keras.Model
+    size: tuple[int, int]
+    report_images: list[Image]
+    calibration_images: list[Image]
+    images_from: str
+
+
+def find_exportables(config: ExportConfig) -> list[Exportable]:
+    """Load what a configuration says to export: one generator, or both of a run.
+
+    Args:
+        config: all options.
+
+    Returns:
+        The generators, G before F.
+
+    Raises:
+        InputError: if there is no generator, or its images cannot be read or do not
+            suit it.
+    """
+    if config.source.suffix == ".keras":
+        return [_from_file(config)]
+    if config.calibration:
+        raise InputError(
+            f"--calibration {config.calibration} is for a single generator, but "
+            f"{config.source} is a run, whose own images are used; leave it out, or "
+            "export one of its generator_*.keras."
+        )
+    return _from_run(config)
+
+
+def _from_run(config: ExportConfig) -> list[Exportable]:
+    run = Run(config.source)
+    paths = {direction: run.trained_generator(direction) for direction in "gf"}
+    generators = {d: load_generator(path) for d, path in paths.items()}
+    enough = max(config.report_images, config.calibration_images)
+    limited = dataclasses.replace(run.config.dataset, max_images=enough)
+    try:
+        domains = load_domains(
+            dataclasses.replace(run.config, dataset=limited),
+            size_multiple(generators["g"]),
+        )
+    except InputError as e:
+        raise InputError(
+            f"The images of {config.source} are needed to check the exported files, "
+            f"but: {e} Or export one of its generator_*.keras."
+        ) from e
+    name = config.name or _name_of(config.source.resolve().name)
+    images = {
+        "g": (domains.test_x, domains.train_x, "X"),
+        "f": (domains.test_y, domains.train_y, "Y"),
+    }
+    exportables = []
+    for direction in ("g", "f"):
+        test, train, domain = images[direction]
+        first = test.preprocessing.crop_centre(test[0])
+        size = _check_size(config.image_size or first.shape[:2], generators[direction])
+        exportables.append(
+            Exportable(
+                f"{name}_{direction}",
+                direction,
+                generators[direction],
+                size,
+                _first_images(test, config.report_images, size),
+                _first_images(train, config.calibration_images, size),
+                f"test images of domain {domain}",
+            )
+        )
+    return exportables
+
+
+def _from_file(config: ExportConfig) -> Exportable:
+    generator = load_generator(config.source)
+    check_image_channels(generator, config.source)
+    multiple = size_multiple(generator)
+    height, width, channels = generator.input_shape[1:]
+    default = _DEFAULT_SIDE + -_DEFAULT_SIDE % multiple
+    size = config.image_size or (height or default, width or default)
+    _check_size(size, generator)
+    if config.calibration:
+        enough = config.report_images + config.calibration_images
+        images = _read_folder(config.calibration, enough, channels)
+        images_from = f"images of {config.calibration}"
+    else:
+        images = [in_channels(image, channels) for image in demo_images("testA")]
+        images_from = "images of the built-in demo"
+    images = [resize_image(image, *size) for image in images]
+    report_images = images[: config.report_images]
+    # Calibrate on other images than are reported on, if there are others.
+    others = images[config.report_images :] or images
+    return Exportable(
+        config.name or _name_of(config.source.stem),
+        None,
+        generator,
+        size,
+        report_images,
+        others[: config.calibration_images] if config.calibration else [],
+        images_from,
+    )
+
+
+def _name_of(name: str) -> str:
+    """Make a name of a file or folder one that models can have."""
+    return re.sub(r"[^\w.-]", "_", name, flags=re.ASCII).lstrip("_.-") or "generator"
+
+
+def _check_size(size: tuple[int, int], generator: keras.Model) -> tuple[int, int]:
+    multiple = size_multiple(generator)
+    if size[0] % multiple or size[1] % multiple:
+        raise InputError(
+            f"The generator needs sides that are multiples of {multiple}, not "
+            f"{size[0]}x{size[1]}; choose another --image-size."
+        )
+    return size
+
+
+def _first_images(domain: Domain, count: int, size: tuple[int, int]) -> list[Image]:
+    return [
+        resize_image(domain.preprocessing.crop_centre(domain[i]), *size)
+        for i in range(min(count, len(domain)))
+    ]
+
+
+def _read_folder(folder: pathlib.Path, count: int, channels: int) -> list[Image]:
+    """Read the first images of a folder; those that are damaged are left out."""
+    images: list[Image] = []
+    for path in find_images(folder):
+        if len(images) == count:
+            break
+        try:
+            images.append(read_image(path, channels))
+        except UnreadableImageError as e:
+            _LOG.warning("Left out: %s", e)
+    if not images:
+        raise InputError(
+            f"There are no images in {folder} that can be read; name another folder "
+            "with --calibration."
+        )
+    return images

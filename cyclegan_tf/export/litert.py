@@ -1,0 +1,146 @@
+"""The generator as LiteRT (TFLite) files, for phones, browsers and small computers.
+
+variant          weights   activations   for
+float32          float32   float32       the reference; desktop processors
+float16          float16   float32       GPUs; half the size, hardly any difference
+dynamic_range    int8      float32       processors; quantized as it runs
+int16x8          int8      int16         accurate integers; slow on desktop processors
+int8             int8      int8          integer-only accelerators; also in- and output
+
+The last two are calibrated: the range of every tensor is measured on images.
+"""
+
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cyclegan_tf._shared.errors import RefusedFileError
+from cyclegan_tf.export.equalization import equalize
+from cyclegan_tf.export.litert_runtime import LiteRTModel
+from cyclegan_tf.options import LiteRTVariant
+from cyclegan_tf.translation.translator import size_multiple
+
+CALIBRATED: frozenset[LiteRTVariant] = frozenset({"int16x8", "int8"})
+
+# A conversion that loses sight of the weights leaves these, and runs to NaN.
+_VARIABLE_OPERATIONS = {"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE"}
+
+
+def convert(
+    model: keras.Model,
+    variant: LiteRTVariant,
+    size: tuple[int, int] | None,
+    calibration: Sequence[np.ndarray] = (),
+) -> bytes:
+    """Convert a model to the content of a LiteRT file.
+
+    The file has one signature, `serving_default`, from `image` to `translated`, for
+    one image at a time, and builtin operations only.
+
+    Args:
+        model: what `inference_model` returned.
+        variant: the number formats, see above.
+        size: (height, width) of the images; any size if `None`. GPUs and most
+            accelerators want it fixed.
+        calibration: float32 images (1, height, width, channels) in [-1, 1], for
+            `int16x8` and `int8`.
+
+    Returns:
+        The content, checked by `refuse_unusable`.
+
+    Raises:
+        RefusedFileError: if the model cannot be converted, or is refused.
+    """
+    if variant in CALIBRATED:
+        model = equalize(model, calibration)
+    height, width = size or (None, None)
+    shape = (1, height, width, model.input_shape[-1])
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        # The converter calibrates with TensorFlow's own interpreter, and warns of it.
+        warnings.filterwarnings("ignore", ".*tf.lite.Interpreter is deprecated")
+        archive = keras.export.ExportArchive()
+        archive.add_endpoint(
+            "serving_default",
+            lambda image: {"translated": model(image, training=False)},
+            [tf.TensorSpec(shape, tf.float32, "image")],
+        )
+        archive.write_out(folder, verbose=False)
+        # Not from_concrete_functions: Keras 3 variables stay behind, without an error.
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        _choose_numbers(converter, variant, calibration)
+        try:
+            content = converter.convert()
+        except Exception as e:  # ConverterError is not public, nor the only one
+            raise RefusedFileError(
+                f"{model.name} cannot be converted to LiteRT {variant} "
+                f"({str(e).splitlines()[0]}); use another variant."
+            ) from e
+    refuse_unusable(content, size or (max(32, size_multiple(model)),) * 2)
+    return content
+
+
+def refuse_unusable(content: bytes, size: tuple[int, int]) -> None:
+    """Guard against files that convert without an error and yet are no use.
+
+    Args:
+        content: of a LiteRT file.
+        size: (height, width) of an image to try.
+
+    Raises:
+        RefusedFileError: if it holds operations that are not LiteRT's own, or that
+            read variables, if it does not run, or if its output is not finite.
+    """
+    converted = LiteRTModel(content)
+    foreign = [
+        name
+        for name in converted.operations
+        if name in _VARIABLE_OPERATIONS or name != name.upper()
+    ]
+    if foreign:
+        raise RefusedFileError(
+            f"The converted file holds {', '.join(foreign)}, which LiteRT on a phone "
+            "does not run; export the generator in another format."
+        )
+    noise = np.random.default_rng(0).uniform(-1, 1, (1, *size, converted.channels))
+    try:
+        translated = converted(noise.astype(np.float32))
+    except RuntimeError as e:
+        raise RefusedFileError(
+            f"The converted file does not run ({str(e).splitlines()[0]}); export the "
+            "generator in another format."
+        ) from e
+    if not np.isfinite(translated).all():
+        raise RefusedFileError(
+            "The converted file puts out values that are not finite; export the "
+            "generator in another format."
+        )
+
+
+def _choose_numbers(
+    converter: Any, variant: LiteRTVariant, calibration: Sequence[np.ndarray]
+) -> None:
+    operations = tf.lite.OpsSet
+
+    def representative_dataset() -> Iterator[dict[str, np.ndarray]]:
+        for image in calibration:
+            yield {"image": image}
+
+    if variant == "float32":
+        return
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if variant == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    elif variant == "int16x8":
+        converter.representative_dataset = representative_dataset
+        converter.target_spec.supported_ops = [
+            operations.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+        ]
+    elif variant == "int8":
+        converter.representative_dataset = representative_dataset
+        converter.target_spec.supported_ops = [operations.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.int8

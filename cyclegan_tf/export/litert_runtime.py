@@ -1,0 +1,197 @@
+"""A LiteRT file, run by LiteRT. TensorFlow is not needed, and not imported.
+
+Needs the extra `litert`. How such a file is made is in `litert.py`.
+"""
+
+import collections
+import importlib.metadata
+import pathlib
+import struct
+from typing import Any
+
+import numpy as np
+
+from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf._shared.extras import require_package
+
+# What LiteRT's GPU delegate can take, by name: the cases of `NewOperationParser` in
+# tflite/delegates/gpu/common/model_builder.cc of google-ai-edge/LiteRT at 34ec5bad,
+# of those that our generators convert to. The table in its documentation ("GPU
+# delegates for LiteRT", last updated 2025-07-24) is older than the code: it lacks
+# MIRROR_PAD, MEAN, RSQRT, LEAKY_RELU and TANH. The delegate also looks at shapes
+# and types on the device, so this is what it can take, not a promise that it does.
+# The float16 weights behind DEQUANTIZE it folds into the operation that reads them.
+GPU_DELEGATE_OPERATIONS = frozenset(
+    {
+        "ADD",
+        "CONCATENATION",
+        "CONV_2D",
+        "DEPTHWISE_CONV_2D",
+        "DEQUANTIZE",
+        "LEAKY_RELU",
+        "MEAN",
+        "MIRROR_PAD",
+        "MUL",
+        "PACK",
+        "PAD",
+        "PADV2",
+        "QUANTIZE",
+        "RELU",
+        "RESHAPE",
+        "RESIZE_BILINEAR",
+        "RESIZE_NEAREST_NEIGHBOR",
+        "RSQRT",
+        "SLICE",
+        "SQUARE",
+        "SQUARED_DIFFERENCE",
+        "STRIDED_SLICE",
+        "SUB",
+        "TANH",
+        "TRANSPOSE_CONV",
+    }
+)
+
+
+# What FlatBuffers and LiteRT raise of files that are not as they should be.
+_DAMAGES = (
+    AttributeError,
+    IndexError,
+    KeyError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+
+
+class LiteRTModel:
+    """A generator in a LiteRT file, as a function from image to image.
+
+    Args:
+        content: the file, or its bytes.
+        threads: int. Processor threads. Defaults to `1`.
+
+    Attributes:
+        runtime: name and version of the runtime.
+        threads: int.
+        size: (height, width) that the file takes, `None` where any will do.
+        channels: int. Channels of the input.
+        operations: how often the graph holds each builtin operation, by name.
+        ranks: how many tensors the graph holds of each rank.
+
+    Raises:
+        InputError: if it is no LiteRT file, or LiteRT is not installed.
+    """
+
+    def __init__(self, content: pathlib.Path | bytes, threads: int = 1):
+        require_litert()
+        from ai_edge_litert.interpreter import Interpreter
+
+        if isinstance(content, pathlib.Path):
+            content = _read(content)
+        self.threads = threads
+        self.runtime = f"ai-edge-litert {importlib.metadata.version('ai-edge-litert')}"
+        try:
+            self.operations, self.ranks = _contents_of(content)
+            self._interpreter = Interpreter(model_content=content, num_threads=threads)
+            self._input = self._interpreter.get_input_details()[0]
+            self._output = self._interpreter.get_output_details()[0]
+            height, width, channels = map(int, self._input["shape_signature"][1:])
+        except _DAMAGES as e:
+            raise InputError(
+                f"The LiteRT file is damaged, or takes no images ({e}); name one that "
+                "cyclegan export wrote."
+            ) from e
+        self.channels = channels
+        # Free sides are -1 there.
+        self.size = (height if height > 0 else None, width if width > 0 else None)
+        self._shape: tuple[int, ...] | None = None
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Translate one image.
+
+        Args:
+            image: float32 (1, height, width, channels) in [-1, 1], of the size that
+                the file takes.
+
+        Returns:
+            float32 (1, height, width, output channels) in [-1, 1].
+        """
+        if image.shape != self._shape:
+            self._interpreter.resize_tensor_input(self._input["index"], image.shape)
+            self._interpreter.allocate_tensors()
+            self._shape = image.shape
+        self._interpreter.set_tensor(
+            self._input["index"], _quantize(image, self._input)
+        )
+        self._interpreter.invoke()
+        output = self._interpreter.get_tensor(self._output["index"])
+        return _dequantize(output, self._output)
+
+
+def require_litert() -> None:
+    """Check that LiteRT is there, before any work is done.
+
+    Raises:
+        InputError: if it is not installed.
+    """
+    require_package("ai_edge_litert", "LiteRT", "runs .tflite files", "litert")
+
+
+def cpu_only_operations(operations: dict[str, int], variant: str) -> list[str]:
+    """List the operations that the GPU delegate leaves to the processor.
+
+    Args:
+        operations: of a LiteRT file, by name.
+        variant: its number formats. The delegate takes no int16 tensors at all.
+
+    Returns:
+        Names in alphabetical order.
+    """
+    taken = frozenset() if variant == "int16x8" else GPU_DELEGATE_OPERATIONS
+    return sorted(operations.keys() - taken)
+
+
+def _read(path: pathlib.Path) -> bytes:
+    if not path.is_file():
+        raise InputError(f"There is no file {path}; check the name.")
+    content = path.read_bytes()
+    if content[4:8] != b"TFL3":
+        raise InputError(f"{path} is not a LiteRT file; name a .tflite file.")
+    return content
+
+
+def _contents_of(content: bytes) -> tuple[dict[str, int], dict[int, int]]:
+    """Count the operations by name, and the tensors by rank."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    names = {code: name for name, code in vars(schema.BuiltinOperator).items()}
+    model = schema.ModelT.InitFromPackedBuf(content)
+    operations: collections.Counter[str] = collections.Counter()
+    ranks: collections.Counter[int] = collections.Counter()
+    for subgraph in model.subgraphs:
+        for operator in subgraph.operators:
+            code = model.operatorCodes[operator.opcodeIndex]
+            custom = code.customCode
+            builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
+            operations[custom.decode() if custom else names[builtin]] += 1
+        for tensor in subgraph.tensors:
+            ranks[0 if tensor.shape is None else len(tensor.shape)] += 1
+    return dict(sorted(operations.items())), dict(sorted(ranks.items()))
+
+
+def _quantize(image: np.ndarray, details: dict[str, Any]) -> np.ndarray:
+    dtype = details["dtype"]
+    if dtype == np.float32:
+        return image
+    scale, zero_point = details["quantization"]
+    limits = np.iinfo(dtype)
+    levels = np.round(image / scale + zero_point)
+    return np.clip(levels, limits.min, limits.max).astype(dtype)
+
+
+def _dequantize(output: np.ndarray, details: dict[str, Any]) -> np.ndarray:
+    if details["dtype"] == np.float32:
+        return output
+    scale, zero_point = details["quantization"]
+    return ((output.astype(np.float32) - zero_point) * scale).astype(np.float32)

@@ -1,0 +1,246 @@
+"""Does an exported file compute what the Keras generator computes?
+
+Differences are of outputs in [-1, 1]. The peak signal-to-noise ratio has the peak 2,
+the whole range, and the mean squared error over all images.
+"""
+
+import dataclasses
+import functools
+import math
+import statistics
+from collections.abc import Sequence
+from typing import Protocol
+
+import keras
+import numpy as np
+
+from cyclegan_tf._shared.errors import RefusedFileError
+from cyclegan_tf._shared.latency import run_times
+from cyclegan_tf.export.litert_runtime import cpu_only_operations
+from cyclegan_tf.images import Image, normalize, resize_image
+from cyclegan_tf.translation.translator import size_multiple
+
+LATENCY_RUNS = 20
+
+# Runtimes add up in different orders, which instance normalization of nearly flat maps
+# magnifies. Less than this is an eighth of a gray level of 255.
+LARGEST_FLOAT_DIFFERENCE = 1e-3
+
+# Rounded numbers change the output; what is too much is a matter of the eye. At 30 dB
+# noise is hard to see in a photograph, at 20 dB it is plain. Full int8 cannot promise
+# more: its instance normalization has 256 levels for variances of all channels.
+LEAST_PSNR = {"dynamic_range": 25.0, "int16x8": 30.0, "int8": 20.0}
+
+
+class Runtime(Protocol):
+    """An exported file, loaded: a function from image to image."""
+
+    runtime: str
+    threads: int
+    operations: dict[str, int]
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Translate float32 (1, height, width, channels) in [-1, 1]."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Artefact:
+    """What was exported; before it is measured.
+
+    Attributes:
+        path: relative to the export folder, `/` between its parts.
+        generator: the name of its generator.
+        format: `"savedmodel"`, `"litert"` or `"onnx"`.
+        variant: the number formats, such as `"float32"` or `"int16x8"`.
+        size: `"any"`, or the only one it takes, as `"HEIGHTxWIDTH"`.
+        bytes: its size on the disk.
+    """
+
+    path: str
+    generator: str
+    format: str
+    variant: str
+    size: str
+    bytes: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurement:
+    """How an artefact compares to its Keras generator.
+
+    Attributes:
+        largest_difference: largest absolute difference of an output value.
+        mean_difference: mean absolute difference.
+        psnr: decibels; `None` if there is no difference.
+        largest_difference_of_conversion: of float16 files, the largest difference to
+            the Keras generator with weights rounded to float16 too: what the
+            conversion added to the rounding. `None` of others.
+        images: number of images compared.
+        latency_ms: median milliseconds for the first of them.
+        latency_runs: number of runs that is the median of.
+        latency_size: `"HEIGHTxWIDTH"` of that image.
+        threads: processor threads used.
+        runtime: name and version.
+        operations: how often the graph holds each operation.
+        cpu_only_operations: of a LiteRT file, those that its GPU delegate does not
+            take; `None` of others.
+    """
+
+    largest_difference: float
+    mean_difference: float
+    psnr: float | None
+    largest_difference_of_conversion: float | None
+    images: int
+    latency_ms: float
+    latency_runs: int
+    latency_size: str
+    threads: int
+    runtime: str
+    operations: dict[str, int]
+    cpu_only_operations: list[str] | None = None
+
+
+def measure(
+    exported: Runtime,
+    images: Sequence[np.ndarray],
+    expected: Sequence[np.ndarray],
+    expected_of_rounded: Sequence[np.ndarray] | None = None,
+) -> Measurement:
+    """Compare an exported file to the Keras generator, and time it.
+
+    Args:
+        exported: the file, loaded.
+        images: float32 (1, height, width, channels) in [-1, 1].
+        expected: what the Keras generator makes of each.
+        expected_of_rounded: what it makes of them with weights rounded to float16,
+            for a file of such weights.
+
+    Returns:
+        The measurement.
+
+    Raises:
+        RefusedFileError: if an output is not finite.
+    """
+    outputs = [exported(image) for image in images]
+    if not all(np.isfinite(output).all() for output in outputs):
+        raise RefusedFileError("It puts out values that are not finite.")
+    differences = _differences(outputs, expected)
+    times = run_times(lambda: exported(images[0]), LATENCY_RUNS)
+    squared = float(np.mean(np.square(differences)))
+    return Measurement(
+        largest_difference=float(differences.max()),
+        mean_difference=float(differences.mean()),
+        psnr=10 * math.log10(4 / squared) if squared else None,
+        largest_difference_of_conversion=(
+            float(_differences(outputs, expected_of_rounded).max())
+            if expected_of_rounded
+            else None
+        ),
+        images=len(images),
+        latency_ms=statistics.median(times),
+        latency_runs=len(times),
+        latency_size="x".join(map(str, images[0].shape[1:3])),
+        threads=exported.threads,
+        runtime=exported.runtime,
+        operations=exported.operations,
+    )
+
+
+def find_problem(artefact: Artefact, measurement: Measurement) -> str:
+    """Judge an artefact.
+
+    Returns:
+        A sentence if it is further from its Keras generator than its number formats
+        excuse, else nothing.
+    """
+    least = LEAST_PSNR.get(artefact.variant)
+    if least is not None:
+        if measurement.psnr is None or measurement.psnr >= least:
+            return ""
+        return (
+            f"{artefact.path} comes within {measurement.psnr:.1f} dB of the Keras "
+            f"generator, less than the {least:g} dB that {artefact.variant} must reach."
+        )
+    difference = measurement.largest_difference_of_conversion
+    if difference is None:
+        difference = measurement.largest_difference
+    if difference <= LARGEST_FLOAT_DIFFERENCE:
+        return ""
+    return (
+        f"{artefact.path} differs from the Keras generator by {difference:.2g}, more "
+        f"than the {LARGEST_FLOAT_DIFFERENCE:g} that float arithmetic excuses."
+    )
+
+
+class Judge:
+    """Knows what a Keras generator makes of images, and measures its artefacts.
+
+    Args:
+        generator: as it was trained.
+        model: what `inference_model` made of it.
+        images: uint8 images (height, width, channels) of one size. Artefacts that take
+            any size are also tried on another one.
+    """
+
+    def __init__(
+        self, generator: keras.Model, model: keras.Model, images: Sequence[Image]
+    ):
+        height, width, _ = images[0].shape
+        other = resize_image(images[0], height + size_multiple(generator), width)
+        self._fixed = as_input(images)
+        self._any = [*self._fixed, *as_input([other])]
+        keras_model = _keras_reference(generator, model)
+        self._expected = [_run(keras_model, image) for image in self._any]
+        self._model = model
+
+    @functools.cached_property
+    def _expected_of_rounded(self) -> list[np.ndarray]:
+        rounded = keras.models.clone_model(self._model)
+        rounded.set_weights(
+            [w.astype(np.float16).astype(np.float32) for w in self._model.get_weights()]
+        )
+        return [_run(rounded, image) for image in self._any]
+
+    def measure(self, artefact: Artefact, exported: Runtime) -> Measurement:
+        """Compare an artefact to the generator by `measure`."""
+        images = self._any if artefact.size == "any" else self._fixed
+        measurement = measure(
+            exported,
+            images,
+            self._expected[: len(images)],
+            self._expected_of_rounded[: len(images)]
+            if artefact.variant == "float16"
+            else None,
+        )
+        if artefact.format != "litert":
+            return measurement
+        cpu_only = cpu_only_operations(measurement.operations, artefact.variant)
+        return dataclasses.replace(measurement, cpu_only_operations=cpu_only)
+
+
+def as_input(images: Sequence[Image]) -> list[np.ndarray]:
+    """Make uint8 images float32 (1, height, width, channels) in [-1, 1]."""
+    return [normalize(image[None].astype(np.float32)) for image in images]
+
+
+def _keras_reference(generator: keras.Model, model: keras.Model) -> keras.Model:
+    """The generator as it is, unless it is in half precision or of one size only."""
+    is_float32 = all(layer.compute_dtype == "float32" for layer in generator.layers)
+    is_free = generator.input_shape[1:3] == (None, None)
+    return generator if is_float32 and is_free else model
+
+
+def _run(model: keras.Model, image: np.ndarray) -> np.ndarray:
+    return np.asarray(model(image, training=False))
+
+
+def _differences(
+    outputs: Sequence[np.ndarray], expected: Sequence[np.ndarray]
+) -> np.ndarray:
+    """Absolute differences of all values of all images, in one row."""
+    return np.concatenate(
+        [
+            np.abs(output.astype(np.float64) - target).ravel()
+            for output, target in zip(outputs, expected, strict=True)
+        ]
+    )

@@ -1,0 +1,200 @@
+"""The report of an export: a line for each file, and what becomes of the folder.
+
+It is written anew after each file, so that an export that is killed says how far it
+came.
+"""
+
+import dataclasses
+import json
+import logging
+import pathlib
+from typing import Any
+
+from cyclegan_tf._shared.files import remove, replacing
+from cyclegan_tf._shared.tables import markdown_table
+from cyclegan_tf.export.parity import (
+    LARGEST_FLOAT_DIFFERENCE,
+    LEAST_PSNR,
+    Artefact,
+    Measurement,
+)
+
+_LOG = logging.getLogger(__name__)
+
+FORMAT = 1
+NAME = "report.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A line of the report.
+
+    Attributes:
+        artefact: what was exported.
+        measurement: how it compares; `None` if it was refused before.
+        problem: why it failed, a sentence; empty if it passed.
+    """
+
+    artefact: Artefact
+    measurement: Measurement | None
+    problem: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """The parity report of an export.
+
+    Attributes:
+        source: what was exported.
+        images: which images were compared.
+        machine: processor and versions.
+        entries: a line for each artefact.
+        finished: whether the export came to its end.
+        earlier_files: what an earlier export left in the folder, as paths in it, until
+            this one is finished.
+    """
+
+    source: str
+    images: str
+    machine: dict[str, str]
+    entries: tuple[Entry, ...] = ()
+    finished: bool = False
+    earlier_files: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return self.finished and not any(entry.problem for entry in self.entries)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON-serializable dicts, one flat one per artefact."""
+        return {
+            "format": FORMAT,
+            "finished": self.finished,
+            "passed": self.passed,
+            "source": self.source,
+            "images": self.images,
+            "machine": self.machine,
+            "limits": {
+                "largest_float_difference": LARGEST_FLOAT_DIFFERENCE,
+                "least_psnr": LEAST_PSNR,
+            },
+            "artefacts": [
+                {
+                    **dataclasses.asdict(entry.artefact),
+                    **(
+                        dataclasses.asdict(entry.measurement)
+                        if entry.measurement
+                        else {}
+                    ),
+                    "passed": not entry.problem,
+                    "problem": entry.problem,
+                }
+                for entry in self.entries
+            ],
+            "earlier_files": list(self.earlier_files),
+        }
+
+    def to_table(self) -> str:
+        """Return the report as a Markdown table, with the problems below it."""
+        head = "artefact|largest|mean|PSNR dB|MB|ms|runs|threads|operations|passed"
+        table = markdown_table([head.split("|"), *map(_row, self.entries)])
+        problems = [f"- {entry.problem}" for entry in self.entries if entry.problem]
+        return "\n".join([table] + [""] * bool(problems) + problems)
+
+    def write(self, folder: pathlib.Path) -> None:
+        """Write `report.json` and `report.md`."""
+        machine = ", ".join(f"{name} {value}" for name, value in self.machine.items())
+        text = (
+            f"# Parity report of {self.source}\n\n"
+            f"Against the Keras generator on {self.images}; outputs are in [-1, 1]. "
+            f"Machine: {machine}.\n\n{self.to_table()}\n"
+        )
+        if not self.finished:
+            text += "\n**Unfinished**: the export was at work, or ended, before more.\n"
+        content = json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
+        for name, written in (("report.md", text), (NAME, content)):
+            with replacing(folder / name) as temporary:
+                temporary.write_text(written)
+
+    def finish(self, folder: pathlib.Path) -> "Report":
+        """Remove what the earlier export left, and write the report for the last time.
+
+        Args:
+            folder: of the export.
+
+        Returns:
+            The report as written.
+        """
+        exported = {entry.artefact.path for entry in self.entries}
+        exported |= {_metadata(entry.artefact.generator) for entry in self.entries}
+        for path in set(self.earlier_files) - exported:
+            _remove_from(folder, path)
+        finished = dataclasses.replace(self, finished=True, earlier_files=())
+        finished.write(folder)
+        return finished
+
+
+def find_earlier_files(folder: pathlib.Path) -> tuple[str, ...]:
+    """List what earlier exports wrote into a folder, by the report that is there.
+
+    Args:
+        folder: of the export; there need not be any.
+
+    Returns:
+        Paths relative to it, in alphabetical order.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        return ()
+    try:
+        content = json.loads(path.read_text())
+        files = {str(name) for name in content["earlier_files"]}
+        for entry in content["artefacts"]:
+            files |= {str(entry["path"]), _metadata(entry["generator"])}
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        _LOG.warning(
+            "%s is damaged (%s), so files of that export may stay in %s; delete those "
+            "that you do not need.",
+            path,
+            e,
+            folder,
+        )
+        return ()
+    return tuple(sorted(files))
+
+
+def _metadata(generator: str) -> str:
+    return f"{generator}.json"
+
+
+def _remove_from(folder: pathlib.Path, name: str) -> None:
+    """Remove a file or folder, and the folder above it if nothing else is in it."""
+    path = folder / name
+    if folder.resolve() not in path.resolve().parents:  # whoever edited the report
+        return
+    remove(path)
+    if (
+        path.parent != folder
+        and path.parent.is_dir()
+        and not any(path.parent.iterdir())
+    ):
+        path.parent.rmdir()
+
+
+def _row(entry: Entry) -> list[str]:
+    path, measured = entry.artefact.path, entry.measurement
+    if measured is None:
+        return [path, *["-"] * 8, "no"]
+    psnr = "same" if measured.psnr is None else f"{measured.psnr:.1f}"
+    return [
+        path,
+        f"{measured.largest_difference:.1e}",
+        f"{measured.mean_difference:.1e}",
+        psnr,
+        f"{entry.artefact.bytes / 1e6:.2f}",
+        f"{measured.latency_ms:.1f}",
+        str(measured.latency_runs),
+        str(measured.threads),
+        str(sum(measured.operations.values())),
+        "no" if entry.problem else "yes",
+    ]

@@ -1,0 +1,1 @@
+"""The same training step, faster or in less memory."""

@@ -1,0 +1,92 @@
+"""Training in less memory: activations are computed again instead of kept.
+
+The gradient of a network needs what every layer put out. A training step of CycleGAN
+calls the generators six times before it takes the gradient, and at 512x512 keeps
+gigabytes. Rematerialized, a call keeps only what passes between the segments of the
+network, and computes the inside of a segment again when its gradient is taken.
+"""
+
+import functools
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from cyclegan_tf.models.acceleration import (
+    fusion,  # the module, for the reason in `cyclegan.py`
+)
+
+
+class Rematerialized:
+    """A network that keeps only what passes between its segments.
+
+    A segment ends wherever a single tensor connects what is before it with what comes
+    after, and something in the segment learns: so at the end of each residual block,
+    and after each other convolution. A U-Net, whose skip connections span it, is a
+    single segment.
+
+    Outputs and gradients are those of the network itself; each forward pass is
+    computed up to twice. The segments are `fused`, as a whole network would be.
+
+    Args:
+        network: functional `keras.Model` with one input and one output.
+
+    Raises:
+        ValueError: if a layer changes with every call, as dropout and batch
+            normalization do, since a second call would not repeat the first.
+
+    Reference:
+        Chen et al., 2016, Training Deep Nets with Sublinear Memory Cost, section 3.
+    """
+
+    def __init__(self, network: keras.Model):
+        for layer in network.layers:
+            if layer.trainable and layer.non_trainable_variables:
+                raise ValueError(
+                    f"A network with dropout or batch normalization cannot be "
+                    f"rematerialized, as {layer.name} of {network.name} changes with "
+                    "every call; use another norm and no dropout."
+                )
+        self._segments = [fusion.fused(segment) for segment in _segments(network)]
+
+    def __call__(self, images: Any, training: bool = False) -> Any:
+        x = images
+        for segment in self._segments:
+            call = functools.partial(segment, training=training)
+            x = tf.recompute_grad(call)(x)
+        return x
+
+
+def _segments(network: keras.Model) -> list[keras.Model]:
+    """Cut a network into the models of its segments."""
+    segments = []
+    start = network.inputs[0]
+    learns = False
+    for operation, is_cut in _operations(network):
+        learns = learns or bool(getattr(operation, "trainable_weights", ()))
+        if is_cut and learns:
+            segments.append(keras.Model(start, operation.output))
+            start, learns = operation.output, False
+    if start is not network.outputs[0]:
+        segments.append(keras.Model(start, network.outputs[0]))
+    return segments
+
+
+def _operations(network: keras.Model) -> list[tuple[Any, bool]]:
+    """All operations in order, each with whether only its output is used later."""
+    operations = [
+        operation
+        for operation in network.operations
+        if not isinstance(operation, keras.layers.InputLayer)
+    ]
+    last_use = {}
+    for i, operation in enumerate(operations):
+        for tensor in keras.tree.flatten(operation.input):
+            last_use[id(tensor)] = i
+    pending: dict[int, int] = {}
+    result = []
+    for i, operation in enumerate(operations):
+        pending[id(operation.output)] = last_use.get(id(operation.output), i)
+        pending = {key: last for key, last in pending.items() if last > i}
+        result.append((operation, set(pending) <= {id(operation.output)}))
+    return result

@@ -1,0 +1,1 @@
+"""The generators and discriminators, and what they are built of."""

@@ -1,0 +1,452 @@
+"""The generators and discriminators of CycleGAN, as Keras functional models.
+
+Layer for layer the networks of the authors' PyTorch code (and, as the mobile
+generator, of GAN Compression), so that their weights fit. They are made of stock
+Keras layers and ``keras.ops`` only: a saved network loads with plain Keras, without
+this package.
+
+Notation in the comments (Zhu et al., 2017, section 7.2): ``c7s1-k`` is a 7x7
+convolution with k filters, ``dk`` a stride-2 downsampling, ``Rk`` a residual
+block, ``uk`` a stride-2 upsampling, ``Ck`` a 4x4 discriminator layer.
+
+References:
+    Zhu et al., 2017, Unpaired Image-to-Image Translation using
+    Cycle-Consistent Adversarial Networks, sections 4 and 7.2.
+    Johnson et al., 2016 (ResNet generator); Isola et al., 2017 (U-Net, PatchGAN);
+    Li et al., 2020 (mobile ResNet generator).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from cyclegan_tf.models.networks.blocks import (
+    NORM_EPSILON,
+    Norm,
+    Normalization,
+    Padding,
+    Upsampling,
+    check_choice,
+    check_positive,
+    conv,
+    float_output,
+    padded_conv,
+    reflect_pad,
+    separable_conv,
+    upsample,
+)
+
+ImageShape = tuple[int | None, int | None, int]
+
+
+def resnet_generator(
+    filters: int = 64,
+    num_residual_blocks: int = 9,
+    *,
+    image_shape: ImageShape = (None, None, 3),
+    output_channels: int | None = None,
+    norm: Norm = "instance",
+    norm_epsilon: float = NORM_EPSILON,
+    padding: Padding = "symmetric",
+    dropout: float = 0.0,
+    upsampling: Upsampling = "transpose",
+    name: str = "resnet_generator",
+) -> keras.Model:
+    """Build the ResNet generator: two strided convolutions, residual blocks, two up.
+
+    Sides should be multiples of 4; the output of any other size is rounded up to
+    the next multiple.
+
+    Args:
+        filters: int. Filters of the first convolution; the residual blocks have
+            four times as many. Defaults to `64`.
+        num_residual_blocks: int. The paper uses 9 for 256x256 images and larger,
+            6 for 128x128. Defaults to `9`.
+        image_shape: (height, width, channels) of the input; height and width may
+            be `None`. Defaults to `(None, None, 3)`.
+        output_channels: int. Defaults to the channels of the input.
+        norm: `"instance"` (no learned scale or offset), `"instance_affine"` (with
+            both, as in TensorFlow Addons), `"batch"` or `"none"`. Defaults to
+            `"instance"`.
+        norm_epsilon: float. Added to the variance; Addons has 1e-3. Defaults to
+            `1e-5`.
+        padding: of the strided convolutions, `"symmetric"` is the reference's pixel
+            on every side, `"same"` is Keras's. Defaults to `"symmetric"`.
+        dropout: float. Rate of the dropout inside each residual block (the
+            reference offers 0.5). Defaults to `0.0`, none.
+        upsampling: `"transpose"` is the reference's transposed convolution;
+            `"nearest"` and `"bilinear"` resize, then convolve, which avoids
+            checkerboard patterns. Defaults to `"transpose"`.
+        name: str. Name of the model.
+
+    Returns:
+        A `keras.Model` from float (batch, height, width, channels) in [-1, 1] to
+        float (batch, height, width, output_channels) in [-1, 1].
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    Reference:
+        Zhu et al., 2017, sections 4 and 7.2.
+    """
+    check_positive(filters=filters)
+    if num_residual_blocks < 0:
+        raise ValueError(
+            "num_residual_blocks must not be negative. "
+            f"Received: num_residual_blocks={num_residual_blocks}"
+        )
+    return _resnet(
+        [filters, 2 * filters, 4 * filters, 2 * filters, filters],
+        [4 * filters] * num_residual_blocks,
+        _full_conv,
+        image_shape,
+        output_channels,
+        Normalization(norm, norm_epsilon),
+        padding,
+        dropout,
+        upsampling,
+        name,
+    )
+
+
+def mobile_resnet_generator(
+    filters: Sequence[int] = (16, 32, 128, 32, 16),
+    block_filters: Sequence[int] = (64, 64, 64, 128, 128, 128, 128, 128, 128),
+    *,
+    image_shape: ImageShape = (None, None, 3),
+    output_channels: int | None = None,
+    norm: Norm = "instance",
+    norm_epsilon: float = NORM_EPSILON,
+    padding: Padding = "symmetric",
+    dropout: float = 0.0,
+    upsampling: Upsampling = "transpose",
+    name: str = "mobile_resnet_generator",
+) -> keras.Model:
+    """Build the ResNet generator with separable convolutions in its residual blocks.
+
+    The defaults are the horse-to-zebra network that GAN Compression found: 356,867
+    parameters where `resnet_generator` has 11.4 million.
+
+    Args:
+        filters: five ints. Filters of the first convolution, of the two that halve
+            the sides and of the two that double them.
+        block_filters: ints. For each residual block the filters between its two
+            convolutions.
+        image_shape: as for `resnet_generator`.
+        output_channels: int. Defaults to the channels of the input.
+        norm: as for `resnet_generator`; it also normalizes between the two parts of
+            a separable convolution.
+        norm_epsilon: as for `resnet_generator`.
+        padding: as for `resnet_generator`.
+        dropout: as for `resnet_generator`.
+        upsampling: as for `resnet_generator`.
+        name: str. Name of the model.
+
+    Returns:
+        A `keras.Model` from float (batch, height, width, channels) in [-1, 1] to
+        float (batch, height, width, output_channels) in [-1, 1].
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    Reference:
+        Li et al., 2020, GAN Compression: Efficient Architectures for Interactive
+        Conditional GANs, section 3 and supplementary material.
+    """
+    if len(filters) != 5:
+        raise ValueError(f"filters must be five numbers. Received: {filters}")
+    for number in (*filters, *block_filters):
+        check_positive(filters=number)
+    return _resnet(
+        filters,
+        block_filters,
+        separable_conv,
+        image_shape,
+        output_channels,
+        Normalization(norm, norm_epsilon),
+        padding,
+        dropout,
+        upsampling,
+        name,
+    )
+
+
+def unet_generator(
+    filters: int = 64,
+    num_levels: int = 8,
+    *,
+    image_shape: ImageShape = (None, None, 3),
+    output_channels: int | None = None,
+    norm: Norm = "instance",
+    norm_epsilon: float = NORM_EPSILON,
+    dropout: float = 0.0,
+    upsampling: Upsampling = "transpose",
+    name: str = "unet_generator",
+) -> keras.Model:
+    """Build the U-Net generator: strided convolutions down, and up again with skips.
+
+    Sides must be multiples of `2 ** num_levels`. The innermost map is not
+    normalized: at one pixel a side, instance normalization would erase it.
+
+    Args:
+        filters: int. Filters of the outermost level; they double per level up to
+            eight times as many. Defaults to `64`.
+        num_levels: int. Number of halvings: 8 brings 256x256 to one pixel, 7 is
+            the reference's network for 128x128. Defaults to `8`.
+        image_shape: as for `resnet_generator`.
+        output_channels: int. Defaults to the channels of the input.
+        norm: as for `resnet_generator`.
+        norm_epsilon: as for `resnet_generator`.
+        dropout: float. Rate of the dropout on the way up, in the levels between
+            the innermost and the four outermost (the reference offers 0.5).
+            Defaults to `0.0`, none.
+        upsampling: as for `resnet_generator`. Defaults to `"transpose"`.
+        name: str. Name of the model.
+
+    Returns:
+        A `keras.Model` from float (batch, height, width, channels) in [-1, 1] to
+        float (batch, height, width, output_channels) in [-1, 1].
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    Reference:
+        Isola et al., 2017, Image-to-Image Translation with Conditional
+        Adversarial Networks, section 6.1.1.
+    """
+    normalize = Normalization(norm, norm_epsilon)
+    check_choice("upsampling", upsampling, ("transpose", "nearest", "bilinear"))
+    check_positive(filters=filters)
+    if num_levels < 2:
+        raise ValueError(f"num_levels must be at least 2. Received: {num_levels}")
+    use_bias = normalize.conv_bias
+    innermost = num_levels - 1
+
+    image = keras.Input(image_shape, name="image")
+    x = image
+    skips = []
+    for level in range(num_levels):
+        if level > 0:
+            skips.append(x)
+            x = ops.leaky_relu(x, 0.2)
+        width = filters * min(2**level, 8)
+        # For the even sides of a U-Net "same" pads one pixel all around, as the
+        # reference does.
+        x = conv(
+            width,
+            4,
+            strides=2,
+            padding="same",
+            use_bias=use_bias,
+            name=f"down_{level}_conv",
+        )(x)
+        if 0 < level < innermost:
+            x = normalize(x, f"down_{level}_norm")
+
+    for level in range(innermost, 0, -1):
+        width = filters * min(2 ** (level - 1), 8)
+        x = upsample(
+            ops.relu(x),
+            width,
+            upsampling,
+            kernel_size=4,
+            use_bias=use_bias,
+            name=f"up_{level}_conv",
+        )
+        x = normalize(x, f"up_{level}_norm")
+        if dropout and 4 <= level < innermost:
+            x = layers.Dropout(dropout, name=f"up_{level}_dropout")(x)
+        x = layers.Concatenate()([skips.pop(), x])
+
+    x = upsample(
+        ops.relu(x),
+        output_channels or image_shape[-1],
+        upsampling,
+        kernel_size=4,
+        use_bias=True,
+        name="up_0_conv",
+    )
+    return keras.Model(image, float_output("tanh", "translated")(x), name=name)
+
+
+def patchgan_discriminator(
+    filters: int = 64,
+    num_layers: int = 3,
+    *,
+    image_shape: ImageShape = (None, None, 3),
+    norm: Norm = "instance",
+    norm_epsilon: float = NORM_EPSILON,
+    padding: Padding = "symmetric",
+    name: str = "patchgan_discriminator",
+) -> keras.Model:
+    """Build the PatchGAN: each output judges one overlapping patch of the image.
+
+    Args:
+        filters: int. Filters of the first layer; they double per layer up to
+            eight times as many. Defaults to `64`.
+        num_layers: int, 1 to 5. The receptive field is 16, 34, 70, 142 or 286
+            pixels a side. Defaults to `3`, the paper's 70x70.
+        image_shape: as for `resnet_generator`.
+        norm: as for `resnet_generator`.
+        norm_epsilon: as for `resnet_generator`.
+        padding: `"symmetric"` is the reference's pixel on every side, `"same"` is
+            Keras's, which makes the map of a 256x256 image 32x32. Defaults to
+            `"symmetric"`.
+        name: str. Name of the model.
+
+    Returns:
+        A `keras.Model` from float (batch, height, width, channels) in [-1, 1] to
+        float (batch, rows, columns, 1) of unbounded logits: 30x30 for a 256x256
+        image and three layers.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    Reference:
+        Zhu et al., 2017, section 7.2; Isola et al., 2017, section 6.1.2.
+    """
+    normalize = Normalization(norm, norm_epsilon)
+    check_choice("padding", padding, ("symmetric", "same"))
+    check_positive(filters=filters)
+    if not 1 <= num_layers <= 5:
+        raise ValueError(f"num_layers must be from 1 to 5. Received: {num_layers}")
+
+    image = keras.Input(image_shape, name="image")
+    x = padded_conv(image, filters, 4, strides=2, padding=padding, name="layer_0_conv")
+    x = ops.leaky_relu(x, 0.2)  # C64
+    for i in range(1, num_layers + 1):
+        x = padded_conv(
+            x,
+            filters * min(2**i, 8),
+            4,
+            strides=2 if i < num_layers else 1,
+            padding=padding,
+            use_bias=normalize.conv_bias,
+            name=f"layer_{i}_conv",
+        )
+        x = ops.leaky_relu(normalize(x, f"layer_{i}_norm"), 0.2)  # C128 ...
+    x = padded_conv(x, 1, 4, padding=padding, name="head_conv")
+    return keras.Model(image, float_output("linear", "logits")(x), name=name)
+
+
+def pixel_discriminator(
+    filters: int = 64,
+    *,
+    image_shape: ImageShape = (None, None, 3),
+    norm: Norm = "instance",
+    norm_epsilon: float = NORM_EPSILON,
+    name: str = "pixel_discriminator",
+) -> keras.Model:
+    """Build the 1x1 PatchGAN, which judges every pixel by its colour alone.
+
+    Args:
+        filters: int. Filters of the first layer. Defaults to `64`.
+        image_shape: as for `resnet_generator`.
+        norm: as for `resnet_generator`.
+        norm_epsilon: as for `resnet_generator`.
+        name: str. Name of the model.
+
+    Returns:
+        A `keras.Model` from float (batch, height, width, channels) in [-1, 1] to
+        float (batch, height, width, 1) of unbounded logits.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    Reference:
+        Isola et al., 2017, section 6.1.2 (the 1x1 "PixelGAN").
+    """
+    normalize = Normalization(norm, norm_epsilon)
+    check_positive(filters=filters)
+    use_bias = normalize.conv_bias
+
+    image = keras.Input(image_shape, name="image")
+    x = conv(filters, 1, name="layer_0_conv")(image)
+    x = ops.leaky_relu(x, 0.2)
+    x = conv(2 * filters, 1, use_bias=use_bias, name="layer_1_conv")(x)
+    x = ops.leaky_relu(normalize(x, "layer_1_norm"), 0.2)
+    x = conv(1, 1, use_bias=use_bias, name="head_conv")(x)
+    return keras.Model(image, float_output("linear", "logits")(x), name=name)
+
+
+def _resnet(
+    filters: Sequence[int],
+    block_filters: Sequence[int],
+    convolve: Callable[[Any, int, Normalization, str, int], Any],
+    image_shape: ImageShape,
+    output_channels: int | None,
+    normalize: Normalization,
+    padding: Padding,
+    dropout: float,
+    upsampling: Upsampling,
+    name: str,
+) -> keras.Model:
+    """Both ResNet generators, which differ in the convolutions of their blocks."""
+    check_choice("padding", padding, ("symmetric", "same"))
+    check_choice("upsampling", upsampling, ("transpose", "nearest", "bilinear"))
+    stem, *down, up_0, up_1 = filters
+    use_bias = normalize.conv_bias
+
+    image = keras.Input(image_shape, name="image")
+    x = conv(stem, 7, use_bias=use_bias, name="stem_conv")(reflect_pad(image, 3))
+    x = ops.relu(normalize(x, "stem_norm"))  # c7s1-64
+
+    for i, width in enumerate(down):
+        x = padded_conv(
+            x,
+            width,
+            3,
+            strides=2,
+            padding=padding,
+            use_bias=use_bias,
+            name=f"down_{i}_conv",
+        )
+        x = ops.relu(normalize(x, f"down_{i}_norm"))  # d128, d256
+
+    for i, width in enumerate(block_filters):
+        x = _residual_block(
+            x, width, convolve, normalize, dropout, f"block_{i}"
+        )  # R256
+
+    for i, width in enumerate((up_0, up_1)):
+        x = upsample(
+            x,
+            width,
+            upsampling,
+            padding=padding,
+            use_bias=use_bias,
+            name=f"up_{i}_conv",
+        )
+        x = ops.relu(normalize(x, f"up_{i}_norm"))  # u128, u64
+
+    x = reflect_pad(x, 3)
+    x = conv(output_channels or image_shape[-1], 7, name="head_conv")(x)  # c7s1-3
+    return keras.Model(image, float_output("tanh", "translated")(x), name=name)
+
+
+def _residual_block(
+    x: Any,
+    filters: int,
+    convolve: Callable[[Any, int, Normalization, str, int], Any],
+    normalize: Normalization,
+    dropout: float,
+    name: str,
+) -> Any:
+    """Add two convolutions to their input; no activation after the sum."""
+    residual = convolve(reflect_pad(x, 1), filters, normalize, name, 0)
+    residual = ops.relu(normalize(residual, f"{name}_norm_0"))
+    if dropout:
+        residual = layers.Dropout(dropout, name=f"{name}_dropout")(residual)
+    residual = convolve(reflect_pad(residual, 1), x.shape[-1], normalize, name, 1)
+    return x + normalize(residual, f"{name}_norm_1")
+
+
+def _full_conv(
+    x: Any, filters: int, normalize: Normalization, name: str, index: int
+) -> Any:
+    """The 3x3 convolution of a residual block."""
+    return conv(filters, 3, use_bias=normalize.conv_bias, name=f"{name}_conv_{index}")(
+        x
+    )

@@ -1,0 +1,1 @@
+"""Networks that exist: found, read, described, converted."""

@@ -1,0 +1,96 @@
+"""Bring networks from PyTorch and Keras 2 here, and take them to PyTorch."""
+
+import pathlib
+
+from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf.options import ExportPytorchConfig, ImportConfig
+from cyclegan_tf.pretrained.find import (
+    PYTORCH_NAMES,
+    holds_networks,
+    read_network,
+    read_networks,
+    write_network,
+)
+from cyclegan_tf.pretrained.pytorch.files import write_state_dict
+from cyclegan_tf.pretrained.pytorch.weights import state_dict_of
+
+
+def import_network(config: ImportConfig) -> list[pathlib.Path]:
+    """Turn networks of PyTorch or Keras 2 into `.keras` files of Keras 3.
+
+    The architecture is found from the file itself. Nothing in it is executed. What is
+    written is made of stock layers: any Keras 3 loads it, without this package.
+
+    Args:
+        config: what to import, and where to. A folder of several networks becomes a
+            folder of `generator_g.keras` and so on.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        InputError: if the source is damaged or fits no known network, PyTorch is
+            needed but not installed, or, without `overwrite`, a file is there already.
+    """
+    if holds_networks(config.source):
+        found = {
+            config.out / f"{name}.keras": pretrained
+            for name, pretrained in read_networks(config.source).items()
+        }
+    else:
+        if config.out.suffix != ".keras":
+            raise InputError(
+                f"--out {config.out} must be a file name that ends in .keras."
+            )
+        _check_free([config.out], config.overwrite)
+        found = {config.out: read_network(config.source)}
+    _check_free(list(found), config.overwrite)
+    for path, pretrained in found.items():
+        write_network(path, pretrained)
+    return list(found)
+
+
+def export_pytorch(config: ExportPytorchConfig) -> list[pathlib.Path]:
+    """Write networks as checkpoint files of the authors' PyTorch code.
+
+    Args:
+        config: which networks, and where to. The networks of a run or folder become
+            `latest_net_G_A.pth`, `latest_net_G_B.pth`, `latest_net_D_A.pth` and
+            `latest_net_D_B.pth`; a single generator becomes `latest_net_G.pth`.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        InputError: if the PyTorch code has no such network, PyTorch is not installed,
+            or, without `overwrite`, a file is there already.
+    """
+    if config.source.is_dir():
+        theirs = {ours: name for name, ours in PYTORCH_NAMES.items() if name != "G"}
+        found = {
+            config.out / f"latest_net_{theirs[name]}.pth": pretrained.network
+            for name, pretrained in read_networks(config.source).items()
+        }
+    else:
+        found = {config.out / "latest_net_G.pth": read_network(config.source).network}
+    _check_free(list(found), config.overwrite)
+    state_dicts = {}
+    for path, network in found.items():
+        try:
+            state_dicts[path] = state_dict_of(network)
+        except ValueError as e:
+            raise InputError(
+                f"{network.name} of {config.source} cannot become a PyTorch file: {e}."
+            ) from e
+    for path, state_dict in state_dicts.items():
+        write_state_dict(path, state_dict)
+    return list(found)
+
+
+def _check_free(paths: list[pathlib.Path], overwrite: bool) -> None:
+    for path in paths:
+        if path.exists() and not overwrite:
+            raise InputError(
+                f"{path} is there already; choose another --out, or replace it with "
+                "--overwrite."
+            )

@@ -1,0 +1,71 @@
+"""Say what a network, a run or a file from elsewhere is."""
+
+import pathlib
+
+import keras
+
+from cyclegan_tf.models.networks.architecture import (
+    GENERATORS,
+    architecture_of,
+    normalization_of,
+)
+from cyclegan_tf.pretrained.find import (
+    Pretrained,
+    holds_networks,
+    read_network,
+    read_networks,
+)
+from cyclegan_tf.translation.translator import size_multiple
+
+
+def inspect_networks(path: pathlib.Path) -> dict[str, dict[str, str]]:
+    """Describe the networks in a file or folder.
+
+    Args:
+        path: whatever `find.read_network` and `find.read_networks` read.
+
+    Returns:
+        For each network its name, and what there is to say of it by heading.
+
+    Raises:
+        InputError: if there is no network that is known here.
+    """
+    if holds_networks(path):
+        found = read_networks(path)
+    else:
+        found = {path.name: read_network(path)}
+    return {name: _describe(pretrained) for name, pretrained in found.items()}
+
+
+def _describe(pretrained: Pretrained) -> dict[str, str]:
+    network, origin = pretrained.network, dict(pretrained.origin)
+    architecture = architecture_of(network)
+    norm = normalization_of(network)
+    is_generator = architecture is None or architecture.kind in GENERATORS
+    facts = {
+        "origin": ", ".join(
+            [origin.pop("format"), *(f"{key} {text}" for key, text in origin.items())]
+        ),
+        "network": (
+            str(architecture)
+            if architecture
+            else f"none of cyclegan_tf.models.networks ({len(network.layers)} layers)"
+        ),
+        "norm": f"{norm['norm']}, epsilon {norm['norm_epsilon']:g}",
+        "channels": f"{network.input_shape[-1]} in, {network.output_shape[-1]} out",
+        "parameters": f"{network.count_params():,}",
+        "values in": "float32 in [-1, 1]",
+        "values out": (
+            "float32 in [-1, 1]" if _ends_in_tanh(network) else "float32, unbounded"
+        ),
+    }
+    if is_generator:
+        multiple = size_multiple(network)
+        facts["image sizes"] = f"sides of multiples of {multiple} keep their size"
+    return facts
+
+
+def _ends_in_tanh(network: keras.Model) -> bool:
+    last = network.operations[-1]
+    activation = getattr(last, "activation", None)
+    return "tanh" in (getattr(activation, "__name__", ""), type(last).__name__.lower())

@@ -1,0 +1,234 @@
+"""Read models that Keras 2 saved: the description of their layers, and the weights.
+
+Data only. No Lambda layer is deserialized and no function of a SavedModel is loaded.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import io
+import json
+import pathlib
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import h5py
+import numpy as np
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+
+from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf._shared.files import check_not_compressed
+
+# Arrays by layer, then by the attribute that holds them: {"conv2d": {"kernel": ...}}.
+Weights = Mapping[str, Mapping[str, np.ndarray]]
+
+_VARIABLE = "/.ATTRIBUTES/VARIABLE_VALUE"
+# What broken content raises while it is taken apart.
+_PARSE_ERRORS = (
+    OSError,
+    KeyError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    DecodeError,
+    tf.errors.OpError,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Keras2Model:
+    """What a file says about a model.
+
+    Attributes:
+        config: the description of a functional or sequential model, as Keras 2 puts
+            it into JSON: `{"class_name": ..., "config": {"layers": [...], ...}}`.
+            `None` if the file holds weights only.
+        weights: float32 arrays by layer and attribute, in the order of the layers.
+    """
+
+    config: dict[str, Any] | None
+    weights: Weights
+
+
+def read_h5(path: pathlib.Path) -> Keras2Model:
+    """Read what `model.save("x.h5")` or `model.save_weights("x.h5")` wrote.
+
+    Args:
+        path: the file.
+
+    Raises:
+        InputError: if it is damaged, or larger inside than outside.
+    """
+    with _reading(path, "a Keras .h5 file"), h5py.File(path) as file:
+        description = file.attrs.get("model_config")
+        root = file["model_weights"] if description is not None else file
+        weights = _h5_weights(root, path)
+        config = None if description is None else json.loads(description)
+    return Keras2Model(config, weights)
+
+
+def read_keras_zip(path: pathlib.Path) -> Keras2Model:
+    """Read what `model.save("x.keras")` of Keras 2.13 or newer wrote.
+
+    Args:
+        path: the file.
+
+    Raises:
+        InputError: if it is damaged, or larger inside than outside.
+    """
+    with _reading(path, "a .keras file of Keras 2"):
+        check_not_compressed(path)
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"))
+            content = io.BytesIO(archive.read("model.weights.h5"))
+        with h5py.File(content) as file:
+            _check_claim(file, path)
+            weights = _zip_weights(config["config"]["layers"], file)
+    return Keras2Model(config, weights)
+
+
+def read_saved_model(folder: pathlib.Path) -> Keras2Model:
+    """Read what `model.save("folder")` of Keras 2 wrote.
+
+    Args:
+        folder: a folder with `saved_model.pb`, `keras_metadata.pb` and `variables/`.
+
+    Raises:
+        InputError: if it is damaged, or not written by Keras 2.
+    """
+    # The message is not part of Keras 3; TensorFlow keeps it for old models.
+    from tensorflow.python.keras.protobuf import saved_metadata_pb2
+
+    metadata = saved_metadata_pb2.SavedMetadata()
+    path = folder / "keras_metadata.pb"
+    if not path.is_file():
+        raise InputError(
+            f"{folder} is a SavedModel without keras_metadata.pb, so its layers are "
+            "not known; import the model that it was exported from."
+        )
+    with _reading(folder, "a SavedModel of Keras 2"):
+        metadata.ParseFromString(path.read_bytes())
+        described = {
+            node.node_path: json.loads(node.metadata) for node in metadata.nodes
+        }
+        root = _without_tuples(described["root"])
+        config = {"class_name": root["class_name"], "config": root["config"]}
+        reader = tf.train.load_checkpoint(str(folder / "variables/variables"))
+        weights: dict[str, dict[str, np.ndarray]] = {}
+        for key in reader.get_variable_to_shape_map():
+            # layer_with_weights-0/kernel/.ATTRIBUTES/VARIABLE_VALUE
+            layer, _, attribute = key.removesuffix(_VARIABLE).rpartition("/")
+            node = described.get(f"root.{layer}")
+            if node and key.endswith(_VARIABLE):
+                name = node["config"]["name"]
+                weights.setdefault(name, {})[attribute] = reader.get_tensor(key)
+    return Keras2Model(config, weights)
+
+
+@contextlib.contextmanager
+def _reading(path: pathlib.Path, kind: str) -> Iterator[None]:
+    """Turn whatever broken content raises into a sentence."""
+    try:
+        yield
+    except InputError:
+        raise
+    except _PARSE_ERRORS as e:
+        raise InputError(
+            f"{path} cannot be read as {kind} ({_first_line(e)}); it is damaged or "
+            "something else."
+        ) from e
+
+
+def _h5_weights(root: h5py.Group, path: pathlib.Path) -> Weights:
+    """Collect the arrays: `conv2d/conv2d/kernel:0` is the kernel of `conv2d`."""
+    _check_claim(root, path)
+    weights: dict[str, dict[str, np.ndarray]] = {}
+    for layer in map(_text, root.attrs["layer_names"]):
+        for name in map(_text, root[layer].attrs["weight_names"]):
+            attribute = name.rpartition("/")[2].partition(":")[0]
+            array = np.asarray(root[layer][name], np.float32)
+            weights.setdefault(layer, {})[attribute] = array
+    return weights
+
+
+def _zip_weights(descriptions: list[dict[str, Any]], file: h5py.File) -> Weights:
+    """Collect the arrays: `layers/conv2d_1/vars/0` is of the second `Conv2D`."""
+    weights = {}
+    counts: collections.Counter[str] = collections.Counter()
+    for description in descriptions:
+        kind = description["class_name"]
+        base = re.sub("(?<=.)(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", "_", kind)
+        number = counts[kind]
+        counts[kind] += 1
+        folder = f"layers/{base.lower()}{f'_{number}' if number else ''}/vars"
+        if folder in file:
+            options = description["config"]
+            arrays = {int(i): np.asarray(array) for i, array in file[folder].items()}
+            names = [
+                name
+                for name in (
+                    ("kernel", "bias")
+                    if "Conv" in kind
+                    else ("gamma", "beta", "moving_mean", "moving_variance")
+                )
+                if options.get({"gamma": "scale", "beta": "center"}.get(name, ""), True)
+            ]
+            name = description.get("name") or options["name"]
+            weights[name] = {names[i]: arrays[i] for i in sorted(arrays)}
+    return weights
+
+
+def _check_claim(root: h5py.Group, path: pathlib.Path) -> None:
+    """Refuse arrays that fill the memory, or are read from somewhere else.
+
+    They may have been compressed, or never written; links, external and virtual arrays
+    lead to any other file of this computer.
+    """
+    claimed = 0
+
+    def leads_elsewhere(name: str, link: Any) -> str | None:
+        nonlocal claimed
+        if not isinstance(link, h5py.HardLink):
+            return name
+        item = root[name]
+        if not isinstance(item, h5py.Dataset):
+            return None
+        claimed += item.nbytes
+        return name if item.external or item.is_virtual else None
+
+    # It ends at the first name; h5py cannot pass on what is raised in there.
+    if name := root.visititems_links(leads_elsewhere):
+        raise InputError(
+            f"{name} of {path} leads to somewhere else, as no framework writes its "
+            "weights; save the model again."
+        )
+    size = path.stat().st_size
+    if claimed > size:
+        raise InputError(
+            f"{path} has {size} bytes, but its arrays claim {claimed}; it is damaged "
+            "or made to fill the memory."
+        )
+
+
+def _without_tuples(value: Any) -> Any:
+    """Undo how Keras writes tuples into the JSON of a SavedModel."""
+    if isinstance(value, dict):
+        if value.get("class_name") == "__tuple__":
+            return _without_tuples(value["items"])
+        return {key: _without_tuples(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_tuples(item) for item in value]
+    return value
+
+
+def _text(name: bytes | str) -> str:
+    return name.decode() if isinstance(name, bytes) else name
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,1 @@
+"""Checkpoints of the CycleGAN authors' PyTorch code, and of GAN Compression."""

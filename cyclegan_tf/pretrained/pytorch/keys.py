@@ -1,0 +1,124 @@
+"""The names that PyTorch code gives the weights of our networks.
+
+They are those of the CycleGAN authors' code and, for the mobile generator, of GAN
+Compression: a path of numbers through nested `nn.Sequential`.
+"""
+
+from collections.abc import Iterator
+
+import keras
+
+# Axes that turn PyTorch's layout into Keras's: (out, in, h, w) of a convolution and
+# (in, out, h, w) of a transposed one by the same permutation; (channels, 1, h, w).
+_KERNEL_AXES = (2, 3, 1, 0)
+_DEPTHWISE_AXES = (2, 3, 0, 1)
+
+
+def weights_by_key(
+    network: keras.Model,
+) -> Iterator[tuple[str, keras.Variable, tuple[int, ...]]]:
+    """Yield each weight of a network with its PyTorch key.
+
+    Args:
+        network: a network of `cyclegan_tf.models.networks`.
+
+    Yields:
+        The key, the Keras variable, and the permutation of axes that turns PyTorch's
+        array into Keras's.
+    """
+    for layer_name, prefix in _prefixes(network).items():
+        layer = network.get_layer(layer_name)
+        if isinstance(layer, keras.layers.BatchNormalization):
+            yield f"{prefix}.weight", layer.gamma, (0,)
+            yield f"{prefix}.bias", layer.beta, (0,)
+            yield f"{prefix}.running_mean", layer.moving_mean, (0,)
+            yield f"{prefix}.running_var", layer.moving_variance, (0,)
+            continue
+        depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+        axes = _DEPTHWISE_AXES if depthwise else _KERNEL_AXES
+        yield f"{prefix}.weight", layer.kernel, axes
+        if layer.use_bias:
+            yield f"{prefix}.bias", layer.bias, (0,)
+
+
+def _prefixes(network: keras.Model) -> dict[str, str]:
+    """Map the names of our layers to the key prefixes of the PyTorch code."""
+    names = {layer.name for layer in network.layers}
+    if "stem_conv" in names:
+        prefixes = _resnet_prefixes(names)
+    elif "down_0_conv" in names:
+        prefixes = _unet_prefixes(names)
+    elif network.get_layer("layer_0_conv").kernel_size == (1, 1):
+        prefixes = _discriminator_prefixes("net", names)
+    else:
+        prefixes = _discriminator_prefixes("model", names)
+    return {name: prefix for name, prefix in prefixes.items() if name in names}
+
+
+def _resnet_prefixes(names: set[str]) -> dict[str, str]:
+    mobile = "block_0_depthwise_0" in names
+    first_conv = "block_{}_pointwise_0" if mobile else "block_{}_conv_0"
+    num_blocks = _count(names, first_conv)
+    prefixes = {
+        "stem_conv": "model.1",
+        "stem_norm": "model.2",
+        "down_0_conv": "model.4",
+        "down_0_norm": "model.5",
+        "down_1_conv": "model.7",
+        "down_1_norm": "model.8",
+    }
+    # The mobile code always has a dropout in between, if only of rate 0.
+    second_conv = 6 if mobile or "block_0_dropout" in names else 5
+    for i in range(num_blocks):
+        for j, index in enumerate((1, second_conv)):
+            block = f"model.{10 + i}.conv_block"
+            prefixes |= {
+                f"block_{i}_conv_{j}": f"{block}.{index}",
+                f"block_{i}_depthwise_{j}": f"{block}.{index}.conv.0",
+                f"block_{i}_depthwise_norm_{j}": f"{block}.{index}.conv.1",
+                f"block_{i}_pointwise_{j}": f"{block}.{index}.conv.2",
+                f"block_{i}_norm_{j}": f"{block}.{index + 1}",
+            }
+    up = 10 + num_blocks
+    return prefixes | {
+        "up_0_conv": f"model.{up}",
+        "up_0_norm": f"model.{up + 1}",
+        "up_1_conv": f"model.{up + 3}",
+        "up_1_norm": f"model.{up + 4}",
+        "head_conv": f"model.{up + 7}",
+    }
+
+
+def _unet_prefixes(names: set[str]) -> dict[str, str]:
+    innermost = _count(names, "down_{}_conv") - 1
+    prefixes = {"down_0_conv": "model.model.0", "up_0_conv": "model.model.3"}
+    for level in range(1, innermost + 1):
+        inside = unet_level(level)
+        up = 3 if level == innermost else 5
+        prefixes[f"down_{level}_conv"] = f"{inside}1"
+        prefixes[f"down_{level}_norm"] = f"{inside}2"
+        prefixes[f"up_{level}_conv"] = f"{inside}{up}"
+        prefixes[f"up_{level}_norm"] = f"{inside}{up + 1}"
+    return prefixes
+
+
+def unet_level(level: int) -> str:
+    """Return the prefix of a level: the reference nests each in the one outside it.
+
+    Args:
+        level: int. 1 is the level inside the outermost, 0.
+    """
+    return "model.model.1.model." + "3.model." * (level - 1)
+
+
+def _discriminator_prefixes(root: str, names: set[str]) -> dict[str, str]:
+    num_layers = _count(names, "layer_{}_conv")
+    prefixes = {"layer_0_conv": f"{root}.0"}
+    for i in range(1, num_layers):
+        prefixes[f"layer_{i}_conv"] = f"{root}.{3 * i - 1}"
+        prefixes[f"layer_{i}_norm"] = f"{root}.{3 * i}"
+    return prefixes | {"head_conv": f"{root}.{3 * num_layers - 1}"}
+
+
+def _count(names: set[str], pattern: str) -> int:
+    return sum(pattern.format(i) in names for i in range(len(names)))

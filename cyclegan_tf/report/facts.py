@@ -1,0 +1,125 @@
+"""What a report says in words: the facts of a run, and all of its options."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cyclegan_tf.assembly import Domains
+from cyclegan_tf.config.options import TrainConfig
+from cyclegan_tf.data.batches import Domain
+from cyclegan_tf.runs.run import Run
+from cyclegan_tf.translation.translator import Translator
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """An option of the training.
+
+    Attributes:
+        flag: as on the command line.
+        value: in words.
+        default: likewise; empty if the option has none.
+        is_changed: whether the value is another than the default.
+    """
+
+    flag: str
+    value: str
+    default: str
+    is_changed: bool
+
+
+def describe_run(
+    run: Run,
+    records: Sequence[Mapping[str, Any]],
+    translators: Mapping[str, Translator],
+    domains: Domains | None,
+) -> dict[str, str]:
+    """Say what was trained, on what data, and how far.
+
+    Args:
+        run: a run.
+        records: its metrics, one record for each epoch.
+        translators: both generators, or none before the first checkpoint.
+        domains: its images, if they are still there.
+
+    Returns:
+        Each fact under its heading.
+    """
+    config = run.config
+    facts = {"Data": config.dataset.data}
+    if domains:
+        facts["Training images"] = _sizes(domains.train_x, domains.train_y)
+        if domains.test_x is not domains.train_x:
+            facts["Test images"] = _sizes(domains.test_x, domains.test_y)
+        facts["Image size"] = _image_size(domains.train_x)
+    if records:
+        facts["Trained"] = (
+            f"{records[-1]['epoch']} of {config.optimization.epochs} epochs, "
+            f"{records[-1].get('step', 0):,} steps"
+        )
+        seconds = sum(record.get("seconds", 0) for record in records)
+        facts["Time"] = _duration(seconds)
+    networks = config.networks
+    facts["Networks"] = f"{networks.generator} and {networks.discriminator}"
+    if translators:
+        parameters = translators["g"].generator.count_params()
+        facts["Networks"] += f", {parameters:,} parameters a generator"
+    objective = config.objective
+    facts["Objective"] = (
+        f"{objective.adversarial_loss}, cycle weight {objective.cycle_weight:g}, "
+        f"identity weight {objective.identity_weight:g}"
+    )
+    return facts
+
+
+def _sizes(domain_x: Domain, domain_y: Domain) -> str:
+    return f"{len(domain_x):,} of X, {len(domain_y):,} of Y"
+
+
+def _image_size(domain: Domain) -> str:
+    height, width, _ = domain.image_shape
+    return "various" if height is None else f"{width}x{height} pixels"
+
+
+def _duration(seconds: float) -> str:
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if minutes else f"{seconds:.0f} s"
+
+
+def list_options(config: TrainConfig) -> dict[str, list[Option]]:
+    """List all options of a training by their group.
+
+    Args:
+        config: a run's options.
+
+    Returns:
+        The options by the name of their group, in the order of the command line.
+        Those without a default count as unchanged.
+    """
+    return {
+        group.name: [
+            _option(field, getattr(getattr(config, group.name), field.name))
+            for field in dataclasses.fields(getattr(config, group.name))
+        ]
+        for group in dataclasses.fields(config)
+    }
+
+
+def _option(field: "dataclasses.Field[Any]", value: Any) -> Option:
+    has_default = field.default is not dataclasses.MISSING
+    return Option(
+        "--" + field.name.replace("_", "-"),
+        _in_words(value),
+        _in_words(field.default) if has_default else "",
+        has_default and value != field.default,
+    )
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return " ".join(map(str, value))
+    return "not given" if value is None else str(value)

@@ -1,0 +1,193 @@
+"""Write what a run is and what it came to as one HTML file, which needs nothing else.
+
+The file asks no computer for anything: pictures, curves, style and script are in it,
+and a policy in it forbids the rest. The page itself is in `templates/`.
+"""
+
+import dataclasses
+import datetime
+import logging
+import pathlib
+
+import jinja2
+
+from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf._shared.files import replacing
+from cyclegan_tf._version import __version__
+from cyclegan_tf.assembly import Domains, load_domains
+from cyclegan_tf.evaluation.scores import Evaluation
+from cyclegan_tf.options import ReportConfig
+from cyclegan_tf.report.curves import draw_panels, read_metrics
+from cyclegan_tf.report.facts import describe_run, list_options
+from cyclegan_tf.report.images import (
+    CycledImage,
+    Progress,
+    best_and_worst,
+    cycle_images,
+    sample_sheets,
+)
+from cyclegan_tf.runs.run import Run
+from cyclegan_tf.translation.translator import Translator
+
+_LOG = logging.getLogger(__name__)
+
+_EXTREMES = 4
+_SHEETS = 12
+
+
+@dataclasses.dataclass(frozen=True)
+class Gallery:
+    """The images of one direction, as the page shows them.
+
+    Attributes:
+        direction: `"g"` or `"f"`.
+        title: such as `"G: X to Y"`.
+        labels: what the input, its translation and the way back are called.
+        split: `"test"`, or `"training"` where there are no test images.
+        total: how many images that split has.
+        images: those shown, in order.
+    """
+
+    direction: str
+    title: str
+    labels: dict[str, str]
+    split: str
+    total: int
+    images: list[CycledImage]
+
+    @property
+    def mean_cycle_error(self) -> float:
+        return sum(image.cycle_error for image in self.images) / len(self.images)
+
+    @property
+    def best(self) -> list[CycledImage]:
+        return best_and_worst(self.images, _EXTREMES)[0]
+
+    @property
+    def worst(self) -> list[CycledImage]:
+        return best_and_worst(self.images, _EXTREMES)[1]
+
+
+def write_report(config: ReportConfig) -> pathlib.Path:
+    """Write the report of a run; an earlier one is replaced.
+
+    What cannot be shown, such as images that are no longer there, is left out; a
+    sentence in the report and in the log says so.
+
+    Args:
+        config: which run, and where to.
+
+    Returns:
+        The HTML file.
+
+    Raises:
+        InputError: if there is no such run, it has nothing to report yet, or an
+            option is not fit for it.
+    """
+    config.check()
+    run = Run(config.run_dir)
+    records, notes = read_metrics(run.metrics)
+    translators = _load_translators(run)
+    if not records and not translators:
+        raise InputError(
+            f"{run.folder} has no epoch and no checkpoint yet; wait for the first one "
+            "of its training."
+        )
+    domains = None
+    galleries: list[Gallery] = []
+    if translators:
+        try:
+            domains = load_domains(run.config, translators["g"].size_multiple)
+            galleries = _galleries(run, domains, translators, config.images)
+        except InputError as e:
+            notes.append(f"There are no translations here. {e}")
+    else:
+        notes.append("There are no translations here: the run has no checkpoint yet.")
+    sheets, problems = sample_sheets(run.folder / "samples", _SHEETS)
+    notes += problems
+    evaluation = _read_evaluation(run, notes)
+    for note in notes:
+        _LOG.warning("%s", note)
+    page = _template().render(
+        name=run.folder.resolve().name,
+        written=datetime.datetime.now().astimezone(),
+        version=__version__,
+        versions=run.versions,
+        facts=describe_run(run, records, translators, domains),
+        notes=notes,
+        evaluation=evaluation,
+        step=run.step,
+        galleries=galleries,
+        panels=draw_panels(records),
+        sheets=sheets,
+        options=list_options(run.config),
+    )
+    path = config.out or run.folder / "report.html"
+    with replacing(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return path
+
+
+def _load_translators(run: Run) -> dict[str, Translator]:
+    """Load both generators; none before the first checkpoint."""
+    paths = {direction: run.generator_path(direction) for direction in "gf"}
+    if not all(path.is_file() for path in paths.values()):
+        return {}
+    return {direction: Translator(path) for direction, path in paths.items()}
+
+
+def _galleries(
+    run: Run,
+    domains: Domains,
+    translators: dict[str, Translator],
+    count: int | None,
+) -> list[Gallery]:
+    shown = {
+        "g": ("G: X to Y", domains.test_x, domains.train_x, ("x", "G(x)", "F(G(x))")),
+        "f": ("F: Y to X", domains.test_y, domains.train_y, ("y", "F(y)", "G(F(y))")),
+    }
+    counts = {
+        direction: len(test) if count is None else min(count, len(test))
+        for direction, (_, test, _, _) in shown.items()
+    }
+    progress = Progress(sum(counts.values()))
+    return [
+        Gallery(
+            direction,
+            title,
+            dict(zip(("input", "translated", "cycled"), labels)),
+            "training" if test is train else "test",
+            len(test),
+            cycle_images(
+                test,
+                counts[direction],
+                run.config.dataset.data,
+                translators[direction],
+                translators["f" if direction == "g" else "g"],
+                progress,
+            ),
+        )
+        for direction, (title, test, train, labels) in shown.items()
+        if counts[direction]
+    ]
+
+
+def _read_evaluation(run: Run, notes: list[str]) -> Evaluation | None:
+    if not run.evaluation.is_file():
+        return None
+    try:
+        return Evaluation.read(run.evaluation)
+    except InputError as e:
+        notes.append(f"There are no scores here. {e}")
+        return None
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("cyclegan_tf.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html")

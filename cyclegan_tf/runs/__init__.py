@@ -1,0 +1,1 @@
+"""A training as a folder: its options, its checkpoints, its results."""

@@ -1,0 +1,211 @@
+"""What happens beside the training step: pictures, a log, checkpoints, Ctrl-C."""
+
+import contextlib
+import json
+import logging
+import pathlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import keras
+
+from cyclegan_tf.evaluation.evaluator import Evaluator
+from cyclegan_tf.images import Image, write_contact_sheet
+from cyclegan_tf.translation.translator import Translator
+
+_LOG = logging.getLogger(__name__)
+
+
+class SampleSheet(keras.callbacks.Callback):
+    """Write a picture of some images, translated and cycled, after each epoch.
+
+    Args:
+        translators: for `"g"` (X to Y) and `"f"` (Y to X) a translator of the model's
+            generator.
+        images_x: images of X, uint8 arrays (height, width, channels).
+        images_y: as many images of Y.
+        folder: where `epoch-0001.png` and so on are written.
+    """
+
+    def __init__(
+        self,
+        translators: Mapping[str, Translator],
+        images_x: Sequence[Image],
+        images_y: Sequence[Image],
+        folder: pathlib.Path,
+    ):
+        super().__init__()
+        self.translators = translators
+        self.images_x = images_x
+        self.images_y = images_y
+        self.folder = folder
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        translate_g, translate_f = self.translators["g"], self.translators["f"]
+        translate_g.refresh()
+        translate_f.refresh()
+        rows = []
+        for real_x, real_y in zip(self.images_x, self.images_y):
+            fake_y, fake_x = translate_g(real_x), translate_f(real_y)
+            cycled_x, cycled_y = translate_f(fake_y), translate_g(fake_x)
+            rows.append([real_x, fake_y, cycled_x, real_y, fake_x, cycled_y])
+        write_contact_sheet(
+            self.folder / f"epoch-{epoch + 1:04d}.png",
+            rows,
+            ["x", "G(x)", "F(G(x))", "y", "F(y)", "G(F(y))"],
+        )
+
+
+class Evaluating(keras.callbacks.Callback):
+    """Add scores to the logs of every n-th epoch and of the last one.
+
+    Their names are `eval_g_` (X to Y) or `eval_f_` (Y to X) and the name of the score.
+
+    Args:
+        translators: for `"g"` and `"f"` a translator of the model's generator.
+        evaluators: what scores them.
+        every: int. Epochs from one evaluation to the next.
+        epochs: int. The number of the last epoch, which this `fit` may not come to.
+    """
+
+    def __init__(
+        self,
+        translators: Mapping[str, Translator],
+        evaluators: Mapping[str, Evaluator],
+        every: int,
+        epochs: int,
+    ):
+        super().__init__()
+        self.translators = translators
+        self.evaluators = evaluators
+        self.every = every
+        self.epochs = epochs
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if (epoch + 1) % self.every and epoch + 1 != self.epochs:
+            return
+        for translator in self.translators.values():
+            translator.refresh()
+        for direction, back in (("g", "f"), ("f", "g")):
+            translate, translate_back = (
+                self.translators[direction],
+                self.translators[back],
+            )
+            for metric in self.evaluators[direction](translate, translate_back):
+                for score in metric.scores:
+                    logs[f"eval_{direction}_{score.name}"] = score.translated
+
+
+class MetricsLog(keras.callbacks.Callback):
+    """Append one JSON line per epoch: losses, learning rate, steps and seconds.
+
+    Args:
+        path: the file, made if it is not there.
+        first_step: int. Training steps before this `fit`.
+    """
+
+    def __init__(self, path: pathlib.Path, first_step: int = 0):
+        super().__init__()
+        self.path = path
+        self.step = first_step
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._started = time.monotonic()
+        self._first_step_of_epoch = self.step
+        self._learning_rate = float(self.model.generator_optimizer.learning_rate)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.step = self._first_step_of_epoch + batch + 1
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        record = {
+            "epoch": epoch + 1,
+            "step": self.step,
+            "steps": self.step - self._first_step_of_epoch,
+            "seconds": round(time.monotonic() - self._started, 3),
+            "learning_rate": self._learning_rate,
+            **{name: float(value) for name, value in (logs or {}).items()},
+        }
+        with self.path.open("a") as file:
+            file.write(json.dumps(record) + "\n")
+
+
+class Checkpointing(keras.callbacks.Callback):
+    """Save after each epoch, every so many minutes, and when asked to stop.
+
+    Inside `deferring_signals`, SIGINT (Ctrl-C) and SIGTERM do not kill: the running
+    step is finished, a checkpoint is saved, and `KeyboardInterrupt` leaves `fit`. A
+    second signal stops at once.
+
+    Args:
+        save: called with the number of finished steps and, after an epoch, with its
+            logs (otherwise with `None`).
+        first_step: int. Training steps before this `fit`.
+        minutes: float. At most so long between checkpoints.
+        ask_workers: whether any of the processes of the training says yes, so that
+            all stop after the same step. Defaults to what this one says.
+    """
+
+    def __init__(
+        self,
+        save: Callable[[int, dict[str, float] | None], None],
+        first_step: int = 0,
+        minutes: float = 10.0,
+        ask_workers: Callable[[bool], bool] = bool,
+    ):
+        super().__init__()
+        self.save = save
+        self.ask_workers = ask_workers
+        self.step = first_step
+        self.minutes = minutes
+        self._saved_at = time.monotonic()
+        self._stop_requested = False
+
+    @contextlib.contextmanager
+    def deferring_signals(self) -> Iterator[None]:
+        """Handle SIGINT and SIGTERM as described; only the main thread can."""
+        previous = {}
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                previous[number] = signal.signal(number, self._on_signal)
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._first_step_of_epoch = self.step
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.step = self._first_step_of_epoch + batch + 1
+        due = time.monotonic() - self._saved_at > self.minutes * 60
+        # The last step of an epoch is saved with what the end of the epoch brings.
+        last = batch + 1 == self.params["steps"]
+        stopping = self.ask_workers(self._stop_requested)
+        if (due or stopping) and not last:
+            self._save(None)
+            if stopping:
+                self._leave_if_any_worker_does()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._save({name: float(value) for name, value in (logs or {}).items()})
+        self._leave_if_any_worker_does()
+
+    def _save(self, logs: dict[str, float] | None) -> None:
+        self.save(self.step, logs)
+        self._saved_at = time.monotonic()
+
+    def _leave_if_any_worker_does(self) -> None:
+        # Asked after the save, so that no worker ends before it is done.
+        if self.ask_workers(self._stop_requested):
+            raise KeyboardInterrupt
+
+    def _on_signal(self, number: int, frame: Any) -> None:
+        if self._stop_requested:
+            raise KeyboardInterrupt
+        self._stop_requested = True
+        _LOG.warning("Stopping: the running step is finished and a checkpoint saved.")

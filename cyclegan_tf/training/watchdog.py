@@ -1,0 +1,194 @@
+"""Signs that a training is failing, found while it can still be helped.
+
+Losses do not say it: the two sides of a game can be balanced while every colour is
+inverted. The signs are looked for in the translations themselves.
+"""
+
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import keras
+
+from cyclegan_tf._shared.errors import TrainingStoppedError
+from cyclegan_tf.evaluation import metrics
+from cyclegan_tf.images import Image
+from cyclegan_tf.models import losses
+from cyclegan_tf.translation.translator import Translator
+
+_LOG = logging.getLogger(__name__)
+
+INVERTED_CORRELATION = -0.3
+COLLAPSED_DIVERSITY = 0.1  # as a share of that of real images
+UNCHANGED_GRAY_LEVELS = 1.0
+SATURATED_LOSS = 0.02  # as a share of the loss of guessing
+
+
+class FiniteLosses(keras.callbacks.Callback):
+    """Stop a training at once when a loss is not finite.
+
+    No later step can mend it, and no checkpoint with such weights should replace a
+    good one.
+
+    Raises:
+        TrainingStoppedError: out of `fit`.
+    """
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        for name, value in (logs or {}).items():
+            if not math.isfinite(value):
+                raise TrainingStoppedError(
+                    f"{name} became {value} in step {batch + 1} of the epoch, which no "
+                    "later step mends; go on from the last checkpoint with a lower "
+                    "--learning-rate, or with --precision float32."
+                )
+
+
+class Watchdog(keras.callbacks.Callback):
+    """Warn of a failing training after each epoch, or stop it.
+
+    It looks for inverted colours, collapse (the same translation for every image),
+    translations that change nothing, and discriminators that are never wrong. Each is
+    told once, with what to try.
+
+    Args:
+        translators: for `"g"` (X to Y) and `"f"` (Y to X) a translator of the model's
+            generator.
+        images: for both directions test images of what it translates, uint8 (height,
+            width, channels), two or more.
+        targets: for both directions test images of what it translates to.
+        adversarial_loss: the name of the loss that the model is compiled with.
+            Defaults to `"lsgan"`.
+        stop: bool. Stop the training after the epoch of the first sign. Defaults to
+            `False`.
+
+    Raises:
+        TrainingStoppedError: out of `fit`, when it stops a training.
+    """
+
+    def __init__(
+        self,
+        translators: Mapping[str, Translator],
+        images: Mapping[str, Sequence[Image]],
+        targets: Mapping[str, Sequence[Image]],
+        adversarial_loss: str = "lsgan",
+        stop: bool = False,
+    ):
+        super().__init__()
+        self.translators = translators
+        self.images = images
+        self.targets = targets
+        self.guessing_loss = losses.get_adversarial_loss(adversarial_loss).guessing_loss
+        self.stop = stop
+        self._told: set[str] = set()
+        self._stopped_by = ""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        for sign in self._signs(logs):
+            # Numbers differ from epoch to epoch, the sign is the same.
+            kind = sign.partition(":")[0]
+            if kind in self._told:
+                continue
+            self._told.add(kind)
+            _LOG.warning("Watchdog, epoch %d: %s", epoch + 1, sign)
+            if self.stop:
+                self._stopped_by = (
+                    self._stopped_by or f"After epoch {epoch + 1}, {sign}"
+                )
+                self.model.stop_training = True
+
+    def on_train_end(self, logs: Any = None) -> None:
+        if self._stopped_by:  # by now the other callbacks have saved the epoch
+            raise TrainingStoppedError(self._stopped_by)
+
+    def _signs(self, logs: Mapping[str, float]) -> Iterator[str]:
+        for direction, translator in self.translators.items():
+            translator.refresh()
+            images = list(self.images[direction])
+            yield from signs_in_translations(
+                f"generator_{direction}",
+                images,
+                [translator(image) for image in images],
+                list(self.targets[direction]),
+            )
+        if self.guessing_loss is None:
+            return
+        for name in ("discriminator_x", "discriminator_y"):
+            # The model halves these losses.
+            share = logs[f"{name}_loss"] / (0.5 * self.guessing_loss)
+            if share < SATURATED_LOSS:
+                yield (
+                    f"{name} is hardly ever wrong: its loss is {share:.1%} of that of "
+                    "guessing, and its generator learns little from it; try smaller "
+                    "--discriminator-filters, --num-layers 2 or another "
+                    "--adversarial-loss."
+                )
+
+
+class StoppingTogether(keras.callbacks.Callback):
+    """Stop on all processes of a training when the watchdog stops it on one.
+
+    Args:
+        ask_workers: whether any of the processes says yes.
+
+    Raises:
+        TrainingStoppedError: out of `fit`, where another process stops a training.
+    """
+
+    def __init__(self, ask_workers: Callable[[bool], bool]):
+        super().__init__()
+        self.ask_workers = ask_workers
+        self._stopping = False
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._stopping = self.ask_workers(self.model.stop_training)
+        self.model.stop_training = self._stopping
+
+    def on_train_end(self, logs: Any = None) -> None:
+        if self._stopping:
+            raise TrainingStoppedError("The chief worker says why.")
+
+
+def signs_in_translations(
+    generator: str,
+    images: Sequence[Image],
+    translated: Sequence[Image],
+    targets: Sequence[Image],
+) -> Iterator[str]:
+    """Say what is wrong with the translations of one generator.
+
+    Args:
+        generator: its name, for the sentences.
+        images: uint8 (height, width, channels).
+        translated: as many, of the same heights and widths.
+        targets: real images of the target domain.
+
+    Yields:
+        For each sign of failure what it is, a colon, the numbers and what to try.
+    """
+    content = dict(metrics.content_scores(images, translated))
+    correlation, change = content["luminance_correlation"], content["change"]
+    if correlation < INVERTED_CORRELATION:
+        yield (
+            f"{generator} inverts colours: the luminance of its translations "
+            f"correlates with that of their images by {correlation:.2f}; start again "
+            "with another --seed or a larger --identity-weight, as this seldom mends "
+            "itself."
+        )
+    if change < UNCHANGED_GRAY_LEVELS:
+        yield (
+            f"{generator} changes nothing: its translations differ from their images "
+            f"by {change:.1f} of 255 gray levels; lower --identity-weight or "
+            "--cycle-weight, or train on smaller crops."
+        )
+    if len(images) < 2 or len(targets) < 2:
+        return
+    ((_, diversity),) = metrics.diversity(translated)
+    ((_, real_diversity),) = metrics.diversity(targets)
+    if diversity < COLLAPSED_DIVERSITY * real_diversity:
+        yield (
+            f"{generator} has collapsed: its translations differ from one another by "
+            f"{diversity:.1f} gray levels, real images by {real_diversity:.1f}; start "
+            "again with a lower --learning-rate or a larger --cycle-weight."
+        )

@@ -1,0 +1,1 @@
+"""Images through a generator: one, many files, or a page in the browser."""

@@ -1,0 +1,90 @@
+"""One trained generator, applied to image files."""
+
+import pathlib
+import tempfile
+
+from cyclegan_tf.images import denormalize, is_larger_than, read_image, write_image
+from cyclegan_tf.translation.tiled.rasters import RasterFile
+from cyclegan_tf.translation.tiled.translator import TiledTranslator
+from cyclegan_tf.translation.tiled.vips import (
+    decode,
+    encode,
+    large_image_size,
+    require_libvips,
+)
+from cyclegan_tf.translation.translator import Translator, check_image_channels
+
+
+class FileTranslator:
+    """A generator as a function from image file to image file.
+
+    Args:
+        generator: the path of a saved generator.
+        tile: int. Translate images with a longer side than so many pixels in tiles of
+            that size. Defaults to translating all images whole.
+        progress: bool. Show the progress of images in tiles. Defaults to `False`.
+
+    Raises:
+        InputError: if the file is not a generator of images; with `tile`, if it cannot
+            be computed in tiles, or libvips is not installed.
+    """
+
+    def __init__(
+        self,
+        generator: pathlib.Path,
+        tile: int | None = None,
+        progress: bool = False,
+    ):
+        self._translator: Translator
+        if tile is None:
+            self._translator = Translator(generator)
+        else:
+            require_libvips()
+            self._translator = TiledTranslator(generator, tile, progress)
+        check_image_channels(self._translator.generator, generator)
+
+    def __call__(self, path: pathlib.Path, output: pathlib.Path) -> tuple[int, int]:
+        """Translate one file.
+
+        Args:
+            path: the image.
+            output: the file to write, in the format of its suffix.
+
+        Returns:
+            Height and width of the image.
+
+        Raises:
+            UnreadableImageError: if it is no image, or damaged.
+            InputError: in tiles, if there is no room for the maps, or the format of the
+                output has none for the image.
+        """
+        translator = self._translator
+        if isinstance(translator, TiledTranslator) and is_larger_than(
+            path, translator.tile
+        ):
+            return _translate_large(translator, path, output)
+        image = read_image(path, translator.channels)
+        write_image(output, translator(image))
+        return image.shape[0], image.shape[1]
+
+
+def _translate_large(
+    translator: TiledTranslator, path: pathlib.Path, output: pathlib.Path
+) -> tuple[int, int]:
+    """Translate one file of any size; its pixels and maps are in files meanwhile."""
+    height, width = large_image_size(path)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    # Not where temporary files are, which may be memory.
+    with tempfile.TemporaryDirectory(prefix=".tiles-", dir=output.parent) as temporary:
+        folder = pathlib.Path(temporary)
+        translator.check_room(folder, height, width)
+        image = decode(path, translator.channels, folder / "image")
+        translated = RasterFile(
+            folder / "translation",
+            (height, width, translator.output_channels),
+            "uint8",
+        )
+        for box, values in translator.translate_tiles(image, folder):
+            translated[box.slices] = denormalize(values)
+        encode(output, translated)
+    return height, width

@@ -1,0 +1,152 @@
+"""Image files that are never in memory as a whole, read and written by libvips.
+
+Needs the extra `large`. Pillow, which reads all other images, decodes a file at once.
+"""
+
+import pathlib
+from typing import TYPE_CHECKING, Any
+
+from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf._shared.files import replacing
+from cyclegan_tf.images import UnreadableImageError
+from cyclegan_tf.translation.tiled.rasters import RasterFile
+
+if TYPE_CHECKING:
+    import pyvips
+
+# Pillow's weights of red, green and blue (ITU-R BT.601).
+_LUMINANCE = [0.299, 0.587, 0.114]
+# Quality, and half the resolution of colours, as `write_image` has them.
+_JPEG = {"Q": 95, "subsample_mode": "on"}
+_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
+    ".webp": {"Q": 95},
+    ".tif": {"bigtiff": True},
+    ".tiff": {"bigtiff": True},
+}
+
+
+def require_libvips() -> None:
+    """Check that libvips is installed.
+
+    Raises:
+        InputError: if it is not.
+    """
+    try:
+        import pyvips  # noqa: F401
+    except (ImportError, OSError) as e:
+        raise InputError(
+            "Large images need libvips, which is not installed; "
+            "pip install 'cyclegan_tf[large]'."
+        ) from e
+
+
+def large_image_size(path: pathlib.Path) -> tuple[int, int]:
+    """Return height and width of an image file, upright, without decoding it.
+
+    Raises:
+        UnreadableImageError: if libvips does not know the format.
+    """
+    image = _open(path, "sequential")
+    size = image.height, image.width
+    return size if _orientation(image) < 5 else size[::-1]
+
+
+def decode(path: pathlib.Path, channels: int, pixels: pathlib.Path) -> RasterFile:
+    """Write the pixels of an image file into a plain file, as `read_image` reads them.
+
+    A progressive JPEG and an interlaced PNG, whose rows are not stored one after the
+    other, are decoded at once by their libraries all the same.
+
+    Args:
+        path: a JPEG, PNG, TIFF, WebP or GIF file (the first frame).
+        channels: int. 3 or 1.
+        pixels: the file to write.
+
+    Returns:
+        What was written: uint8 (height, width, channels).
+
+    Raises:
+        UnreadableImageError: if libvips does not know the format, or the file is
+            damaged.
+    """
+    import pyvips
+
+    image = _open(path, "sequential")
+    if _orientation(image) > 2:  # the first row is not needed first
+        image = _open(path, "random")
+    try:
+        image = _in_channels(image.autorot(), channels)
+        image.rawsave(str(pixels))
+    except pyvips.Error as e:
+        raise _unreadable(path, e) from e
+    return RasterFile(pixels, (image.height, image.width, channels), "uint8")
+
+
+def encode(path: pathlib.Path, pixels: RasterFile) -> None:
+    """Write an image file in the format of the name's suffix; JPEG in quality 95.
+
+    libvips maps the file of pixels: the process seems to grow by its size, but these
+    are pages that the system takes back when it needs them.
+
+    Args:
+        path: the file; folders above it are made.
+        pixels: uint8 (height, width, 1 or 3).
+
+    Raises:
+        InputError: if libvips cannot write that format, or not in that size.
+    """
+    import pyvips
+
+    height, width, channels = pixels.shape
+    image = pyvips.Image.rawload(str(pixels.path), width, height, channels).copy(
+        interpretation="b-w" if channels == 1 else "srgb"
+    )
+    with replacing(path) as temporary:
+        try:
+            image.write_to_file(
+                str(temporary), **_SAVE_OPTIONS.get(path.suffix.lower(), {})
+            )
+        except pyvips.Error as e:
+            raise InputError(
+                f"{path} cannot be written in {width}x{height} pixels "
+                f"({_reason(e)}); give the image a suffix of another format."
+            ) from e
+
+
+def _open(path: pathlib.Path, access: str) -> "pyvips.Image":
+    import pyvips
+
+    try:
+        return pyvips.Image.new_from_file(str(path), access=access, fail_on="truncated")
+    except pyvips.Error as e:
+        raise _unreadable(path, e) from e
+
+
+def _orientation(image: "pyvips.Image") -> int:
+    """Return EXIF's number: from 3 on rows change places, from 5 on with columns."""
+    known = "orientation" in image.get_fields()
+    return int(image.get("orientation")) if known else 1
+
+
+def _in_channels(image: "pyvips.Image", channels: int) -> "pyvips.Image":
+    image = image.colourspace("srgb" if image.bands > 2 else "b-w")
+    image = image.extract_band(0, n=3 if image.bands > 2 else 1)  # without alpha
+    if channels == 3:
+        return image if image.bands == 3 else image.bandjoin([image, image])
+    if image.bands == 3:
+        image = image.recomb([_LUMINANCE]).rint()
+    return image.cast("uchar")
+
+
+def _unreadable(path: pathlib.Path, error: "pyvips.Error") -> UnreadableImageError:
+    return UnreadableImageError(
+        f"{path} cannot be read as a large image ({_reason(error)}); make it a JPEG, "
+        "PNG or TIFF file."
+    )
+
+
+def _reason(error: "pyvips.Error") -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return "; ".join(lines)

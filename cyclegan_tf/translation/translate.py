@@ -1,0 +1,126 @@
+"""Translate image files with a generator: that of a run, or a file of its own."""
+
+import csv
+import dataclasses
+import pathlib
+
+from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf._shared.files import replacing
+from cyclegan_tf.images import SUFFIXES, UnreadableImageError, find_images
+from cyclegan_tf.options import TranslateConfig
+from cyclegan_tf.runs.run import choose_generator
+from cyclegan_tf.translation.files import FileTranslator
+
+MANIFEST = "manifest.csv"
+
+
+@dataclasses.dataclass(frozen=True)
+class Translation:
+    """What became of one image; a row of the manifest.
+
+    Attributes:
+        input: path of the image.
+        output: path of its translation, under the output folder.
+        width: pixels of both, 0 if the image could not be read.
+        height: likewise.
+        generator: path of the generator's file.
+        error: why it was skipped; empty if it was translated.
+    """
+
+    input: pathlib.Path
+    output: pathlib.Path
+    width: int
+    height: int
+    generator: pathlib.Path
+    error: str
+
+
+def translate(config: TranslateConfig) -> list[Translation]:
+    """Translate image files and folders; names and subfolders are kept.
+
+    Each translation has exactly the size of its image. Unreadable images are
+    skipped. The manifest in the output folder has a row for each image.
+
+    Args:
+        config: what to translate, with what, and where to.
+
+    Returns:
+        What became of each image, in natural order within a folder.
+
+    Raises:
+        InputError: if there is nothing to translate, no such generator, or, without
+            `overwrite`, a translation is there already; with `tile`, if the generator
+            cannot be computed in tiles, or there is no room for its maps.
+    """
+    config.check()
+    if not config.inputs:
+        raise InputError("There is nothing to translate; name image files or folders.")
+    generator_path = choose_generator(
+        config.run_dir, config.direction, config.generator
+    )
+    outputs = _plan(config)
+    translate_file = FileTranslator(generator_path, config.tile, progress=True)
+    translations = []
+    for output, path in outputs.items():
+        width = height = 0
+        error = ""
+        try:
+            height, width = translate_file(path, output)
+        except UnreadableImageError as e:
+            error = str(e)
+        translations.append(
+            Translation(path, output, width, height, generator_path, error)
+        )
+    _write_manifest(config.out / MANIFEST, translations)
+    return translations
+
+
+def _plan(config: TranslateConfig) -> dict[pathlib.Path, pathlib.Path]:
+    """Map each output file to its input."""
+    outputs: dict[pathlib.Path, pathlib.Path] = {}
+    for given in config.inputs:
+        for path, name in _expand(given, config.out):
+            output = config.out / name
+            if output in outputs and outputs[output].resolve() != path.resolve():
+                raise InputError(
+                    f"{outputs[output]} and {path} would both become {output}; "
+                    "translate them into different folders."
+                )
+            if output.exists() and not config.overwrite:
+                raise InputError(
+                    f"{output} is there already; choose another --out, or replace it "
+                    "with --overwrite."
+                )
+            outputs[output] = path
+    return outputs
+
+
+def _expand(
+    given: pathlib.Path, out: pathlib.Path
+) -> list[tuple[pathlib.Path, pathlib.Path]]:
+    """List the images of a file or folder, with the name each keeps."""
+    if given.is_dir():
+        # The output folder may lie inside the input folder.
+        found = [
+            path
+            for path in find_images(given)
+            if out.resolve() not in path.resolve().parents
+        ]
+        if not found:
+            raise InputError(f"There are no images in {given}; name another folder.")
+        return [(path, path.relative_to(given)) for path in found]
+    if not given.exists():
+        raise InputError(f"There is no file or folder {given}; check the name.")
+    if given.suffix.lower() not in SUFFIXES:
+        raise InputError(
+            f"{given} has no image suffix; known are {', '.join(sorted(SUFFIXES))}."
+        )
+    return [(given, pathlib.Path(given.name))]
+
+
+def _write_manifest(path: pathlib.Path, translations: list[Translation]) -> None:
+    names = [field.name for field in dataclasses.fields(Translation)]
+    with replacing(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(names)
+        writer.writerows(dataclasses.astuple(item) for item in translations)

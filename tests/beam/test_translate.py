@@ -1,0 +1,448 @@
+"""Translation on Apache Beam: the files of `translate`, each once, whatever happens."""
+
+import json
+import os
+import pathlib
+import shlex
+import threading
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import cyclegan_tf
+from cyclegan_tf._shared.errors import InputError, JobFailedError
+from cyclegan_tf.beam.records import decode_record, encode_record, read_records
+from cyclegan_tf.cli import main as cli
+from cyclegan_tf.config.options import DatasetConfig, TrainConfig
+from cyclegan_tf.images import read_image, write_image
+from cyclegan_tf.options import TranslateBeamConfig, TranslateConfig
+from cyclegan_tf.runs.run import Run
+from cyclegan_tf.translation.files import FileTranslator
+from cyclegan_tf.translation.translate import translate
+
+translate_beam = cyclegan_tf.translate_beam
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    """A run folder with two small untrained generators."""
+    folder = tmp_path_factory.mktemp("run") / "run"
+    run = Run.create(folder, TrainConfig(DatasetConfig("demo")))
+    for direction in "gf":
+        cyclegan_tf.resnet_generator(2, 1).save(run.generator_path(direction))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """A tree of images of several sizes, one of them damaged."""
+    folder = tmp_path_factory.mktemp("photos") / "in"
+    random = np.random.default_rng(0)
+    for name, shape in {
+        "2.png": (20, 20, 3),
+        "10.jpg": (21, 35, 3),
+        "deep/er/a.bmp": (1, 3, 3),
+        "deep/gray.png": (50, 30, 1),
+    }.items():
+        write_image(folder / name, random.integers(0, 256, shape, dtype=np.uint8))
+    (folder / "bad.png").write_bytes(b"damaged")
+    (folder / "notes.txt").write_text("not an image")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(photos, run_dir, tmp_path_factory):
+    """What `translate` makes of the photos: its rows, and the bytes of its files."""
+    out = tmp_path_factory.mktemp("expected") / "out"
+    rows = translate(TranslateConfig((photos,), run_dir, out))
+    return {
+        str(row.output.relative_to(out)): row.error or row.output.read_bytes()
+        for row in rows
+    }
+
+
+def images_of(expected):
+    return {name: what for name, what in expected.items() if isinstance(what, bytes)}
+
+
+def files_in(folder):
+    """The bytes of all files that are not the job's own."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and ".job" not in path.parts and path.suffix != ".jsonl"
+    }
+
+
+def rows_in(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_two_processes_write_what_translate_writes(
+    photos, run_dir, expected, tmp_path, capsys, monkeypatch
+):
+    """As a user types it, with patterns that overlap."""
+    root = str(pathlib.Path(cyclegan_tf.__file__).parents[1])
+    monkeypatch.setenv("PYTHONPATH", root)
+    monkeypatch.chdir(photos.parent)
+    options = ["--run-dir", str(run_dir), "--out", str(tmp_path / "out")]
+    of_beam = ["--direct_num_workers=2", "--direct_running_mode=multi_processing"]
+    inputs = ["in", "in/deep/**", "in/*.jpg", str(photos / "2.png")]
+    code = cli.main(["translate-beam", *inputs, *options, "--", *of_beam])
+
+    captured = capsys.readouterr()
+    assert code == 1, captured.err
+    assert "Translated 4 of 5 images" in captured.out
+    assert f"Skipped: {expected['bad.png']}" in captured.err
+    assert files_in(tmp_path / "out") == images_of(expected)
+    rows = rows_in(tmp_path / "out/manifest.jsonl")
+    assert sorted(row["input"] for row in rows) == sorted(
+        str(photos / name) for name in expected
+    )
+    [dead] = rows_in(tmp_path / "out/dead-letters.jsonl")
+    assert dead in rows and dead["error"] == expected["bad.png"]
+    by_name = {pathlib.Path(row["output"]).name: row for row in rows}
+    assert (by_name["10.jpg"]["height"], by_name["10.jpg"]["width"]) == (21, 35)
+    assert by_name["10.jpg"]["generator"] == str(run_dir / "generator_g.keras")
+    assert not list((tmp_path / "out/.job/unfinished").iterdir())
+
+
+@pytest.fixture
+def failing_after(monkeypatch):
+    """Let the disk be full after so many translations."""
+    whole = FileTranslator.__call__
+    lock = threading.Lock()
+
+    def fail_after(count):
+        done = []
+
+        def translate_some(self, path, output):
+            with lock:
+                done.append(path)
+                if len(done) > count:
+                    raise OSError("No space left on device")
+            return whole(self, path, output)
+
+        monkeypatch.setattr(FileTranslator, "__call__", translate_some)
+        return done
+
+    return fail_after
+
+
+def test_a_failed_job_goes_on(photos, run_dir, expected, tmp_path, failing_after):
+    out = tmp_path / "out"
+    config = TranslateBeamConfig((str(photos),), run_dir, str(out))
+    failing_after(2)
+    with pytest.raises(JobFailedError, match="No space left.*same command goes on"):
+        translate_beam(config)
+    before = files_in(out)
+    assert 0 < len(before) < 4 and before.items() <= images_of(expected).items()
+
+    tried = failing_after(100)
+    result = translate_beam(config)
+    assert (result.translated, result.present) == (4 - len(before), len(before))
+    assert result.skipped == [expected["bad.png"]]
+    assert len(tried) == result.translated + 1
+    assert files_in(out) == images_of(expected)
+    status = {
+        row["output"].removeprefix(f"{out}/"): row["status"]
+        for row in rows_in(out / "manifest.jsonl")
+    }
+    assert {name for name in status if status[name] == "present"} == before.keys()
+
+    # A photo that comes later is the only one that is translated then.
+    tried.clear()
+    write_image(photos / "later.png", read_image(photos / "2.png"))
+    try:
+        assert translate_beam(config).translated == 1
+    finally:
+        (photos / "later.png").unlink()
+    assert (out / "later.png").read_bytes() == expected["2.png"]
+
+
+def test_only_the_same_job_goes_on(photos, run_dir, tmp_path, failing_after):
+    def job(direction="g", **options):
+        inputs, out = (str(photos / "2.png"),), str(tmp_path / "out")
+        return translate_beam(
+            TranslateBeamConfig(inputs, run_dir, out, direction, **options)
+        )
+
+    assert job().translated == 1
+    g = (tmp_path / "out/2.png").read_bytes()
+    with pytest.raises(InputError, match=r"other options \(generator\).*--overwrite"):
+        job("f")
+    failing_after(0)
+    with pytest.raises(JobFailedError):
+        job("f", overwrite=True)
+    # What is there is still that of the other generator.
+    with pytest.raises(InputError, match="Not all .* is replaced yet"):
+        job("f")
+    failing_after(1)
+    assert job("f", overwrite=True).translated == 1
+    assert (tmp_path / "out/2.png").read_bytes() != g
+    assert job("f").present == 1
+
+    (tmp_path / "out/.job/job.json").unlink()
+    with pytest.raises(InputError, match="that no cyclegan translate-beam wrote"):
+        job("f")
+
+
+def test_tiles_in_bundles_that_are_tried_again(photos, run_dir, tmp_path):
+    """Beam runs each bundle a second time, as after a loss of its first result."""
+    inputs, tile = photos / "deep", 32
+    translate(TranslateConfig((inputs,), run_dir, tmp_path / "expected", tile=tile))
+    (tmp_path / "expected/manifest.csv").unlink()
+    config = TranslateBeamConfig(
+        (str(inputs),),
+        run_dir,
+        str(tmp_path / "out"),
+        tile=tile,
+        pipeline_options=("--direct_runner_bundle_repeat=1",),
+    )
+    result = translate_beam(config)
+    assert result.translated + result.present == 2 and not result.skipped
+    assert len(rows_in(tmp_path / "out/manifest.jsonl")) == 2
+    assert files_in(tmp_path / "out") == files_in(tmp_path / "expected")
+
+
+def test_there_and_back_through_records(photos, run_dir, expected, tmp_path):
+    """Images to TFRecords, those to other ones, those to images."""
+    images = images_of(expected)
+    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
+    to_records = TranslateBeamConfig(
+        (str(photos),), run_dir, str(first), output_format="tfrecords", shards=2
+    )
+    assert translate_beam(to_records).translated == 4
+    assert (
+        dict(
+            decode_record(record, "")
+            for path in first.glob("images.tfrecord-*-of-00002")
+            for record in read_records(path, "")
+        )
+        == images
+    )
+    # What is finished stays so, and says again what was skipped.
+    again = translate_beam(to_records)
+    assert (again.translated, again.present) == (0, 4)
+    assert again.skipped == [expected["bad.png"]]
+
+    def back(inputs, out, output_format):
+        return translate_beam(
+            TranslateBeamConfig(
+                (str(inputs),),
+                run_dir,
+                str(out),
+                "f",
+                input_format="tfrecords",
+                output_format=output_format,
+            )
+        )
+
+    assert back(first, second, "tfrecords").translated == 4
+    assert back(first / "*.tfrecord-0*", third, "images").translated == 4
+    (tmp_path / "once").mkdir()
+    for name, content in images.items():
+        path = tmp_path / "once" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    inputs = (tmp_path / "once",)
+    translate(TranslateConfig(inputs, run_dir, tmp_path / "twice", "f"))
+    (tmp_path / "twice/manifest.csv").unlink()
+    twice = files_in(tmp_path / "twice")
+    assert {
+        name.partition("/")[2]: content for name, content in files_in(third).items()
+    } == twice
+    for shard in second.glob("*.tfrecord*"):
+        for record in read_records(shard, ""):
+            name, content = decode_record(record, "")
+            assert content == twice[name]
+            assert (third / shard.name / name).read_bytes() == content
+
+
+def test_more_photos_for_a_finished_shard(photos, run_dir, tmp_path):
+    write_image(tmp_path / "in/a.png", read_image(photos / "2.png"))
+    config = TranslateBeamConfig(
+        (f"{tmp_path}/in/*.png",),
+        run_dir,
+        str(tmp_path / "out"),
+        output_format="tfrecords",
+        shards=1,
+    )
+    translate_beam(config)
+    write_image(tmp_path / "in/b.png", read_image(photos / "2.png"))
+    assert translate_beam(config).translated == 2
+    [shard] = (tmp_path / "out").glob("images.*")
+    names = [decode_record(record, "")[0] for record in read_records(shard, "")]
+    assert names == ["a.png", "b.png"]
+
+
+def write_records(path, records):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for record in records:
+            writer.write(record)
+
+
+def test_bad_records(photos, run_dir, expected, tmp_path):
+    photo = (photos / "2.png").read_bytes()
+    labelled = tf.train.Example.FromString(encode_record("a.png", photo))
+    labelled.features.feature["label"].int64_list.value.append(7)
+    records = [
+        labelled.SerializeToString(),
+        encode_record("bad.png", b"damaged"),
+        encode_record("../out.png", photo),
+        encode_record("b", photo),
+        b"no example",
+        encode_record("a.png", photo),
+        encode_record("deep/c.png", photo),
+    ]
+    path = tmp_path / "in/x.tfrecord"
+    write_records(path, records)
+    write_records(tmp_path / "in/y.tfrecord", [encode_record("d.png", photo)] * 2)
+    os.truncate(tmp_path / "in/y.tfrecord", 200)
+    (tmp_path / "in/z.tfrecord.gz").write_bytes(b"damaged")
+
+    def job(output_format):
+        out = tmp_path / output_format
+        config = TranslateBeamConfig(
+            (str(tmp_path / "in"),),
+            run_dir,
+            str(out),
+            input_format="tfrecords",
+            output_format=output_format,
+        )
+        return translate_beam(config), out
+
+    result, out = job("images")
+    errors = "\n".join(result.skipped)
+    assert f"{path}#1 cannot be read as an image" in errors
+    assert f"{path}#2 is named '../out.png', which leads out of the output" in errors
+    assert f"{path}#3 is named 'b', which has no image suffix" in errors
+    assert f"{path}#4 is not a tf.train.Example with one image/encoded" in errors
+    assert f"{path}#0 and {path}#5 would both become" in errors
+    assert "y.tfrecord cannot be read as a TFRecord file beyond its first 0" in errors
+    assert "z.tfrecord.gz cannot be read (" in errors
+    assert len(result.skipped) == 7
+    assert files_in(out) == {
+        f"x.tfrecord/{name}": expected["2.png"] for name in ("a.png", "deep/c.png")
+    }
+
+    result, out = job("tfrecords")
+    assert (result.translated, len(result.skipped)) == (3, 6)
+    assert files_in(out).keys() == {"x.tfrecord"}
+    [first, *others] = read_records(out / "x.tfrecord", "")
+    assert [decode_record(record, "") for record in (first, *others)] == [
+        (name, expected["2.png"]) for name in ("a.png", "a.png", "deep/c.png")
+    ]
+    example = tf.train.Example.FromString(first)
+    assert example.features.feature["label"].int64_list.value == [7]
+
+
+def test_two_images_of_one_name(photos, run_dir, expected, tmp_path):
+    write_image(tmp_path / "other/2.png", np.zeros((4, 4, 3), np.uint8))
+    # A link is the image that it leads to.
+    (tmp_path / "other/10.jpg").symlink_to(photos / "10.jpg")
+    inputs = (str(photos / "*"), f"{tmp_path}/other/")
+    result = translate_beam(TranslateBeamConfig(inputs, run_dir, f"{tmp_path}/out"))
+    both = [error for error in result.skipped if "would both become" in error]
+    assert len(both) == 2 and str(photos / "2.png") in both[0]
+    assert files_in(tmp_path / "out") == {"10.jpg": expected["10.jpg"]}
+
+
+def test_compressed_records(photos, run_dir, expected, tmp_path):
+    path = tmp_path / "x.tfrecord.gz"
+    with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
+        writer.write(encode_record("a.png", (photos / "2.png").read_bytes()))
+    formats = {"input_format": "tfrecords", "output_format": "tfrecords"}
+    out = tmp_path / "out"
+    translate_beam(TranslateBeamConfig((str(path),), run_dir, str(out), **formats))
+    data = tf.data.TFRecordDataset(str(out / path.name), compression_type="GZIP")
+    [record] = data.as_numpy_iterator()
+    assert decode_record(record, "") == ("a.png", expected["2.png"])
+
+
+@pytest.mark.parametrize(
+    ("inputs", "options", "message"),
+    [
+        ((), {}, "nothing to translate"),
+        (("absent.png",), {}, "There is no file or folder .*absent.png"),
+        (("*.gif",), {}, r"There is no file that .*\*.gif matches"),
+        (("notes.txt",), {}, r"notes\.txt has no image suffix"),
+        (("2.png",), {"shards": 0}, "--shards must be at least 1"),
+        (("2.png",), {"out": "a*b"}, "would take for a pattern"),
+        (("2.png",), {"out": "gs://bucket/out"}, "no file system for gs://bucket/out"),
+        (("2.png",), {"run_dir": None}, "Name what translates"),
+        (
+            ("2.png",),
+            {"run_dir": None, "generator": "absent.keras"},
+            "There is no network .*/absent.keras",
+        ),
+        (
+            ("2.png",),
+            {"pipeline_options": ("--direct_num_worker=2",)},
+            "no option --direct_num_worker; did you mean --direct_num_workers",
+        ),
+        (
+            ("2.png",),
+            {"pipeline_options": ("--direct_num_workers=two",)},
+            "invalid int value: 'two'",
+        ),
+        (
+            ("2.png",),
+            {"pipeline_options": ("--runner=NoRunner",)},
+            "Unexpected pipeline runner: NoRunner",
+        ),
+    ],
+)
+def test_wrong_options(inputs, options, message, photos, run_dir, tmp_path):
+    defaults = {"run_dir": run_dir, "out": str(tmp_path / "out")}
+    paths = tuple(str(photos / name) for name in inputs)
+    with pytest.raises(InputError, match=message):
+        translate_beam(TranslateBeamConfig(paths, **{**defaults, **options}))
+    assert not (tmp_path / "out").exists()
+
+
+def test_beam_knows_the_options_in_the_documentation(
+    run_dir, tmp_path, monkeypatch, capsys
+):
+    """The commands fail for want of their images, or of Google's packages."""
+    text = (pathlib.Path(__file__).parents[2] / "docs/beam.md").read_text()
+    commands = [
+        shlex.split(line)[1:]
+        for line in text.replace("\\\n", " ").splitlines()
+        if line.startswith("cyclegan translate-beam")
+    ]
+    assert len(commands) == 5
+    monkeypatch.chdir(tmp_path)
+    for command in commands:
+        command[command.index("--run-dir") + 1] = str(run_dir)
+        assert cli.main(command) == 2
+        message = capsys.readouterr().err
+        assert "There is no file" in message or "cannot run with these" in message
+        assert "no option" not in message
+
+
+def test_without_beam(photos, run_dir, tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"pip install 'cyclegan_tf\[beam\]'"):
+        translate_beam(TranslateBeamConfig((str(photos),), run_dir, str(tmp_path)))
+
+
+def test_a_failure_without_a_message(photos, run_dir, tmp_path, monkeypatch):
+    """As that of a job server that cannot be reached."""
+
+    def run(self):
+        raise TimeoutError
+
+    monkeypatch.setattr("apache_beam.Pipeline.run", run)
+    config = TranslateBeamConfig((str(photos),), run_dir, str(tmp_path / "out"))
+    with pytest.raises(JobFailedError, match=r"The job failed \(TimeoutError\)"):
+        translate_beam(config)
+
+
+def test_no_images(run_dir, tmp_path):
+    (tmp_path / "notes.txt").write_text("not an image")
+    config = TranslateBeamConfig((str(tmp_path),), run_dir, str(tmp_path / "out"))
+    with pytest.raises(InputError, match="There are no images in"):
+        translate_beam(config)

@@ -1,0 +1,200 @@
+"""The command line: help at once, and a sentence for every mistake."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tiny
+from command_line import fails
+
+import cyclegan_tf
+from cyclegan_tf.cli import main as cli
+from cyclegan_tf.config.options import DatasetConfig, TrainConfig, from_dict
+from cyclegan_tf.images import write_image
+from cyclegan_tf.runs.run import Run
+
+
+def run(arguments, cwd=None):
+    return run_python(["-m", "cyclegan_tf", *arguments], cwd)
+
+
+def run_python(arguments, cwd=None):
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[2])},
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["train"],
+        ["plan"],
+        ["recipes"],
+        ["doctor"],
+        ["translate"],
+        ["translate-beam"],
+        ["export"],
+        ["benchmark-litert"],
+        ["report"],
+        ["serve"],
+        ["demo"],
+    ],
+    ids=" ".join,
+)
+def test_help_does_not_import_tensorflow(arguments):
+    script = f"""
+import sys
+from cyclegan_tf.cli.main import main
+try:
+    main({[*arguments, "--help"]!r})
+except SystemExit as e:
+    assert not e.code
+assert not {{"tensorflow", "keras", "matplotlib", "apache_beam"}} & set(sys.modules)
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert "usage: cyclegan" in result.stdout
+
+
+def test_what_needs_no_tensorflow_does_not_import_it(tmp_path):
+    tiny.write_domains(tmp_path, 2)
+    script = f"""
+import sys
+from cyclegan_tf.cli.main import main
+assert main(["recipes", "maps"]) == 0
+assert main(["train", "--recipe", "maps", "--dry-run"]) == 0
+assert main(["train", "--preset", "paper", "--explain", "tf-tutorial"]) == 0
+assert main(["doctor", {str(tmp_path)!r}]) == 0
+assert main(["plan", "--data", "demo", "--strategy", "multi-worker"]) == 2
+assert not {{"tensorflow", "keras", "matplotlib"}} & set(sys.modules)
+"""
+    result = run_python(["-c", script])
+    assert result.returncode == 0, result.stderr
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--version"])
+    assert capsys.readouterr().out == f"cyclegan_tf {cyclegan_tf.__version__}\n"
+
+
+def test_dry_run_prints_what_config_json_would_hold(tmp_path, capsys):
+    arguments = ["--data", "demo", "--filters", "8", "--no-flip", "--dry-run"]
+    where = ["--run-dir", str(tmp_path / "run")]
+    assert cli.main(["train", *arguments, *where]) == 0
+    config = from_dict(TrainConfig, json.loads(capsys.readouterr().out))
+    assert (config.networks.filters, config.dataset.flip) == (8, False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_data_mistakes(tmp_path, capsys):
+    def train(data, *options):
+        return fails(
+            capsys, "train", "--data", data, "--run-dir", tmp_path / "run", *options
+        )
+
+    assert "There is no folder" in train(tmp_path / "absent")
+    (tmp_path / "data/trainA").mkdir(parents=True)
+    assert "There are no images in" in train(tmp_path / "data")
+    tiny.write_domains(tmp_path / "data", 2, splits=("trainA",))
+    assert "has no folder trainB" in train(tmp_path / "data")
+    tiny.write_domains(tmp_path / "data", 2, splits=("trainB",))
+    crop = ("--preprocess", "crop", "--crop-size", 64)
+    assert "24x24 pixels, smaller than the crop" in train(tmp_path / "data", *crop)
+    assert "smaller than the crop size" in train(tmp_path / "data", "--load-size", 9)
+    unet = ("--generator", "unet", "--crop-size", 128)
+    assert "multiples of 256" in train(tmp_path / "data", *unet)
+    odd = tmp_path / "data/trainA/odd.png"
+    write_image(odd, np.zeros((40, 24, 3), np.uint8))
+    asis = ("--preprocess", "none", "--num-residual-blocks", 1, "--filters", 2)
+    assert "use --pool-size 0" in train(tmp_path / "data", *asis)
+    asis += ("--pool-size", 0)
+    several = ("--batch-size", 2)
+    assert "cannot form a batch of 2" in train(tmp_path / "data", *asis, *several)
+    small = ("--load-size", 16, "--crop-size", 16, *asis[2:], "--evaluate-every", 1)
+    features = ("--features", "absent")
+    assert "no feature extractor" in train(tmp_path / "data", *small, *features)
+    # Nothing was begun, so the folder is free for the next try.
+    assert not (tmp_path / "run").exists()
+
+
+def test_option_mistakes(tmp_path, capsys):
+    def train(*options):
+        where = ("--run-dir", tmp_path / "run")
+        return fails(capsys, "train", "--data", "demo", *where, *options)
+
+    assert "--batch-size must be at least 1, not 0" in train("--batch-size", 0)
+    assert "invalid choice" in train("--channels-x", 2).lower()
+    assert "num_layers must be from 1 to 5" in train("--num-layers", 9)
+    assert "identity_weight must be 0" in train("--channels-x", 1)
+    assert "--data" in fails(capsys, "train")
+
+
+def test_unknown_tfds_config(tmp_path, capsys):
+    where = ("--run-dir", tmp_path / "run")
+    message = fails(capsys, "train", "--data", "tfds:cycle_gan/horse2cow", *where)
+    assert "has no config 'horse2cow'" in message
+    assert "apple2orange" in message and "vangogh2photo" in message
+    message = fails(capsys, "train", "--data", "tfds:cycle_game/x", *where)
+    assert "has no data set 'cycle_game'" in message
+
+
+def test_folder_mistakes(tmp_path, capsys, monkeypatch):
+    Run.create(tmp_path / "run", TrainConfig(DatasetConfig("demo")))
+    taken = ("train", "--data", "demo", "--run-dir", tmp_path / "run")
+    assert "already holds a run" in fails(capsys, *taken)
+    resume = ("train", "--resume", tmp_path)
+    assert "is not a run folder" in fails(capsys, *resume)
+    (tmp_path / "photos").mkdir()
+    monkeypatch.chdir(tmp_path / "photos")
+    Run.create(pathlib.Path("runs/photos"), TrainConfig(DatasetConfig(".")))
+    assert "runs/photos already holds" in fails(capsys, "train", "--data", ".")
+    both = ("train", "--resume", tmp_path / "run", "--run-dir", tmp_path / "other")
+    assert "names the run folder already" in fails(capsys, *both)
+    path = tmp_path / "run/config.json"
+    path.write_text(path.read_text().replace('"format": 1', '"format": 2'))
+    resume = ("train", "--resume", tmp_path / "run")
+    assert "has format 2" in fails(capsys, *resume)
+
+
+def test_a_folder_that_cannot_be_made(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    tiny.write_domains(tmp_path / "data", 1)
+    arguments = ("train", "--data", tmp_path / "data", "--filters", 2)
+    arguments += ("--run-dir", tmp_path / "file/run")
+    assert "A file cannot be read or written" in fails(capsys, *arguments)
+
+
+def test_translate(tmp_path):
+    """As a user types it: the direction first, files and folders, the output last."""
+    folder = tmp_path / "runs/h2z"
+    run_folder = Run.create(folder, TrainConfig(DatasetConfig("demo")))
+    for direction in "gf":
+        generator = cyclegan_tf.resnet_generator(2, 1)
+        generator.save(run_folder.generator_path(direction))
+    write_image(tmp_path / "photo.jpg", np.zeros((8, 8, 3), np.uint8))
+    write_image(tmp_path / "folder/a.png", np.zeros((8, 8, 3), np.uint8))
+    arguments = ["translate", "--run-dir", "runs/h2z", "--direction", "g"]
+    inputs = ["photo.jpg", "folder/", "--out", "translated/"]
+    result = run([*arguments, *inputs], cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "Translated 2 of 2 images" in result.stdout
+    written = sorted(path.name for path in (tmp_path / "translated").iterdir())
+    assert written == ["a.png", "manifest.csv", "photo.jpg"]
+
+    (tmp_path / "folder/b.png").write_bytes(b"damaged")
+    result = run([*arguments, *inputs, "--overwrite"], cwd=tmp_path)
+    assert result.returncode == 1
+    assert "Translated 2 of 3 images" in result.stdout
+    assert "b.png cannot be read" in result.stderr

@@ -1,0 +1,277 @@
+"""From files to a stream of batches."""
+
+import itertools
+import pathlib
+
+import numpy as np
+import PIL.Image
+import pytest
+import tensorflow as tf
+import tiny
+
+from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf.data.batches import (
+    Domain,
+    Preprocessing,
+    evaluation_batches,
+    evaluation_steps,
+    steps_per_epoch,
+    training_batches,
+)
+from cyclegan_tf.data.sources import Source, find_sources
+from cyclegan_tf.images import write_image
+
+STILL = Preprocessing("none", flip=False)
+
+
+def numbered(count, side=8):
+    """A domain whose images say their number."""
+    return Domain(
+        [Source(str(i), np.full((side, side, 3), i, np.uint8)) for i in range(count)],
+        STILL,
+    )
+
+
+def numbers(batch):
+    return (np.asarray(batch)[:, 0, 0, 0] * 127.5 + 127.5).round().astype(int).tolist()
+
+
+def draw(domain_x, domain_y, steps, **options):
+    batches = training_batches(domain_x, domain_y, **options).take(steps)
+    pairs = [(numbers(x), numbers(y)) for x, y in batches]
+    return [list(itertools.chain(*side)) for side in zip(*pairs)]
+
+
+def gradient(height, width):
+    """An image whose every pixel is different."""
+    rows, columns = np.mgrid[:height, :width]
+    return np.stack([rows, columns, rows * 0], axis=-1).astype(np.uint8)
+
+
+def test_an_epoch_is_as_long_as_the_larger_domain():
+    assert steps_per_epoch(numbered(7), numbered(3), 1) == 7
+    assert steps_per_epoch(numbered(3), numbered(7), 2) == 4
+
+
+def test_every_image_comes_once_before_any_comes_again():
+    xs, ys = draw(numbered(7), numbered(3), 21)
+    for start in range(0, 21, 7):
+        assert sorted(xs[start : start + 7]) == list(range(7))
+    for start in range(0, 21, 3):
+        assert sorted(ys[start : start + 3]) == list(range(3))
+
+
+def test_order_and_pairing_change_each_epoch():
+    xs, ys = draw(numbered(20), numbered(20), 40)
+    assert xs[:20] != xs[20:] and xs[:20] != ys[:20]
+    assert list(zip(xs[:20], ys[:20])) != list(zip(xs[20:], ys[20:]))
+
+
+def test_seeds_decide_the_order():
+    first = draw(numbered(9), numbered(9), 9, seed=4)
+    assert draw(numbered(9), numbered(9), 9, seed=4) == first
+    assert draw(numbered(9), numbered(9), 9, seed=5) != first
+
+
+def test_one_image_is_a_domain_too():
+    xs, ys = draw(numbered(1), numbered(2), 4)
+    assert xs == [0] * 4 and sorted(ys[:2]) == [0, 1]
+
+
+def test_a_stream_can_start_anywhere():
+    sources = [Source(str(i), gradient(40, 40) + np.uint8(i)) for i in range(5)]
+    domain = Domain(sources, Preprocessing("crop", crop_size=16))
+    whole = list(training_batches(domain, domain, 2, seed=1).take(8))
+    rest = list(training_batches(domain, domain, 2, seed=1, first_step=5).take(3))
+    for (x, y), (rest_x, rest_y) in zip(whole[5:], rest, strict=True):
+        np.testing.assert_array_equal(x, rest_x)
+        np.testing.assert_array_equal(y, rest_y)
+
+
+def test_workers_make_the_global_batch_between_them():
+    """Four replicas of two workers: each image of a step once, in its order."""
+    domains = numbered(12), numbered(7)
+    contexts = [tf.distribute.InputContext(2, worker, 4) for worker in range(2)]
+    whole = training_batches(*domains, 8, seed=3, first_step=1).take(3)
+    parts = [iter(training_batches(*domains, 8, 3, 1, context)) for context in contexts]
+    for batch in whole:
+        of_step = [next(part) for part in parts for _ in range(2)]
+        assert all(len(x) == len(y) == 2 for x, y in of_step)
+        for expected, found in zip(batch, zip(*of_step)):
+            np.testing.assert_array_equal(expected, np.concatenate(found))
+
+
+def test_workers_share_the_evaluation():
+    batches = [
+        evaluation_batches(
+            numbered(9), numbered(9), 5, 4, tf.distribute.InputContext(2, worker, 2)
+        )
+        for worker in range(2)
+    ]
+    found = [[numbers(x) for x, _ in part] for part in batches]
+    assert found == [[[0, 1], [4, 0]], [[2, 3], [1, 2]]]
+    assert evaluation_steps(numbered(9), numbered(9), 5, 4) == 2
+
+
+def test_two_epochs_give_different_crops_and_flips():
+    domain = Domain(
+        [Source("a", gradient(40, 40))], Preprocessing("crop", crop_size=16)
+    )
+    crops, mirrored = set(), 0
+    for x, _ in training_batches(domain, domain).take(60):
+        corner = (np.asarray(x)[0] * 127.5 + 127.5).round()
+        crops.add(tuple(corner[0, 0]))
+        mirrored += corner[0, 0, 1] > corner[0, 1, 1]
+    assert len(crops) > 40
+    assert 15 < mirrored < 45
+
+
+def test_crop_and_flip_are_drawn_independently():
+    preprocessing = Preprocessing("crop", crop_size=16)
+    image = gradient(40, 40)
+    tops = {False: [], True: []}
+    for i in range(200):
+        found = preprocessing.augment(tf.constant(image), tf.constant([0, i], tf.int64))
+        tops[bool(found[0, 0, 1] > found[0, 1, 1])].append(int(found[0, 0, 0]))
+    assert np.mean(tops[False]) == pytest.approx(np.mean(tops[True]), abs=3.5)
+
+
+def test_augmentation_is_the_same_eagerly_and_in_a_pipeline():
+    preprocessing = Preprocessing("crop", crop_size=16)
+    image, seed = tf.constant(gradient(40, 40)), tf.constant([3, 5], tf.int64)
+    [mapped] = tf.data.Dataset.from_tensors(image).map(
+        lambda image: preprocessing.augment(image, seed)
+    )
+    np.testing.assert_array_equal(preprocessing.augment(image, seed), mapped)
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        ("resize_and_crop", (20, 20)),
+        ("crop", (30, 61)),
+        ("scale_width", (20, 28)),  # as high as the crop, rounded to fours
+        ("scale_width_and_crop", (20, 28)),
+        ("none", (32, 60)),
+    ],
+)
+def test_resize(mode, expected):
+    load_size = 20 if mode == "resize_and_crop" else 28
+    preprocessing = Preprocessing(mode, load_size, crop_size=20)
+    assert preprocessing.resize(gradient(30, 61)).shape == (*expected, 3)
+
+
+def test_evaluation_has_no_chance():
+    preprocessing = Preprocessing("resize_and_crop", 24, 16).for_evaluation()
+    domain = Domain([Source("a", gradient(16, 16))], preprocessing)
+    for _ in range(2):
+        [(x, _)] = evaluation_batches(domain, domain, 5)
+        pixels = (np.asarray(x)[0] * 127.5 + 127.5).round()
+        np.testing.assert_array_equal(pixels, gradient(16, 16))
+
+
+@pytest.mark.parametrize("mode", ["scale_width", "none"])
+def test_what_is_not_cropped_is_evaluated_as_large_as_trained(mode):
+    preprocessing = Preprocessing(mode, load_size=40, crop_size=16)
+    still = preprocessing.for_evaluation()
+    image = gradient(30, 61)
+    trained, evaluated = (each.resize(image) for each in (preprocessing, still))
+    np.testing.assert_array_equal(still.crop_centre(evaluated), trained)
+
+
+def test_evaluation_fills_up_its_batches():
+    batches = evaluation_batches(numbered(7), numbered(5), 3, batch_size=2)
+    assert [numbers(x) for x, _ in batches] == [[0, 1], [2, 0]]
+    assert len(evaluation_batches(numbered(7), numbered(5), 20)) == 5
+
+
+def test_evaluation_crops_the_centre():
+    preprocessing = Preprocessing("crop", crop_size=8).for_evaluation()
+    crop = preprocessing.crop_centre(gradient(16, 12))
+    assert crop.shape == (8, 8, 3) and crop[0, 0].tolist() == [4, 2, 0]
+
+
+def test_batches_are_float32_in_range_and_of_static_shape():
+    domain = Domain([Source("a", gradient(40, 30))], Preprocessing("crop", 0, 16))
+    dataset = training_batches(domain, domain, batch_size=3)
+    for spec in dataset.element_spec:
+        assert spec.shape == (3, 16, 16, 3) and spec.dtype == tf.float32
+    [(x, _)] = dataset.take(1)
+    assert np.min(x) >= -1 and np.max(x) <= 1
+
+
+def test_cache_beyond_its_limit_decodes_anew(tmp_path):
+    tiny.write_domains(tmp_path, count=3)
+    sources = find_sources(str(tmp_path), "trainA")
+    small = Domain(sources, STILL, cache_bytes=2 * 24 * 24 * 3)
+    large = Domain(sources, STILL)
+    sources[0].content.unlink()
+    for i in range(2):
+        np.testing.assert_array_equal(small[i], large[i])
+    (tmp_path / "trainA/2.png").unlink()
+    large[2]
+    with pytest.raises(InputError, match=r"2\.png"):
+        small[2]
+
+
+def test_unreadable_images_are_left_out_and_named(tmp_path, caplog):
+    tiny.write_domains(tmp_path, count=3)
+    (tmp_path / "trainA/1.png").write_bytes(b"damaged")
+    domain = Domain(find_sources(str(tmp_path), "trainA"), STILL)
+    assert [pathlib.Path(name).name for name in domain.names] == ["0.png", "2.png"]
+    assert "1.png" in domain.left_out[0] and "1.png" in caplog.text
+
+
+def test_unreadable_bytes_are_named():
+    sources = [Source("testA/0001.jpg", b"damaged"), Source("b", gradient(8, 8))]
+    domain = Domain(sources, STILL)
+    assert "testA/0001.jpg" in domain.left_out[0]
+
+
+def test_no_readable_image(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"damaged")
+    with pytest.raises(InputError, match="None of the images can be read.*a.png"):
+        Domain([Source("a.png", tmp_path / "a.png")], STILL)
+
+
+def test_an_image_smaller_than_the_crop():
+    sources = [Source("small.png", gradient(12, 40))]
+    with pytest.raises(InputError, match=r"small\.png is 40x12 pixels, smaller"):
+        Domain(sources, Preprocessing("crop", crop_size=16))
+
+
+def test_impossible_sizes():
+    with pytest.raises(InputError, match="smaller than the crop size"):
+        Preprocessing("resize_and_crop", 100, 128)
+    with pytest.raises(InputError, match="multiples of 256"):
+        Preprocessing("resize_and_crop", 286, 128, size_multiple=256)
+
+
+def test_images_of_several_sizes():
+    sources = [Source("a", gradient(8, 8)), Source("b", gradient(12, 8))]
+    domain = Domain(sources, STILL)
+    assert domain.image_shape == (None, None, 3)
+    shapes = {tuple(x.shape) for x, _ in training_batches(domain, domain).take(2)}
+    assert shapes == {(1, 8, 8, 3), (1, 12, 8, 3)}
+    with pytest.raises(InputError, match="different sizes cannot form a batch of 2"):
+        training_batches(domain, domain, 2)
+
+
+def test_gray_domain(tmp_path):
+    write_image(tmp_path / "a.png", gradient(8, 8))
+    domain = Domain([Source("a", tmp_path / "a.png")], STILL, channels=1)
+    assert domain.image_shape == (8, 8, 1)
+
+
+def test_real_grayscale_photographs(shared):
+    """Seven of the zebra photographs are grayscale files."""
+    sources = find_sources(str(shared / "data/horse2zebra"), "trainB")
+    gray = []
+    for source in sources:
+        with PIL.Image.open(source.content) as file:
+            if file.mode == "L":
+                gray.append(source)
+    assert len(gray) == 7
+    domain = Domain(gray, Preprocessing("resize_and_crop", 70, 64))
+    assert domain.image_shape == (64, 64, 3)
+    assert not domain.left_out

@@ -1,0 +1,192 @@
+"""cyclegan evaluate, and the same during a training."""
+
+import dataclasses
+import json
+import shutil
+import types
+
+import numpy as np
+import pytest
+import tiny
+
+import cyclegan_tf
+from cyclegan_tf import assembly
+from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf.cli import main as cli
+from cyclegan_tf.config.options import DatasetConfig
+from cyclegan_tf.evaluation.scores import Evaluation
+from cyclegan_tf.images import write_image
+from cyclegan_tf.runs.run import Run
+from cyclegan_tf.training.callbacks import Evaluating
+
+EPOCHS = 3
+SMALL = [
+    *("--filters", "2", "--num-residual-blocks", "1"),
+    *("--discriminator-filters", "2", "--num-layers", "1"),
+    *("--load-size", "18", "--crop-size", "16", "--batch-size", "2"),
+    *("--constant-epochs", str(EPOCHS), "--decay-epochs", "0"),
+]
+
+
+@pytest.fixture(scope="module")
+def few_patches():
+    """The distance of patches costs the same for four images as for a thousand."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cyclegan_tf.evaluation.patches.COUNT", 256)
+        patch.setattr(assembly, "DomainClassifier", QuickClassifier)
+        yield
+
+
+class QuickClassifier(assembly.DomainClassifier):
+    def __init__(self, images_x, images_y):
+        super().__init__(images_x, images_y, steps=2)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, few_patches):
+    """A run that was evaluated after every second epoch, and the last."""
+    folder = tmp_path_factory.mktemp("evaluation")
+    data = tiny.write_domains(
+        folder / "data", 4, splits=("trainA", "trainB", "testA", "testB")
+    )
+    arguments = ["train", "--data", str(data), "--run-dir", str(folder / "run")]
+    arguments += [*SMALL, "--evaluate-every", "2", "--keep-best", "swd"]
+    assert cli.main(arguments) == 0
+    return Run(folder / "run")
+
+
+def lines(run):
+    return [json.loads(line) for line in run.metrics.read_text().splitlines()]
+
+
+def test_scores_in_the_log_every_second_epoch_and_at_the_end(run):
+    logged = [
+        {name for name in line if name.startswith("eval_")} for line in lines(run)
+    ]
+    assert not logged[0]
+    assert logged[1] == logged[2]
+    for direction in "gf":
+        names = ("fid_random", "kid_random", "swd", "hit_rate", "cycle_error", "change")
+        assert {f"eval_{direction}_{name}" for name in names} <= logged[1]
+
+
+def test_the_end_of_a_fit_need_not_be_that_of_the_training():
+    """The rest of an interrupted epoch is a `fit` of its own."""
+    asked = []
+    nothing = types.SimpleNamespace(refresh=lambda: None)
+    evaluators = dict.fromkeys("gf", lambda *_: asked.append(epoch) or ())
+    callback = Evaluating(dict.fromkeys("gf", nothing), evaluators, every=3, epochs=5)
+    for epochs in (2, 5):
+        callback.set_params({"epochs": epochs})
+        for epoch in range(1, epochs + 1):
+            callback.on_epoch_end(epoch - 1, {})
+    assert asked == [3, 3, 5, 5]
+
+
+def test_the_best_epoch_by_a_score_is_kept(run):
+    scores = {
+        line["step"]: (line["eval_g_swd"] + line["eval_f_swd"]) / 2
+        for line in lines(run)
+        if "eval_g_swd" in line
+    }
+    best = min(scores, key=scores.get)
+    checkpoints = run.checkpoints()
+    assert {position.step for position in checkpoints.values()} == {best, run.step}
+    [position] = [p for p in checkpoints.values() if p.step == best]
+    assert (position.score, position.metric) == (pytest.approx(scores[best]), "swd")
+    # Its generators lie ready for every command that takes a generator's file.
+    assert {path.name for path in (run.folder / "best").iterdir()} == {
+        "generator_g.keras",
+        "generator_f.keras",
+    }
+
+
+def test_evaluating_a_run_says_what_its_log_says(run, capsys):
+    assert cli.main(["evaluate", str(run.folder)]) == 0
+    printed = capsys.readouterr()
+    assert "Note: FID is biased upwards by few images" in printed.err
+    evaluation = Evaluation.read(run.evaluation)
+    assert evaluation.to_table() in printed.out
+    assert evaluation.step == run.step
+    logged = lines(run)[-1]
+    for direction in "gf":
+        for name in ("kid_random", "swd", "cycle_error", "identity_error", "diversity"):
+            assert evaluation.score(direction, name).translated == pytest.approx(
+                logged[f"eval_{direction}_{name}"], rel=1e-3
+            )
+
+
+def test_evaluating_a_file_needs_data(run, tmp_path, capsys):
+    generator = str(run.generator_path("f"))
+    assert cli.main(["evaluate", generator]) == 2
+    assert "is a generator without data; name the images" in capsys.readouterr().err
+    arguments = ["--data", run.config.dataset.data, "--image-size", "16"]
+    arguments += ["--direction", "f", "--images", "3", "--reference", "test"]
+    out = tmp_path / "scores.json"
+    assert cli.main(["evaluate", generator, *arguments, "--out", str(out)]) == 0
+    evaluation = Evaluation.read(out)
+    assert list(evaluation.directions) == ["f"] and evaluation.step is None
+    [distances, *_] = evaluation.directions["f"]
+    assert distances.images == {"translated": 3, "untranslated": 3}
+    assert "the 3 test images" in distances.protocol
+
+
+def test_test_images_of_tfds_are_no_pairs(run, capsys):
+    """Said before anything is downloaded."""
+    arguments = ["--data", "tfds:cycle_gan/maps", "--paired"]
+    assert cli.main(["evaluate", str(run.folder), *arguments]) == 2
+    assert "Datasets shuffles each domain by itself" in capsys.readouterr().err
+
+
+def test_paired_test_images(run, tmp_path):
+    out = tmp_path / "scores.json"
+    assert cli.main(["evaluate", str(run.folder), "--paired", "--out", str(out)]) == 0
+    evaluation = Evaluation.read(out)
+    assert evaluation.score("g", "mae").untranslated > 0
+    # The demo's test images always are pairs; other data than the run's may be named.
+    arguments = ["--data", "demo", "--images", "2", "--out", str(out)]
+    assert cli.main(["evaluate", str(run.folder), *arguments]) == 0
+    assert Evaluation.read(out).data == "demo"
+    assert Evaluation.read(out).score("f", "ssim").translated < 1
+
+
+def test_pairs_of_other_sizes(run, tmp_path, capsys):
+    folder = tiny.write_domains(
+        tmp_path / "data", 2, splits=("trainA", "trainB", "testA", "testB")
+    )
+    for path in (folder / "testB").iterdir():
+        write_image(path, np.zeros((32, 24, 3), np.uint8))
+    sized = Run.create(
+        tmp_path / "run",
+        dataclasses.replace(
+            run.config, dataset=DatasetConfig(str(folder), preprocess="none")
+        ),
+    )
+    for direction in "gf":
+        shutil.copy(run.generator_path(direction), sized.folder)
+    assert cli.main(["evaluate", str(sized.folder), "--paired"]) == 2
+    assert "Paired test images must be of one size, but" in capsys.readouterr().err
+
+
+def test_where_the_data_sets_are_now(run, tmp_path, monkeypatch):
+    """--data-dir replaces the folder that a run was trained from."""
+    folders = []
+
+    def find(data, split, data_dir):
+        folders.append(data_dir)
+        raise InputError("none")
+
+    monkeypatch.setattr(assembly, "find_sources", find)
+    assert cli.main(["evaluate", str(run.folder), "--data-dir", str(tmp_path)]) == 2
+    assert folders == [tmp_path]
+
+
+def test_a_generator_of_gray_images_on_the_demo(few_patches, tmp_path):
+    path = tmp_path / "g.keras"
+    cyclegan_tf.resnet_generator(
+        2, 1, image_shape=(None, None, 1), output_channels=3
+    ).save(path)
+    out = tmp_path / "scores.json"
+    arguments = ["--data", "demo", "--images", "2", "--image-size", "16"]
+    assert cli.main(["evaluate", str(path), *arguments, "--out", str(out)]) == 0
+    assert Evaluation.read(out).score("g", "mae").untranslated is None

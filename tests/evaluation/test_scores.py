@@ -1,0 +1,42 @@
+"""Scores are written, read back and shown in full."""
+
+import pytest
+
+from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf.evaluation.scores import Evaluation, MetricScores, Score
+
+KID = MetricScores(
+    "Kernel Inception distance",
+    "Polynomial kernel of degree 3.",
+    {"translated": 120, "reference": 507},
+    (Score("kid", 0.25, 0.5, 0.125, "lower"), Score("kid_standard_error", 0.0625)),
+    "Few images.",
+)
+EVALUATION = Evaluation("runs/h2z", 7, "data/h2z", {"g": (KID,), "f": ()})
+
+
+def test_read_back(tmp_path):
+    EVALUATION.write(tmp_path / "evaluation.json")
+    assert Evaluation.read(tmp_path / "evaluation.json") == EVALUATION
+
+
+def test_found_by_name():
+    assert EVALUATION.score("g", "kid").real == 0.125
+    with pytest.raises(KeyError):
+        EVALUATION.score("f", "kid")
+
+
+def test_the_table_has_a_row_for_each_score():
+    lines = EVALUATION.to_table().splitlines()
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+    assert cells[0][2:5] == ["doing nothing", "translated", "real"]
+    assert cells[2] == ["g", "kid", "0.5", "0.25", "0.125", "lower"]
+    assert cells[3] == ["g", "kid_standard_error", "", "0.0625", "", ""]
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 2}'])
+def test_a_damaged_file(tmp_path, content):
+    path = tmp_path / "evaluation.json"
+    path.write_text(content)
+    with pytest.raises(InputError, match="evaluate again"):
+        Evaluation.read(path)

@@ -1,0 +1,366 @@
+"""Exporting, from the command line to the files."""
+
+import dataclasses
+import importlib.util
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny
+
+import cyclegan_tf
+from cyclegan_tf._shared.errors import InputError, RefusedFileError
+from cyclegan_tf.cli import main as cli
+from cyclegan_tf.config.options import DatasetConfig, TrainConfig
+from cyclegan_tf.export import litert
+from cyclegan_tf.export.export import export_generators
+from cyclegan_tf.export.litert_runtime import LiteRTModel
+from cyclegan_tf.export.savedmodel import SavedModel, write_saved_model
+from cyclegan_tf.images import normalize, read_image
+from cyclegan_tf.options import ExportConfig
+from cyclegan_tf.pretrained.find import read_network
+from cyclegan_tf.runs.run import Run
+from cyclegan_tf.translation.inference import inference_model
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    """A run on the demo domains, with generators as after a checkpoint."""
+    folder = tmp_path_factory.mktemp("runs") / "de mo"
+    run = Run.create(folder, TrainConfig(DatasetConfig("demo", preprocess="none")))
+    for direction in "gf":
+        cyclegan_tf.resnet_generator(8, 1).save(run.generator_path(direction))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def generator_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("lone") / "g.keras"
+    cyclegan_tf.resnet_generator(4, 1).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def litert_file(generator_file):
+    """The generator in LiteRT, float32, for images of any size."""
+    generator = read_network(generator_file).network
+    return litert.convert(inference_model(generator), "float32", None)
+
+
+@pytest.fixture
+def instant_litert(litert_file, monkeypatch):
+    """Spare the conversions: whatever is asked for, the same file."""
+    monkeypatch.setattr(litert, "convert", lambda *_: litert_file)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    return tiny.write_domains(tmp_path / "photos", 6, 40, ("holidays",))
+
+
+def report_in(folder):
+    return json.loads((folder / "report.json").read_text())
+
+
+def test_a_run_in_every_format(run_dir, tmp_path, capsys):
+    out = tmp_path / "exported"
+    arguments = ["export", str(run_dir), "--formats", "savedmodel", "litert", "onnx"]
+    arguments += ["--variants", "float32", "int16x8", "--sizes", "fixed"]
+    assert cli.main([*arguments, "--out", str(out)]) == 0
+    report = report_in(out)
+    assert report["passed"]
+    printed = capsys.readouterr().out
+    by_path = {entry["path"]: entry for entry in report["artefacts"]}
+    assert len(by_path) == 2 * (1 + 2 + 1)
+    for path, entry in by_path.items():
+        assert (out / path).exists() and path in printed
+        assert entry["passed"] and entry["bytes"] > 1000 and entry["latency_ms"] > 0
+        assert entry["operations"] and entry["threads"] >= 1
+        assert entry["latency_runs"] == 20 and entry["latency_size"] == "48x48"
+        assert entry["images"] == (10 if entry["size"] == "48x48" else 11)
+        if entry["variant"] == "float32":
+            assert entry["largest_difference"] <= 1e-3
+        if entry["variant"] == "int16x8":
+            assert entry["psnr"] >= 30
+    assert (out / "de_mo_g/1/assets.extra/tf_serving_warmup_requests").exists()
+    assert not list(out.rglob(".*"))
+
+    metadata = json.loads((out / "de_mo_f.json").read_text())
+    assert metadata["direction"] == "f" and metadata["translates"] == "Y to X"
+    assert metadata["source"] == str(run_dir)
+    assert metadata["input"]["value_range"] == [-1.0, 1.0]
+    assert metadata["input"]["sides_multiple_of"] == 4
+    assert set(metadata["files"]) == {path for path in by_path if "de_mo_f" in path}
+
+    # The two directions are not mixed up.
+    for direction in "gf":
+        image = tiny.images(1, 48)
+        served = tf.saved_model.load(str(out / f"de_mo_{direction}/1"))
+        translated = served.signatures["serving_default"](image=tf.constant(image))
+        translator = cyclegan_tf.Translator(run_dir / f"generator_{direction}.keras")
+        expected = translator.generator(image)
+        np.testing.assert_allclose(translated["translated"], expected, atol=1e-5)
+        path = out / f"litert/de_mo_{direction}_float32_48x48.tflite"
+        np.testing.assert_allclose(LiteRTModel(path)(image), expected, atol=1e-3)
+
+
+def test_one_generator_alone(generator_file, tmp_path, caplog):
+    """Without images of its domain there are no calibrated variants."""
+    out = tmp_path / "out"
+    config = ExportConfig(generator_file, out, sizes=("fixed",), image_size=(32, 48))
+    report = export_generators(config)
+    assert report.passed, report.to_table()
+    assert "int16x8 and int8 are left out" in caplog.text
+    paths = {entry.artefact.path for entry in report.entries}
+    assert paths == {"g/1"} | {
+        f"litert/g_{variant}_32x48.tflite"
+        for variant in ("float32", "float16", "dynamic_range")
+    }
+    assert json.loads((out / "g.json").read_text())["direction"] is None
+    assert "demo" in report_in(out)["images"]
+
+
+def test_calibration_on_a_folder(generator_file, photos, tmp_path):
+    (photos / "holidays/0.png").write_bytes(b"damaged")
+    config = ExportConfig(
+        generator_file,
+        tmp_path / "out",
+        ("litert",),
+        name="mine",
+        variants=("int16x8", "int8"),
+        sizes=("fixed",),
+        image_size=(32, 32),
+        calibration=photos,
+        report_images=2,
+    )
+    accurate, whole = export_generators(config).entries
+    assert accurate.artefact.path == "litert/mine_int16x8_32x32.tflite"
+    assert whole.artefact.path == "litert/mine_int8_32x32.tflite"
+    for entry in (accurate, whole):
+        assert entry.measurement.images == 2 and not entry.problem
+    operations = accurate.measurement.operations
+    assert accurate.measurement.cpu_only_operations == sorted(operations)
+    assert set(whole.measurement.cpu_only_operations) < set(operations)
+
+
+def test_all_variants_if_none_is_named(
+    generator_file, photos, instant_litert, tmp_path
+):
+    config = ExportConfig(
+        generator_file, tmp_path, ("litert",), image_size=(32, 32), calibration=photos
+    )
+    found = [
+        (entry.artefact.variant, entry.artefact.size)
+        for entry in export_generators(config).entries
+    ]
+    variants = ("float32", "float16", "dynamic_range", "int16x8", "int8")
+    assert found == [(v, size) for size in ("32x32", "any") for v in variants]
+
+
+def test_a_generator_of_one_size_in_half_precision(tmp_path):
+    """It is exported for any size, in float32."""
+    import keras
+
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        generator = cyclegan_tf.resnet_generator(4, 1, image_shape=(32, 32, 1))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    generator.save(tmp_path / "gray.keras")
+    out = tmp_path / "out"
+    variants = ("float32",)
+    config = ExportConfig(tmp_path / "gray.keras", out, ("litert",), None, variants)
+    report = export_generators(config)
+    assert report.passed, report.to_table()
+    sizes = {entry.artefact.size for entry in report.entries}
+    assert sizes == {"32x32", "any"}
+
+
+def test_a_file_too_far_from_keras_ends_with_exit_code_1(
+    generator_file, instant_litert, tmp_path, monkeypatch, capsys
+):
+    """The runtime is made to put out a third of the image."""
+    real = LiteRTModel.__call__
+    monkeypatch.setattr(LiteRTModel, "__call__", lambda *args: real(*args) / 3)
+    out = tmp_path / "out"
+    arguments = ["export", str(generator_file), "--out", str(out), "--sizes", "any"]
+    arguments += ["--image-size", "32", "32"]
+    options = ["--formats", "litert", "--variants", "float32", "float16"]
+    assert cli.main([*arguments, *options]) == 1
+    report = report_in(out)
+    assert not report["passed"]
+    assert [entry["passed"] for entry in report["artefacts"]] == [False, False]
+    assert (
+        "more than the 0.001 that float arithmetic excuses" in capsys.readouterr().out
+    )
+
+
+def test_a_refused_file_is_not_left_behind(
+    generator_file, litert_file, tmp_path, monkeypatch
+):
+    def convert(model, variant, *_):
+        if variant == "float16":
+            raise RefusedFileError("It holds VAR_HANDLE.")
+        return litert_file
+
+    monkeypatch.setattr(litert, "convert", convert)
+    config = ExportConfig(
+        generator_file,
+        tmp_path,
+        ("litert",),
+        variants=("float32", "float16"),
+        sizes=("any",),
+        image_size=(32, 32),
+    )
+    report = export_generators(config)
+    good, refused = report.entries
+    assert not good.problem and "was refused: It holds VAR_HANDLE" in refused.problem
+    assert [path.name for path in (tmp_path / "litert").iterdir()] == [
+        "g_float32_any.tflite"
+    ]
+    assert json.loads((tmp_path / "g.json").read_text())["files"] == [
+        "litert/g_float32_any.tflite"
+    ]
+
+
+def test_nothing_is_overwritten_unless_asked(generator_file, instant_litert, tmp_path):
+    """And then nothing is left of the earlier export."""
+    before = ExportConfig(
+        generator_file, tmp_path, ("litert",), image_size=(32, 32), name="before"
+    )
+    export_generators(before)
+    (tmp_path / "litert/keep.txt").touch()
+    after = dataclasses.replace(before, name=None, sizes=("any",))
+    with pytest.raises(InputError, match="holds an export already.*--overwrite"):
+        export_generators(after)
+    export_generators(dataclasses.replace(after, overwrite=True))
+    files = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert files == {"g.json", "keep.txt", "report.json", "report.md"} | {
+        f"g_{variant}_any.tflite" for variant in ("float32", "float16", "dynamic_range")
+    }
+
+
+def test_an_export_that_dies_says_how_far_it_came(
+    generator_file, litert_file, tmp_path, monkeypatch
+):
+    def convert(model, variant, *_):
+        if variant == "float16":
+            assert not report_in(tmp_path)["finished"]
+            raise MemoryError
+        return litert_file
+
+    monkeypatch.setattr(litert, "convert", convert)
+    config = ExportConfig(generator_file, tmp_path, ("litert",), image_size=(32, 32))
+    with pytest.raises(MemoryError):
+        export_generators(config)
+    report = report_in(tmp_path)
+    assert not report["finished"] and not report["passed"]
+    (entry,) = report["artefacts"]
+    assert entry["path"] == "litert/g_float32_32x32.tflite" and entry["passed"]
+    assert "**Unfinished**" in (tmp_path / "report.md").read_text()
+
+
+def fails(*arguments, capsys):
+    assert cli.main(list(map(str, arguments))) == 2
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.err
+    return captured.err
+
+
+def test_mistakes(generator_file, run_dir, photos, tmp_path, capsys):
+    def export(source, *options):
+        out = ("--out", tmp_path / "out")
+        return fails("export", source, *options, *out, capsys=capsys)
+
+    assert "is not a run folder" in export(tmp_path)
+    assert "There is no network" in export(tmp_path / "absent.keras")
+    (tmp_path / "a.keras").write_bytes(b"damaged")
+    assert "not a network that Keras 3 can load" in export(tmp_path / "a.keras")
+    message = export(generator_file, "--image-size", 30, 32)
+    assert "multiples of 4, not 30x32" in message
+    assert "must be at least 1" in export(generator_file, "--threads", 0)
+    assert "cannot name files" in export(generator_file, "--name", "a/b")
+    message = export(generator_file, "--variants", "int8")
+    assert "int8 needs images" in message and "--calibration" in message
+    (tmp_path / "empty").mkdir()
+    message = export(generator_file, "--calibration", tmp_path / "empty")
+    assert "There are no images" in message
+    assert "is for a single generator" in export(run_dir, "--calibration", photos)
+    Run.create(tmp_path / "begun", TrainConfig(DatasetConfig("demo")))
+    assert "has no generator_g.keras yet" in export(tmp_path / "begun")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_whose_images_are_gone(tmp_path, capsys):
+    data = tiny.write_domains(tmp_path / "data", 2)
+    run = Run.create(tmp_path / "run", TrainConfig(DatasetConfig(str(data))))
+    for direction in "gf":
+        cyclegan_tf.resnet_generator(4, 1).save(run.generator_path(direction))
+    shutil.rmtree(data)
+    out = ("--out", tmp_path / "out")
+    message = fails("export", tmp_path / "run", *out, capsys=capsys)
+    assert "There is no folder" in message and "generator_*.keras" in message
+
+
+@pytest.mark.parametrize("extra", ["litert", "onnx"])
+def test_a_missing_extra_is_named_before_any_work(
+    extra, generator_file, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    arguments = ("export", generator_file, "--formats", extra, "--out", tmp_path / "o")
+    assert f"pip install 'cyclegan_tf[{extra}]'" in fails(*arguments, capsys=capsys)
+
+
+def test_without_the_extra_serving_there_is_no_warmup(
+    generator_file, tmp_path, monkeypatch, caplog
+):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name: None if name == "tensorflow_serving" else real(name),
+    )
+    out = tmp_path / "out"
+    config = ExportConfig(generator_file, out, ("savedmodel",), image_size=(32, 32))
+    assert export_generators(config).passed
+    assert "pip install 'cyclegan_tf[serving]'" in caplog.text
+    assert not (out / "g/1/assets.extra").exists()
+
+
+def photographs(folder, count):
+    paths = sorted(folder.glob("*.jpg"))[:count]
+    return [normalize(read_image(path)[None].astype(np.float32)) for path in paths]
+
+
+@pytest.mark.parametrize("name", ["resnet9", "unet8", "mobile"])
+def test_full_size_networks_on_a_photograph(name, shared, tmp_path):
+    """At 256x256 and with all filters: the float32 files are Keras's equal."""
+    generator = {
+        "resnet9": cyclegan_tf.resnet_generator,
+        "unet8": cyclegan_tf.unet_generator,
+        "mobile": cyclegan_tf.mobile_resnet_generator,
+    }[name]()
+    (image,) = photographs(shared / "data/horse2zebra/testA", 1)
+    expected = generator(image)
+    model = inference_model(generator)
+    write_saved_model(tmp_path / "1", model)
+    np.testing.assert_allclose(SavedModel(tmp_path / "1")(image), expected, atol=1e-3)
+    converted = LiteRTModel(litert.convert(model, "float32", (256, 256)), threads=2)
+    np.testing.assert_allclose(converted(image), expected, atol=1e-3)
+    assert max(converted.ranks) == 4
+
+
+def test_a_trained_mobile_generator(shared):
+    """Horses to zebras: the size of the float16 file, and what int16 costs."""
+    weights = shared / "weights/horse2zebra_mobile/latest_net_G.pth"
+    generator = read_network(weights).network
+    model = inference_model(generator)
+    assert len(litert.convert(model, "float16", (256, 256))) <= 1_000_000
+    test, *calibration = photographs(shared / "data/horse2zebra/testA", 9)
+    converted = LiteRTModel(
+        litert.convert(model, "int16x8", (256, 256), calibration), threads=2
+    )
+    errors = converted(test) - np.asarray(generator(test))
+    assert 10 * np.log10(4 / np.mean(errors**2)) >= 30

@@ -1,0 +1,43 @@
+"""Running LiteRT files, without TensorFlow."""
+
+import importlib.util
+import subprocess
+import sys
+
+import pytest
+
+from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf.export.litert_runtime import (
+    LiteRTModel,
+    cpu_only_operations,
+    require_litert,
+)
+
+
+def test_what_is_no_litert_file(tmp_path):
+    with pytest.raises(InputError, match="There is no file"):
+        LiteRTModel(tmp_path / "absent.tflite")
+    (tmp_path / "a.tflite").write_bytes(b"something else")
+    with pytest.raises(InputError, match="is not a LiteRT file"):
+        LiteRTModel(tmp_path / "a.tflite")
+    (tmp_path / "a.tflite").write_bytes(b"\x1c\0\0\0TFL3" + bytes(8))
+    with pytest.raises(InputError, match="The LiteRT file is damaged"):
+        LiteRTModel(tmp_path / "a.tflite")
+
+
+def test_the_extra_is_named_where_it_is_missing(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"pip install 'cyclegan_tf\[litert\]'"):
+        require_litert()
+
+
+def test_what_the_gpu_takes():
+    operations = {"CONV_2D": 3, "MIRROR_PAD": 1, "SHAPE": 2}
+    assert cpu_only_operations(operations, "float16") == ["SHAPE"]
+    assert cpu_only_operations(operations, "int16x8") == sorted(operations)
+
+
+def test_tensorflow_is_not_imported():
+    script = "import sys, cyclegan_tf.benchmark; import ai_edge_litert.interpreter\n"
+    script += "assert 'tensorflow' not in sys.modules"
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)

@@ -1,0 +1,246 @@
+"""export/serving: its configuration, and its client against both APIs."""
+
+import importlib.util
+import pathlib
+import subprocess
+import sys
+
+import exported
+import grpc
+import numpy as np
+import pytest
+import serving_endpoints
+import tensorflow as tf
+import yaml
+from google.protobuf import (
+    descriptor_pb2,
+    descriptor_pool,
+    message_factory,
+    text_format,
+    wrappers_pb2,
+)
+from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    model_service_pb2_grpc,
+    prediction_service_pb2_grpc,
+)
+from tensorflow_serving.config import model_server_config_pb2
+
+import cyclegan_tf
+from cyclegan_tf.export.savedmodel import write_saved_model
+from cyclegan_tf.images import read_image
+from cyclegan_tf.translation.inference import inference_model
+from cyclegan_tf.translation.translator import Translator
+
+SERVING = pathlib.Path(__file__).parents[2] / "export/serving"
+CLIENT = SERVING / "client.py"
+NAMES = ("horse2zebra_g", "horse2zebra_f")
+
+
+def load_client():
+    spec = importlib.util.spec_from_file_location("client", CLIENT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+client = load_client()
+
+
+@pytest.fixture(scope="module")
+def generators():
+    return {name: cyclegan_tf.resnet_generator(4, 1) for name in NAMES}
+
+
+@pytest.fixture(scope="module")
+def models(generators, tmp_path_factory):
+    """Both generators, exported and found by way of models.config."""
+    root = tmp_path_factory.mktemp("exported")
+    for name, generator in generators.items():
+        write_saved_model(root / name / "1", inference_model(generator))
+    return serving_endpoints.Models(models_config(), root)
+
+
+@pytest.fixture(scope="module")
+def ports(models):
+    with (
+        serving_endpoints.grpc_endpoint(models) as grpc_port,
+        serving_endpoints.rest_endpoint(models) as rest_port,
+    ):
+        yield {"grpc": grpc_port, "rest": rest_port}
+
+
+def models_config():
+    message = model_server_config_pb2.ModelServerConfig()
+    return text_format.Parse((SERVING / "models.config").read_text(), message)
+
+
+def run(ports, protocol, *arguments):
+    port = ("--protocol", protocol, "--port", ports[protocol])
+    return client.main([str(argument) for argument in (*arguments, *port)])
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "rest"])
+@pytest.mark.parametrize("name", NAMES)
+def test_the_client_translates_as_the_translator(
+    ports, generators, tmp_path, capsys, protocol, name
+):
+    # Not a size that the generator takes: the server pads and cuts.
+    photo = exported.photo(30, 45, 3)
+    (tmp_path / "photo.png").write_bytes(exported.encode(photo))
+    out = tmp_path / "out.png"
+    code = run(ports, protocol, tmp_path / "photo.png", "--model", name, "--out", out)
+    assert code == 0 and "Translated: " in capsys.readouterr().out
+    expected = Translator(generators[name])(photo).astype(int)
+    # A rounding may fall to the other side of a half.
+    assert np.abs(read_image(out) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "rest"])
+def test_refusals_are_one_sentence(ports, tmp_path, capsys, protocol):
+    (tmp_path / "text.jpg").write_text("no image")
+    (tmp_path / "photo.png").write_bytes(exported.encode(exported.photo(9, 9, 3)))
+
+    def fails(*arguments):
+        assert run(ports, protocol, *arguments, "--out", tmp_path / "out.png") == 2
+        assert not list(tmp_path.glob("*out*"))
+        message = capsys.readouterr().err
+        assert message.startswith("client.py: ") and message.count("\n") == 1
+        return message
+
+    assert "image_bytes[0] cannot be read" in fails(tmp_path / "text.jpg")
+    unknown = fails(tmp_path / "photo.png", "--model", "horse2cow")
+    assert "Servable not found for request: Latest(horse2cow)" in unknown
+    fails(tmp_path / "photo.png", "--model", "no such/model")
+    assert "No such file" in fails(tmp_path / "absent.png")
+    # Nothing listens on port 1.
+    assert run({protocol: 1}, protocol, tmp_path / "photo.png") == 2
+    assert "did not translate" in capsys.readouterr().err
+    # The server goes on after all that.
+    assert (
+        run(ports, protocol, tmp_path / "photo.png", "--out", tmp_path / "o.png") == 0
+    )
+
+
+def test_a_large_photo_over_grpc(ports, tmp_path):
+    """The PNG that comes back is larger than gRPC's limit of 4 MB."""
+    photo = exported.photo(1200, 1600, 3)
+    (tmp_path / "photo.jpg").write_bytes(exported.encode(photo, "JPEG"))
+    out = tmp_path / "out.png"
+    assert run(ports, "grpc", tmp_path / "photo.jpg", "--out", out) == 0
+    assert out.stat().st_size > 4 << 20
+    assert read_image(out).shape == photo.shape
+
+
+def test_rest_needs_the_standard_library_alone(ports, tmp_path):
+    (tmp_path / "photo.png").write_bytes(exported.encode(exported.photo(8, 8, 3)))
+    arguments = [tmp_path / "photo.png", "--out", tmp_path / "out.png"]
+    port = ["--protocol", "rest", "--port", ports["rest"]]
+    # -S leaves out all installed packages.
+    command = [sys.executable, "-S", CLIENT, *arguments, *port]
+    subprocess.run(list(map(str, command)), check=True)
+    assert read_image(tmp_path / "out.png").shape == (8, 8, 3)
+
+
+def test_the_endpoints_speak_the_rest_of_the_api(ports):
+    """Status and metadata, by the official stubs."""
+    with grpc.insecure_channel(f"127.0.0.1:{ports['grpc']}") as channel:
+        status = get_model_status_pb2.GetModelStatusRequest()
+        status.model_spec.name = NAMES[0]
+        stub = model_service_pb2_grpc.ModelServiceStub(channel)
+        (version,) = stub.GetModelStatus(status).model_version_status
+        assert (version.version, version.state) == (1, version.AVAILABLE)
+        metadata = get_model_metadata_pb2.GetModelMetadataRequest()
+        metadata.model_spec.name = NAMES[0]
+        metadata.metadata_field.append("signature_def")
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        signatures = get_model_metadata_pb2.SignatureDefMap()
+        stub.GetModelMetadata(metadata).metadata["signature_def"].Unpack(signatures)
+        found = signatures.signature_def["image_bytes"]
+        assert set(found.inputs) == {client.INPUT}
+        assert set(found.outputs) == {client.OUTPUT}
+
+
+def test_models_config():
+    models = models_config().model_config_list.config
+    assert [model.name for model in models] == list(NAMES)
+    assert all(model.base_path == f"/models/{model.name}" for model in models)
+
+
+def test_the_files_that_docker_compose_names_are_there():
+    compose = yaml.safe_load((SERVING / "docker-compose.yml").read_text())
+    (service,) = compose["services"].values()
+    flags = dict(flag.removeprefix("--").split("=") for flag in service["command"])
+    assert ".:/config:ro" in service["volumes"]
+    for name, value in flags.items():
+        if name.endswith("_file"):
+            assert (SERVING / value.removeprefix("/config/")).is_file()
+    # The server is of the release of the TensorFlow that writes the models.
+    release = tf.__version__.rpartition(".")[0]
+    assert f":${{TF_SERVING_TAG:-{release}." in service["image"]
+    assert flags["enable_batching"] == flags["enable_model_warmup"] == "true"
+    for port, local in zip(service["ports"], client.PORTS.values(), strict=True):
+        assert port == f"127.0.0.1:{local}:{local}"
+
+
+def test_the_server_for_gpus_has_gpus():
+    """As Docker joins both files."""
+    (service,) = yaml.safe_load((SERVING / "docker-compose.gpu.yml").read_text())[
+        "services"
+    ].values()
+    compose = yaml.safe_load((SERVING / "docker-compose.yml").read_text())
+    assert service["image"] == compose["services"]["serving"]["image"] + "-gpu"
+    (device,) = service["deploy"]["resources"]["reservations"]["devices"]
+    assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
+
+
+def test_rest_from_what_is_no_rest_server(ports, tmp_path, capsys):
+    """The port of gRPC answers, but not in HTTP."""
+    (tmp_path / "photo.png").write_bytes(exported.encode(exported.photo(9, 9, 3)))
+    assert run({"rest": ports["grpc"]}, "rest", tmp_path / "photo.png") == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def message_class(name, *fields):
+    """Make a message class that tensorflow-serving-api does not ship.
+
+    Names and types are those of monitoring_config.proto and
+    session_bundle_config.proto of TensorFlow Serving; the text format has no more.
+    """
+    file = descriptor_pb2.FileDescriptorProto(name=f"{name}.proto", syntax="proto3")
+    file.dependency.append("google/protobuf/wrappers.proto")
+    message = file.message_type.add(name=name)
+    for number, (field, kind) in enumerate(fields, 1):
+        added = message.field.add(name=field, number=number)
+        added.label = added.LABEL_OPTIONAL
+        if isinstance(kind, str):
+            added.type, added.type_name = added.TYPE_MESSAGE, kind
+        else:
+            added.type = kind
+    pool = descriptor_pool.Default()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
+
+
+def test_batching_parameters():
+    int64 = wrappers_pb2.Int64Value.DESCRIPTOR.full_name
+    names = ("max_batch_size", "batch_timeout_micros")
+    names += ("max_enqueued_batches", "num_batch_threads")
+    parameters = message_class(
+        "BatchingParameters", *((name, f".{int64}") for name in names)
+    )()
+    text_format.Parse((SERVING / "batching_parameters.txt").read_text(), parameters)
+    assert all(getattr(parameters, name).value >= 1 for name in names)
+
+
+def test_monitoring_config():
+    field = descriptor_pb2.FieldDescriptorProto
+    message_class(
+        "PrometheusConfig", ("enable", field.TYPE_BOOL), ("path", field.TYPE_STRING)
+    )
+    config = message_class(
+        "MonitoringConfig", ("prometheus_config", ".PrometheusConfig")
+    )()
+    text_format.Parse((SERVING / "monitoring.config").read_text(), config)
+    assert config.prometheus_config.enable

@@ -1,0 +1,365 @@
+"""`cyclegan report`: the page of a real run, in a real browser."""
+
+import math
+import pathlib
+import shutil
+
+import chromium
+import numpy as np
+import pytest
+import tiny
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from cyclegan_tf.cli import main as cli
+from cyclegan_tf.config.options import (
+    DatasetConfig,
+    NetworkConfig,
+    OptimizationConfig,
+    TrainConfig,
+)
+from cyclegan_tf.evaluation.scores import Evaluation, MetricScores, Score
+from cyclegan_tf.images import read_image, resize_image
+from cyclegan_tf.report.curves import draw_panels
+from cyclegan_tf.report.images import CycledImage, best_and_worst
+from cyclegan_tf.runs.run import Run
+from cyclegan_tf.training.train import train
+from cyclegan_tf.translation.translator import Translator
+
+HOSTILE = '11"><img src=x onerror="window.broken_out=1"><b>&amp;.png'
+NAMES = [*(f"testA/{i}.png" for i in range(11)), f"testA/{HOSTILE}"]
+
+KID = MetricScores(
+    "Kernel Inception distance",
+    "Polynomial kernel of degree <3>.",
+    {"translated": 12, "reference": 1067},
+    (Score("kid", 0.25, 0.5, 0.125, "lower"), Score("kid_standard_error", 0.0625)),
+    "Too few images.",
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Two epochs of training, and an evaluation that was before the second."""
+    folder = tmp_path_factory.mktemp("data")
+    tiny.write_domains(folder, 2)
+    tiny.write_domains(folder, 11, splits=("testA", "testB"))
+    shutil.copy(folder / "testB/0.png", folder / "testA" / HOSTILE)
+    config = TrainConfig(
+        DatasetConfig(str(folder), load_size=20, crop_size=16),
+        NetworkConfig(
+            filters=2, num_residual_blocks=1, discriminator_filters=2, num_layers=1
+        ),
+        optimization=OptimizationConfig(constant_epochs=2, decay_epochs=0),
+    )
+    run_dir = tmp_path_factory.mktemp("runs") / "tiny"
+    train(config, run_dir)
+    run = Run(run_dir)
+    Evaluation("runs/tiny", 2, "tiny", {"g": (KID,)}).write(run.evaluation)
+    return run
+
+
+def report(run, *arguments):
+    """Write a report through the command line; return its address and source."""
+    assert cli.main(["report", str(run.folder), *map(str, arguments)]) == 0
+    path = run.folder / "report.html"
+    return path.as_uri(), path.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def driver(run):
+    address, _ = report(run)
+    with chromium.browser() as driver:
+        driver.get(address)
+        yield driver
+
+
+def pixels(driver, selector):
+    """Return the pixels of the images that a selector finds, those not seen yet too."""
+    script = """
+        const images = [...document.querySelectorAll(arguments[0])];
+        const done = arguments[1];
+        images.forEach((image) => { image.loading = "eager"; });
+        Promise.all(images.map(async (image) => {
+            await image.decode();
+            const canvas = document.createElement("canvas");
+            [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+            canvas.getContext("2d").drawImage(image, 0, 0);
+            return canvas.toDataURL();
+        })).then(done, (error) => done([String(error)]));"""
+    urls = driver.execute_async_script(script, selector)
+    return [chromium.pixels(url) for url in urls]
+
+
+def texts(driver, selector):
+    elements = driver.find_elements(By.CSS_SELECTOR, selector)
+    return [element.get_attribute("textContent") for element in elements]
+
+
+def visible(driver, selector):
+    elements = driver.find_elements(By.CSS_SELECTOR, selector)
+    return [element for element in elements if element.is_displayed()]
+
+
+def test_the_page_needs_nothing_else(run, driver):
+    driver.refresh()
+    assert "tiny" in driver.title
+    # Input, output and cycled: 12 + 11 in the grids, 2 * 8 extremes; two sheets.
+    images = pixels(driver, "img")
+    assert len(images) == 3 * (12 + 11 + 2 * 8) + 2
+    assert all(image.shape[:2] == (16, 16) for image in images[:-2])
+    assert all(image.shape[1] == 1200 for image in images[-2:])
+    assert all(
+        image.get_attribute("alt") for image in driver.find_elements(By.TAG_NAME, "img")
+    )
+    assert set(chromium.requested(driver)) == {(run.folder / "report.html").as_uri()}
+    assert driver.get_log("browser") == []
+    driver.execute_script("fetch('https://example.com').catch(() => {})")
+    chromium.wait_for(
+        driver,
+        lambda: "Content Security Policy" in str(driver.get_log("browser")),
+        "the page forbids requests, and the log would have told of errors",
+    )
+
+
+def test_the_grid_shows_all_test_images_in_natural_order(driver):
+    assert texts(driver, "[aria-labelledby=images-g] .grid .name") == NAMES
+    names = [f"testB/{i}.png" for i in range(11)]
+    assert texts(driver, "[aria-labelledby=images-f] .grid .name") == names
+    assert driver.execute_script("return window.broken_out") is None
+
+
+def test_the_images_are_those_of_the_run(run, driver):
+    data = pathlib.Path(run.config.dataset.data)
+    translate_g, translate_f = (Translator(run.generator_path(d)) for d in "gf")
+    shown = {
+        kind: pixels(driver, f"[aria-labelledby=images-f] .grid .{kind}")
+        for kind in ("input", "translated", "cycled")
+    }
+    errors = texts(driver, "[aria-labelledby=images-f] .grid .error")
+    for i in range(11):
+        y = resize_image(read_image(data / f"testB/{i}.png"), 16, 16)
+        fake_x = translate_f(y)
+        cycled_y = translate_g(fake_x)
+        for kind, expected in (
+            ("input", y),
+            ("translated", fake_x),
+            ("cycled", cycled_y),
+        ):
+            np.testing.assert_array_equal(shown[kind][i], expected)
+        # [-1, 1] is 255 gray levels wide.
+        error = np.abs(cycled_y.astype(float) - y).mean() / 127.5
+        assert float(errors[i]) == pytest.approx(error, abs=6e-5)
+
+
+def test_best_and_worst_are_the_extremes(driver):
+    for i, direction in enumerate("gf"):
+        grid = f"[aria-labelledby=images-{direction}] .grid"
+        errors = dict(
+            zip(texts(driver, f"{grid} .name"), texts(driver, f"{grid} .error"))
+        )
+        ranked = sorted(errors, key=lambda name: float(errors[name]))
+        extremes = driver.find_elements(By.CLASS_NAME, "extremes")[i]
+        lists = extremes.find_elements(By.XPATH, "./div")
+        for element, expected in zip(
+            lists, (ranked[:4], ranked[::-1][:4]), strict=True
+        ):
+            names = [e.text for e in element.find_elements(By.CLASS_NAME, "name")]
+            numbers = [e.text for e in element.find_elements(By.CLASS_NAME, "error")]
+            assert numbers == [errors[name] for name in expected]
+            assert set(names) == set(expected)
+
+
+def test_the_toggle_works_by_keyboard(driver):
+    tiles = "[aria-labelledby=images-g] .tile"
+    for key, kind in (
+        (None, "translated"),
+        (Keys.ARROW_RIGHT, "cycled"),
+        (Keys.ARROW_LEFT, "translated"),
+        (Keys.ARROW_LEFT, "input"),
+    ):
+        if key:
+            selected = "[name=shown-g]:checked"
+            driver.find_element(By.CSS_SELECTOR, selected).send_keys(key)
+        shown = visible(driver, f"{tiles} img")
+        assert [image.get_attribute("class") for image in shown] == [kind] * 12
+    # The other direction has a toggle of its own.
+    others = visible(driver, "[aria-labelledby=images-f] .tile img")
+    assert {image.get_attribute("class") for image in others} == {"translated"}
+
+
+def test_an_image_is_seen_large_beside_its_translations(driver):
+    tiles = driver.find_elements(By.CSS_SELECTOR, "[aria-labelledby=images-g] .tile")
+    tiles[2].send_keys(Keys.ENTER)
+    name = driver.find_element(By.ID, "viewer-name")
+    assert name.text == NAMES[2]
+    assert len(visible(driver, "#viewer img")) == 3
+    driver.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+    assert name.text == NAMES[3]
+    driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert not name.is_displayed()
+    chromium.wait_for(
+        driver, lambda: driver.switch_to.active_element == tiles[3], "the focus is back"
+    )
+
+
+def test_the_slider_goes_through_the_epochs(run, driver):
+    slider = driver.find_element(By.ID, "epoch")
+    shown = [image.get_attribute("alt") for image in visible(driver, ".sheets img")]
+    assert shown == ["Samples after epoch 2"]
+    slider.send_keys(Keys.ARROW_LEFT)
+    assert texts(driver, ".slider output") == ["1"]
+    (sheet,) = visible(driver, ".sheets img")
+    assert sheet.get_attribute("alt") == "Samples after epoch 1"
+
+
+@pytest.mark.parametrize(("scheme", "is_dark"), [("light", False), ("dark", True)])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_colours_and_widths(driver, scheme, is_dark, width):
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    size = {
+        "width": width,
+        "height": 800,
+        "deviceScaleFactor": 1,
+        "mobile": width < 500,
+    }
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    style = "getComputedStyle(document.querySelector(arguments[0]))"
+    background, ink, axis = (
+        driver.execute_script(f"return {style}.{name}", selector)
+        for selector, name in (
+            ("body", "backgroundColor"),
+            ("body", "color"),
+            (".curve text", "fill"),
+        )
+    )
+    assert (brightness(background) < 60) == is_dark
+    assert (brightness(ink) > 200) == (brightness(axis) > 130) == is_dark
+    page = "document.documentElement"
+    assert driver.execute_script(f"return {page}.scrollWidth <= {page}.clientWidth")
+    driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def brightness(colour):
+    return np.mean([float(c) for c in colour.strip("rgb()").split(",")])
+
+
+def test_scores_options_and_headings(driver):
+    body = driver.find_element(By.TAG_NAME, "main").text
+    for text in (
+        "Warning. Too few images.",
+        "Images: 12 translated, 1,067 reference.",
+        "Polynomial kernel of degree <3>.",
+        "The run has gone on since: it stands at step 4.",
+        "2 of 2 epochs, 4 steps",
+        "2 of X, 2 of Y",
+        "12 of X, 11 of Y",
+    ):
+        assert text in body
+    rows = [row.text.split() for row in visible(driver, ".metric tbody tr")]
+    assert rows[0] == ["kid", "lower", "is", "better", "0.25", "0.5", "0.125"]
+    assert rows[1] == ["kid", "standard", "error", "0.0625"]
+    changed = [row.text.split() for row in visible(driver, ".options .changed")]
+    assert ["--load-size", "20", "286"] in changed
+    assert len(changed) == 8
+    assert not visible(driver, "details table")
+    driver.find_element(By.TAG_NAME, "summary").click()
+    options = [row.text.split() for row in visible(driver, "details tr")]
+    assert ["--learning-rate", "0.0002"] in options
+    levels = [
+        int(e.tag_name[1])
+        for e in driver.find_elements(
+            By.XPATH, "//main//*[self::h1 or self::h2 or self::h3 or self::h4]"
+        )
+    ]
+    assert all(after <= before + 1 for before, after in zip([1, *levels], levels))
+
+
+def test_curves_follow_the_metrics():
+    records = [
+        {
+            "epoch": 1,
+            "learning_rate": 2e-4,
+            "cycle_x_loss": 0.5,
+            "identity_x_loss": 0.0,
+        },
+        {"epoch": 2, "learning_rate": 2e-4, "cycle_x_loss": 0.25, "eval_g_kid": 0.125},
+        {"epoch": 3, "learning_rate": 1e-4, "cycle_x_loss": math.nan},
+    ]
+    records[1]["eval_f_fid_inception-v3.1"] = 2.5
+    records[1]["val_cycle_x_loss"] = 0.75
+    panels = {panel.title: panel for panel in draw_panels(records)}
+    fid = "Evaluation: fid_inception-v3.1"
+    assert sorted(panels) == ["Cycle", fid, "Evaluation: kid", "Learning rate"]
+    assert panels[fid].series[1].last == (2.5, None)
+    # A loss that has become NaN is not hidden behind an earlier value.
+    assert math.isnan(panels["Cycle"].series[0].last[0])
+    assert panels["Cycle"].series[0].last[1] == 0.75
+    assert panels["Cycle"].is_validated
+    assert panels["Evaluation: kid"].series[0].last == (0.125, None)
+    assert not panels["Learning rate"].is_validated
+    svg = panels["Learning rate"].svg
+    assert "var(--ink)" in svg and "#0000" not in svg
+    assert svg.count("<use") >= 3 and ">epoch</text>" in svg
+    assert "<?xml" not in svg and "<metadata" not in svg
+    assert draw_panels([]) == []
+
+
+def test_best_and_worst_of_few_images():
+    images = [CycledImage(str(i), "", "", "", 1, 1, float(i)) for i in range(5)]
+    best, worst = best_and_worst(images, 4)
+    assert [image.cycle_error for image in best] == [0, 1]
+    assert [image.cycle_error for image in worst] == [4, 3]
+    assert best_and_worst(images[:1], 4) == ([], [])
+
+
+def test_what_is_missing_is_said(run, tmp_path, caplog):
+    folder = tmp_path / "run"
+    shutil.copytree(run.folder, folder)
+    (folder / "evaluation.json").write_text("{")
+    (folder / "samples/epoch-0001.png").write_bytes(b"damaged")
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write('{"epoch": 3, "st')
+    config = folder / "config.json"
+    config.write_text(config.read_text().replace(run.config.dataset.data, "gone"))
+    _, page = report(Run(folder))
+    for sentence in (
+        "Line 3 of metrics.jsonl is damaged",
+        "There are no translations here. There is no folder gone",
+        "There are no scores here.",
+        "A picture of samples is left out",
+    ):
+        assert sentence in page
+        assert sentence in caplog.text
+    assert "<svg" in page and 'class="grid"' not in page
+    (folder / "evaluation.json").unlink()
+    (folder / "generator_g.keras").unlink()
+    _, page = report(Run(folder))
+    assert "the run has no checkpoint yet" in page
+    assert "<code>cyclegan evaluate</code>" in page
+
+
+def test_some_images_in_another_file(run, tmp_path, capsys):
+    out = tmp_path / "new/page.html"
+    arguments = ["report", run.folder, "--out", out, "--images", 1]
+    assert cli.main(list(map(str, arguments))) == 0
+    page = out.read_text(encoding="utf-8")
+    assert "The first 1 of 12 test images" in page
+    assert page.count('class="tile"') == 2
+    assert (
+        f"Report: {out}, {out.stat().st_size / 1e6:.1f} MB" in capsys.readouterr().out
+    )
+
+
+def test_mistakes(run, tmp_path, capsys):
+    def fails(*arguments):
+        assert cli.main(["report", *map(str, arguments)]) == 2
+        return capsys.readouterr().err
+
+    assert "is not a run folder" in fails(tmp_path)
+    new = Run.create(tmp_path / "new", TrainConfig(DatasetConfig("demo")))
+    assert "no epoch and no checkpoint yet" in fails(new.folder)
+    assert "--images must be at least 0, not -1" in fails(run.folder, "--images", -1)
+    assert "does not name an HTML file" in fails(run.folder, "--out", "photo.jpg")

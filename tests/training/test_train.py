@@ -1,0 +1,358 @@
+"""Whole trainings, stopped in every way and gone on with."""
+
+import io
+import json
+import os
+import pathlib
+import resource
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+
+import h5py
+import keras
+import numpy as np
+import pytest
+import tiny
+
+from cyclegan_tf.assembly import load_domains
+from cyclegan_tf.cli import main as cli
+from cyclegan_tf.data.batches import StillImages
+from cyclegan_tf.images import read_image
+from cyclegan_tf.runs.run import Run
+from cyclegan_tf.training.callbacks import SampleSheet
+from cyclegan_tf.translation.translator import Translator
+
+NETWORKS = [
+    *("--filters", "2", "--num-residual-blocks", "1"),
+    *("--discriminator-filters", "2", "--num-layers", "1", "--pool-size", "3"),
+]
+SIZES = ["--load-size", "20", "--crop-size", "16"]
+SMALL = NETWORKS + SIZES
+IMAGES = 12
+EPOCHS = 4
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two domains, one smaller than the other, with test images."""
+    folder = tmp_path_factory.mktemp("data")
+    tiny.write_domains(folder, IMAGES, splits=("trainA",))
+    tiny.write_domains(folder, 5, splits=("trainB", "testA", "testB"))
+    return folder
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "cyclegan_tf", *map(str, arguments)]
+
+
+def start(run_dir, folder, *arguments):
+    """Begin a training of 48 steps in a process of its own."""
+    return subprocess.Popen(
+        command(
+            *("train", "--data", folder, "--run-dir", run_dir, "--deterministic"),
+            *("--constant-epochs", "2", "--decay-epochs", "2"),
+            *SMALL,
+            *arguments,
+        ),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def newest_step(run_dir):
+    folders = sorted(pathlib.Path(run_dir, "checkpoints").glob("step-*"))
+    return int(folders[-1].name.removeprefix("step-")) if folders else 0
+
+
+def stop_after(process, run_dir, step, number):
+    """Send a signal as soon as a checkpoint of that step or a later one is there."""
+    deadline = time.monotonic() + 120
+    while newest_step(run_dir) < step:
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert newest_step(run_dir) < IMAGES * EPOCHS, "it had finished already"
+    return process.returncode, errors
+
+
+def state(run_dir):
+    """Everything that the newest checkpoint holds, by name."""
+    arrays = {}
+    [*_, newest] = sorted(pathlib.Path(run_dir, "checkpoints").glob("step-*"))
+    with zipfile.ZipFile(newest / "model.keras") as archive:
+        content = archive.read("model.weights.h5")
+    with h5py.File(io.BytesIO(content)) as file:
+        file.visititems(
+            lambda name, item: (
+                arrays.update({name: item[()]})
+                if isinstance(item, h5py.Dataset)
+                else None
+            )
+        )
+    return arrays
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(folder, tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("runs") / "uninterrupted"
+    process = start(run_dir, folder)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    return run_dir
+
+
+def assert_same_end(run_dir, uninterrupted):
+    assert newest_step(run_dir) == newest_step(uninterrupted) == IMAGES * EPOCHS
+    found, expected = state(run_dir), state(uninterrupted)
+    assert found.keys() == expected.keys()
+    assert any("optimizer" in name for name in found)
+    assert any("pool" in name for name in found)
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+    for direction in "gf":
+        ours, theirs = (
+            keras.saving.load_model(folder / f"generator_{direction}.keras")
+            for folder in (run_dir, uninterrupted)
+        )
+        assert tiny.largest_difference(ours, theirs) == 0.0
+    epochs = [
+        json.loads(line)["epoch"]
+        for line in (run_dir / "metrics.jsonl").read_text().splitlines()
+    ]
+    assert epochs == list(range(1, EPOCHS + 1))
+
+
+@pytest.mark.parametrize(
+    ("checkpoint_minutes", "after_step", "number"),
+    [
+        (10, IMAGES, signal.SIGKILL),  # back to the end of the first epoch
+        (0, IMAGES + 4, signal.SIGKILL),  # back to a step inside the second
+        (0, IMAGES + 4, signal.SIGINT),  # stopped on purpose inside the second
+    ],
+)
+def test_an_interrupted_run_ends_as_if_it_had_not_been(
+    checkpoint_minutes, after_step, number, folder, uninterrupted, tmp_path
+):
+    run_dir = tmp_path / "run"
+    process = start(run_dir, folder, "--checkpoint-minutes", checkpoint_minutes)
+    code, errors = stop_after(process, run_dir, after_step, number)
+    if number == signal.SIGINT:
+        assert code == 130
+        assert "Stopping" in errors and "Traceback" not in errors
+    subprocess.run(
+        command("train", "--resume", run_dir), check=True, capture_output=True
+    )
+    assert_same_end(run_dir, uninterrupted)
+
+
+def test_the_run_folder_is_complete(uninterrupted):
+    names = {path.name for path in uninterrupted.iterdir()}
+    assert names >= {
+        *("config.json", "metrics.jsonl", "checkpoints", "samples", "tensorboard"),
+        *("generator_g.keras", "generator_f.keras"),
+    }
+    records = [
+        json.loads(line)
+        for line in (uninterrupted / "metrics.jsonl").read_text().splitlines()
+    ]
+    assert [record["step"] for record in records] == [12, 24, 36, 48]
+    rates = [record["learning_rate"] for record in records]
+    assert rates == pytest.approx([2e-4, 2e-4, 2e-4 * 2 / 3, 2e-4 / 3])
+    assert all(record["val_cycle_x_loss"] > 0 for record in records)
+    assert len(list((uninterrupted / "samples").glob("epoch-*.png"))) == EPOCHS
+    sheet = read_image(uninterrupted / "samples/epoch-0001.png")
+    assert sheet.shape[1] > 6 * 192
+    assert list((uninterrupted / "tensorboard").rglob("events.*"))
+    scores = {p.score for p in Run(uninterrupted).checkpoints().values()}
+    totals = [r["val_cycle_x_loss"] + r["val_cycle_y_loss"] for r in records]
+    assert scores == {totals[-1], min(totals)}
+
+
+def test_the_samples_are_those_of_the_networks_of_their_epoch(uninterrupted, tmp_path):
+    """Not of the networks that the training began with."""
+    run = Run(uninterrupted)
+    model = run.load_newest()[1]
+    domains = load_domains(run.config, 4)
+    samples = [StillImages(domain, 4) for domain in (domains.test_x, domains.test_y)]
+    translators = {
+        "g": Translator(model.generator_g),
+        "f": Translator(model.generator_f),
+    }
+    callback = SampleSheet(translators, *samples, tmp_path)
+    callback.on_epoch_end(EPOCHS - 1)
+    expected, last, first = (
+        read_image(folder / f"epoch-{epoch:04d}.png").astype(int)
+        for folder, epoch in (
+            (tmp_path, EPOCHS),
+            (run.samples, EPOCHS),
+            (run.samples, 1),
+        )
+    )
+    # A rounding may fall to the other side of a half.
+    assert np.abs(last - expected).max() <= 1
+    assert np.abs(first - expected).max() > 1
+
+
+def test_a_finished_run_can_be_extended(folder, tmp_path, capsys):
+    options = ["--data", str(folder), "--run-dir", str(tmp_path / "run"), *SMALL]
+    epochs = ["--constant-epochs", "1", "--decay-epochs", "0"]
+    assert cli.main(["train", *options, *epochs]) == 0
+    resume = ["train", "--resume", str(tmp_path / "run")]
+    assert cli.main(resume) == 0
+    assert newest_step(tmp_path / "run") == IMAGES
+    assert cli.main([*resume, "--decay-epochs", "1"]) == 0
+    assert newest_step(tmp_path / "run") == 2 * IMAGES
+    assert Run(tmp_path / "run").config.optimization.decay_epochs == 1
+    assert cli.main([*resume, "--batch-size", "2"]) == 2
+    assert "had 12 steps, but the data and options now make 6" in (
+        capsys.readouterr().err
+    )
+    # What could not be gone on with is not stored.
+    assert Run(tmp_path / "run").config.optimization.batch_size == 1
+    assert cli.main(resume) == 0
+    assert cli.main([*resume, "--filters", "8"]) == 2
+    assert "cannot go on with filters=8" in capsys.readouterr().err
+    assert cli.main([*resume, "--accumulate", "2"]) == 2
+    assert "counts updates of --accumulate 1" in capsys.readouterr().err
+
+
+def learning_rates(run_dir):
+    lines = (run_dir / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line)["learning_rate"] for line in lines]
+
+
+def test_the_rate_follows_the_epochs_also_where_gradients_accumulate(folder, tmp_path):
+    options = ["--data", str(folder), "--run-dir", str(tmp_path / "run"), *SMALL]
+    options += ["--constant-epochs", "1", "--decay-epochs", "2", "--accumulate", "3"]
+    assert cli.main(["train", *options]) == 0
+    rates = [2e-4, 2e-4 * 2 / 3, 2e-4 / 3]
+    assert learning_rates(tmp_path / "run") == pytest.approx(rates)
+
+
+def test_a_full_disk(folder, uninterrupted, tmp_path):
+    """Files may not grow beyond 30 kB: the checkpoint does not fit."""
+    run_dir = tmp_path / "run"
+    process = start(run_dir, folder, "--checkpoint-minutes", "0")
+    stop_after(process, run_dir, IMAGES, signal.SIGKILL)
+    good = newest_step(run_dir)
+    result = subprocess.run(
+        command("train", "--resume", run_dir),
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000)),
+    )
+    assert result.returncode == 2
+    assert "cannot be written" in result.stderr and "--resume" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert newest_step(run_dir) == good
+    subprocess.run(
+        command("train", "--resume", run_dir), check=True, capture_output=True
+    )
+    assert_same_end(run_dir, uninterrupted)
+
+
+def test_damaged_images_are_left_out(folder, tmp_path, caplog):
+    tiny.write_domains(tmp_path / "data", 3)
+    (tmp_path / "data/trainA/1.png").write_bytes(b"damaged")
+    arguments = ["--constant-epochs", "1", "--decay-epochs", "0", *SMALL]
+    where = ["--data", str(tmp_path / "data"), "--run-dir", str(tmp_path / "run")]
+    assert cli.main(["train", *where, *arguments]) == 0
+    assert "trainA/1.png" in caplog.text
+    assert "trainA: 1 of 3 images cannot be read and are left out" in caplog.text
+    assert newest_step(tmp_path / "run") == 3
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--generator", "unet", "--num-levels", "3", "--discriminator", "pixel"],
+        ["--norm", "batch", "--dropout", "0.5", "--upsampling", "nearest"],
+        ["--adversarial-loss", "wgan-gp", "--precision", "mixed_bfloat16"],
+        ["--channels-x", "1", "--identity-weight", "0", "--batch-size", "2"],
+        ["--preprocess", "none", "--no-flip", "--num-layers", "2"],
+        ["--accumulate", "3", "--remat", "--precision", "mixed_float16"],
+    ],
+)
+def test_options_reach_the_training(options, folder, tmp_path):
+    arguments = ["--constant-epochs", "1", "--decay-epochs", "0", "--max-images", "2"]
+    where = ["--data", str(folder), "--run-dir", str(tmp_path / "run")]
+    assert cli.main(["train", *where, *SMALL, *arguments, *options]) == 0
+    generator = keras.saving.load_model(tmp_path / "run/generator_g.keras")
+    assert generator.output_shape[-1] == 3
+
+
+def test_mirrored(folder, tmp_path):
+    """In a process of its own, with two logical devices."""
+    options = ["--data", folder, "--run-dir", tmp_path / "run", *SMALL]
+    options += ["--constant-epochs", "1", "--decay-epochs", "0"]
+    options = [*map(str, options), "--strategy", "mirrored", "--batch-size"]
+    script = f"""
+import sys
+import tensorflow as tf
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration()] * 2,
+)
+from cyclegan_tf.cli.main import main
+assert main(["train", *{options!r}, "3"]) == 2
+sys.exit(main(["train", *{options!r}, "2"]))
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert "A batch of 3 cannot be split over 2 devices" in result.stderr
+    assert newest_step(tmp_path / "run") == IMAGES // 2
+
+
+@pytest.mark.parametrize("strategy", ["mirrored", "multi-worker"])
+@pytest.mark.parametrize("option", ["--accumulate 2", "--jit-compile"])
+def test_what_does_not_work_with_a_strategy(strategy, option, folder, tmp_path, capsys):
+    """On a single device, too."""
+    where = ["--data", str(folder), "--run-dir", str(tmp_path / "run")]
+    options = [*SMALL, "--strategy", strategy, *option.split()]
+    assert cli.main(["train", *where, *options]) == 2
+    error = capsys.readouterr().err
+    assert f"{option} does not work with --strategy {strategy}; leave it out" in error
+    assert "Traceback" not in error
+
+
+def test_tfds(shared, tmp_path, capsys):
+    """The genuine builder, prepared from photographs that are here."""
+    tfds = pytest.importorskip("tensorflow_datasets")
+    source = tmp_path / "download/horse2zebra"
+    for split in ("trainA", "trainB", "testA", "testB"):
+        (source / split).mkdir(parents=True)
+        found = sorted((shared / "data/horse2zebra" / split).iterdir())[:3]
+        for path in found:
+            os.symlink(path, source / split / path.name)
+    data_dir = tmp_path / "tfds"
+    builder = tfds.builder("cycle_gan/horse2zebra", data_dir=data_dir)
+
+    class LocalCopy:
+        def __init__(self):
+            self.downloaded_size = 0
+            self.recorded_download_checksums = {}
+
+        def download_and_extract(self, url):
+            return source.parent
+
+    builder._make_download_manager = lambda **_: LocalCopy()
+    builder.download_and_prepare()
+
+    arguments = ["--constant-epochs", "1", "--decay-epochs", "0"]
+    where = ["--data-dir", str(data_dir), "--run-dir", str(tmp_path / "run")]
+    data = ["--data", "tfds:cycle_gan/horse2zebra"]
+    assert cli.main(["train", *data, *where, *SMALL, *arguments]) == 0
+    assert newest_step(tmp_path / "run") == 3
+
+    assert cli.main(["doctor", data[1], *where[:2]]) == 0
+    text = capsys.readouterr().out
+    assert "| trainA | 3      | 0          | 256x256 | 0    |" in text

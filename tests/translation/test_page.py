@@ -1,0 +1,207 @@
+"""`cyclegan serve`: the page of a real server in a real browser."""
+
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+
+import chromium
+import exported
+import numpy as np
+import pytest
+import tiny
+from selenium.webdriver.common.by import By
+
+import cyclegan_tf
+from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf.cli import main as cli
+from cyclegan_tf.config.options import DatasetConfig, TrainConfig
+from cyclegan_tf.images import read_image
+from cyclegan_tf.options import ServeConfig
+from cyclegan_tf.runs.run import Run
+from cyclegan_tf.translation import page as serving
+from cyclegan_tf.translation.servables import load_generators
+from cyclegan_tf.translation.translator import Translator
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    run = Run.create(
+        tmp_path_factory.mktemp("runs") / "tiny", TrainConfig(DatasetConfig("demo"))
+    )
+    for direction in "gf":
+        cyclegan_tf.resnet_generator(4, 1).save(run.generator_path(direction))
+    return run
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory):
+    """A photo of odd sides, with noise that a lossy format would change."""
+    path = tmp_path_factory.mktemp("photos") / "photo.png"
+    path.write_bytes(exported.encode(exported.photo(45, 70, 3)))
+    return path
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+@contextlib.contextmanager
+def served(source, log):
+    """Run `cyclegan serve` as a user does; yield the address it prints."""
+    port = free_port()
+    command = [sys.executable, "-m", "cyclegan_tf", "serve", str(source)]
+    with (
+        log.open("w") as file,
+        subprocess.Popen(
+            [*command, "--port", str(port)],
+            stdout=file,
+            stderr=file,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(pathlib.Path(__file__).parents[2]),
+                "GRADIO_TEMP_DIR": str(log.parent / "uploads"),
+            },
+        ) as process,
+    ):
+        try:
+            address = f"http://127.0.0.1:{port}/"
+            tiny.wait_until(
+                lambda: address in log.read_text() or process.poll() is not None
+            )
+            assert process.poll() is None, log.read_text()
+            yield address
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+
+
+def shown(driver, i):
+    """The pixels of a translation, once it is there."""
+    script = f"""
+        const image = document.querySelector("#translation_{i} img");
+        if (!image || !image.complete || !image.naturalWidth) return null;
+        const canvas = document.createElement("canvas");
+        [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+        canvas.getContext("2d").drawImage(image, 0, 0);
+        return canvas.toDataURL();"""
+    return chromium.pixels(
+        chromium.wait_for(
+            driver, lambda: driver.execute_script(script), "a translation"
+        )
+    )
+
+
+def upload(driver, path):
+    field = chromium.wait_for(
+        driver,
+        lambda: driver.find_elements(By.CSS_SELECTOR, "#photo input[type=file]"),
+        "the page is there",
+    )
+    field[0].send_keys(str(path))
+
+
+def answer(address, photo):
+    """Ask as a program would; return what the server says."""
+    call = f"{address}gradio_api/call/translate"
+    body = json.dumps({"data": [photo]}).encode()
+    request = urllib.request.Request(call, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as response:
+        event = json.load(response)["event_id"]
+    with urllib.request.urlopen(f"{call}/{event}", timeout=60) as response:
+        return response.read().decode()
+
+
+def test_both_directions_of_a_run(run, photo, tmp_path):
+    with (
+        served(run.folder, tmp_path / "log") as address,
+        chromium.browser() as driver,
+    ):
+        driver.get(address)
+        upload(driver, photo)
+        for i, direction in enumerate("gf"):
+            expected = Translator(run.generator_path(direction))(read_image(photo))
+            assert (shown(driver, i) == expected).all()
+        assert list((tmp_path / "uploads").rglob("photo.png"))
+        asked = chromium.requested(driver)
+        assert len(asked) > 5
+        assert [url for url in asked if not url.startswith(address)] == []
+        # A file of this computer that nobody uploaded.
+        assert "event: error" in answer(address, {"path": str(photo)})
+    # Nothing that was uploaded or made of it is kept.
+    assert not list((tmp_path / "uploads").rglob("*.png"))
+
+
+def test_a_gray_generator_and_a_file_that_is_no_image(photo, tmp_path):
+    generator = cyclegan_tf.resnet_generator(
+        4, 1, image_shape=(None, None, 1), output_channels=1
+    )
+    generator.save(tmp_path / "gray.keras")
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    with (
+        served(tmp_path / "gray.keras", tmp_path / "log") as address,
+        chromium.browser() as driver,
+    ):
+        driver.get(address)
+        upload(driver, tmp_path / "broken.png")
+        page = driver.find_element(By.TAG_NAME, "body")
+        chromium.wait_for(
+            driver,
+            lambda: "The file cannot be read as an image" in page.text,
+            "a sentence",
+        )
+        # The page goes on.
+        driver.get(address)
+        upload(driver, photo)
+        expected = Translator(generator)(read_image(photo, 1))
+        assert (shown(driver, 0) == expected).all()
+
+
+def test_an_exported_folder(run, photo, tmp_path):
+    arguments = ["export", run.folder, "--formats", "savedmodel", "--out"]
+    arguments += [tmp_path / "exported", "--report-images", "1", "--image-size"]
+    assert cli.main([str(argument) for argument in (*arguments, 32, 32)]) == 0
+    generators = load_generators(tmp_path / "exported")
+    assert [generator.title[0] for generator in generators] == ["G", "F"]
+    for direction, generator in zip("gf", generators, strict=True):
+        translated = generator.translate(read_image(photo))
+        expected = Translator(run.generator_path(direction))(read_image(photo))
+        # A rounding may fall to the other side of a half.
+        assert np.abs(translated.astype(int) - expected).max() <= 1
+        assert (translated == expected).mean() > 0.999
+
+
+def test_a_port_that_is_taken(run, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert cli.main(["serve", str(run.folder), "--port", port]) == 2
+    assert "choose another --port" in capsys.readouterr().err
+    assert cli.main(["serve", str(run.folder), "--host", "192.0.2.1"]) == 2
+    assert "Port 7860 of 192.0.2.1 cannot be used" in capsys.readouterr().err
+
+
+def test_mistakes(run, tmp_path, capsys, monkeypatch):
+    def fails(*arguments):
+        assert cli.main(["serve", *map(str, arguments)]) == 2
+        return capsys.readouterr().err
+
+    assert "is no run, no .keras file" in fails(tmp_path / "absent")
+    empty = Run.create(tmp_path / "empty", TrainConfig(DatasetConfig("demo")))
+    assert "has no generators yet" in fails(empty.folder)
+    assert "--port must be from 1 to 65535, not 0" in fails(run.folder, "--port", 0)
+    (tmp_path / "exported").mkdir()
+    (tmp_path / "exported/report.json").write_text("{}")
+    assert "holds no SavedModel" in fails(tmp_path / "exported")
+    (tmp_path / "exported/a.json").write_text('{"name": "a"}')
+    assert "a.json is damaged" in fails(tmp_path / "exported")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"pip install 'cyclegan_tf\[demo\]'"):
+        serving.serve(ServeConfig(run.folder))

@@ -1,0 +1,203 @@
+"""Translating files."""
+
+import csv
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+import tiny
+
+import cyclegan_tf
+from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf.config.options import DatasetConfig, TrainConfig
+from cyclegan_tf.images import denormalize, normalize, read_image, write_image
+from cyclegan_tf.options import TranslateConfig
+from cyclegan_tf.runs.run import Run
+from cyclegan_tf.translation.translate import translate
+from cyclegan_tf.translation.translator import Translator
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    """A run folder with two small untrained generators."""
+    folder = tmp_path_factory.mktemp("run") / "run"
+    run = Run.create(folder, TrainConfig(DatasetConfig("demo")))
+    for direction in "gf":
+        cyclegan_tf.resnet_generator(4, 1).save(run.generator_path(direction))
+    return folder
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A tree of images of several sizes, one of them damaged."""
+    random = np.random.default_rng(0)
+    for name, shape in {
+        "2.png": (20, 20, 3),
+        "10.jpg": (21, 35, 3),
+        "deep/er/a.bmp": (1, 3, 3),
+        "deep/gray.png": (50, 30, 1),
+    }.items():
+        write_image(
+            tmp_path / "in" / name, random.integers(0, 256, shape, dtype=np.uint8)
+        )
+    (tmp_path / "in/bad.png").write_bytes(b"damaged")
+    (tmp_path / "in/notes.txt").write_text("not an image")
+    return tmp_path / "in"
+
+
+def test_a_tree_keeps_its_names_sizes_and_order(photos, run_dir, tmp_path):
+    out = tmp_path / "out"
+    translations = translate(TranslateConfig((photos,), run_dir, out, "f"))
+
+    names = [str(item.output.relative_to(out)) for item in translations]
+    expected = ["2.png", "10.jpg", "bad.png", "deep/er/a.bmp", "deep/gray.png"]
+    assert names == expected
+    for item in translations:
+        assert bool(item.error) == (item.output.name == "bad.png")
+        assert item.output.exists() == (not item.error)
+        if not item.error:
+            size = read_image(item.input).shape
+            assert read_image(item.output).shape == size
+            assert (item.height, item.width) == size[:2]
+
+    with (out / "manifest.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["input"] for row in rows] == [str(item.input) for item in translations]
+    assert {row["generator"] for row in rows} == {str(run_dir / "generator_f.keras")}
+    assert "bad.png" in rows[2]["error"] and not rows[0]["error"]
+
+
+def test_the_translation_is_the_generators(photos, run_dir, tmp_path):
+    translate(TranslateConfig((photos / "2.png",), run_dir, tmp_path / "out", "g"))
+    translator = Translator(run_dir / "generator_g.keras")
+    image = read_image(photos / "2.png")
+    expected = translator.generator(normalize(image[None].astype("float32")))[0]
+    np.testing.assert_array_equal(
+        read_image(tmp_path / "out/2.png"), denormalize(expected)
+    )
+
+
+def test_all_images_not_fifty(run_dir, tmp_path):
+    for i in range(60):
+        write_image(tmp_path / f"in/{i}.png", np.zeros((4, 4, 3), np.uint8))
+    found = translate(TranslateConfig((tmp_path / "in",), run_dir, tmp_path / "out"))
+    assert len(found) == 60 and not any(item.error for item in found)
+
+
+def test_nothing_is_overwritten_unless_asked(photos, run_dir, tmp_path):
+    inputs, out = (photos / "2.png",), tmp_path / "out"
+    translate(TranslateConfig(inputs, run_dir, out))
+    before = (out / "2.png").stat().st_mtime_ns
+    with pytest.raises(InputError, match=r"2\.png is there already.*--overwrite"):
+        translate(TranslateConfig(inputs, run_dir, out))
+    assert (out / "2.png").stat().st_mtime_ns == before
+    translate(TranslateConfig(inputs, run_dir, out, overwrite=True))
+    assert (out / "2.png").stat().st_mtime_ns > before
+
+
+def test_an_output_folder_inside_the_input_folder(photos, run_dir):
+    out = photos / "translated"
+    for _ in range(2):
+        config = TranslateConfig((photos,), run_dir, out, overwrite=True)
+        assert len(translate(config)) == 5
+
+
+def test_two_images_of_one_name(photos, run_dir, tmp_path):
+    write_image(tmp_path / "other/2.png", np.zeros((4, 4, 3), np.uint8))
+    inputs = (photos / "2.png", tmp_path / "other")
+    with pytest.raises(InputError, match="would both become"):
+        translate(TranslateConfig(inputs, run_dir, tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ((), "nothing to translate"),
+        (("absent.png",), "There is no file or folder .*absent.png"),
+        (("notes.txt",), r"notes\.txt has no image suffix"),
+        (("empty",), "There are no images in .*empty"),
+    ],
+)
+def test_wrong_inputs(inputs, message, photos, run_dir, tmp_path):
+    (photos / "empty").mkdir()
+    paths = tuple(photos / name for name in inputs)
+    with pytest.raises(InputError, match=message):
+        translate(TranslateConfig(paths, run_dir, tmp_path / "out"))
+
+
+def test_a_run_without_generators(tmp_path):
+    Run.create(tmp_path / "run", TrainConfig(DatasetConfig("demo")))
+    config = TranslateConfig((tmp_path,), tmp_path / "run", tmp_path / "out")
+    with pytest.raises(InputError, match="has no generator_g.keras yet"):
+        translate(config)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (33, 70), (1, 1), (5, 40)])
+def test_any_size_through_a_unet(size):
+    translator = Translator(cyclegan_tf.unet_generator(2, 5))
+    assert translator.size_multiple == 32
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    assert translator(image).shape == image.shape
+
+
+def test_gray_to_colour():
+    generator = cyclegan_tf.resnet_generator(
+        4, 1, image_shape=(None, None, 1), output_channels=3
+    )
+    assert Translator(generator)(np.zeros((9, 8, 1), np.uint8)).shape == (9, 8, 3)
+
+
+def test_wrong_channels():
+    translator = Translator(cyclegan_tf.resnet_generator(4, 1))
+    with pytest.raises(ValueError, match="takes images of 3 channels"):
+        translator(np.zeros((8, 8, 4), np.uint8))
+
+
+def test_not_a_generator(tmp_path):
+    (tmp_path / "a.keras").write_bytes(b"damaged")
+    with pytest.raises(InputError, match="not a network that Keras 3 can load"):
+        Translator(tmp_path / "a.keras")
+    with pytest.raises(InputError, match="There is no network"):
+        Translator(pathlib.Path("absent.keras"))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: cyclegan_tf.patchgan_discriminator(2, 2), "is no generator"),
+        (
+            lambda: cyclegan_tf.patchgan_discriminator(2, 2, image_shape=(64, 64, 3)),
+            "is no generator",
+        ),
+        (lambda: tiny.cyclegan(), "holds a CycleGAN, not a network"),
+        (
+            lambda: keras.Sequential([keras.Input((8, 8, 3)), keras.layers.ReLU()]),
+            "holds a Sequential, not a network",
+        ),
+        (
+            lambda: cyclegan_tf.resnet_generator(2, 1, image_shape=(None, None, 2)),
+            "translates images of 2 channels to 2, but images are read with 1 or 3",
+        ),
+    ],
+    ids=["discriminator", "sized discriminator", "CycleGAN", "Sequential", "channels"],
+)
+def test_a_network_that_translates_no_image_files(make, message, photos, tmp_path):
+    make().save(tmp_path / "network.keras")
+    config = TranslateConfig(
+        (photos,), generator=tmp_path / "network.keras", out=tmp_path / "out"
+    )
+    with pytest.raises(InputError, match=message):
+        translate(config)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_generator_file_with_a_damaged_part(tmp_path):
+    path = tmp_path / "g.keras"
+    cyclegan_tf.resnet_generator(2, 1).save(path)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"resnet") + 3] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="not a network that Keras 3 can load"):
+        Translator(path)

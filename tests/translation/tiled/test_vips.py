@@ -1,0 +1,153 @@
+"""Image files read and written strip by strip, and translated in tiles."""
+
+import sys
+import types
+import warnings
+
+import numpy as np
+import PIL.Image
+import pytest
+
+import cyclegan_tf
+from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf.cli.main import main
+from cyclegan_tf.images import UnreadableImageError, read_image, write_image
+from cyclegan_tf.translation.tiled.rasters import RasterFile
+from cyclegan_tf.translation.tiled.vips import decode, encode, large_image_size
+
+
+@pytest.fixture(scope="module")
+def generator(tmp_path_factory):
+    """The file of a small untrained generator."""
+    path = tmp_path_factory.mktemp("generator") / "g.keras"
+    cyclegan_tf.resnet_generator(4, 1).save(path)
+    return path
+
+
+def smooth(height, width, channels=3):
+    """Like a photograph, JPEG does little to it."""
+    y, x, c = np.ogrid[:height, :width, :channels]
+    waves = np.sin(y / 9 + c) + np.cos(x / 7 - c)
+    return np.round(63 * waves + 127).astype(np.uint8)
+
+
+def read_by_libvips(path, channels=3):
+    raster = decode(path, channels, path.with_name("pixels"))
+    height, width, _ = raster.shape
+    assert (height, width) == large_image_size(path)
+    return raster[0:height, 0:width]
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_reads_what_read_image_reads(tmp_path, suffix, channels):
+    path = tmp_path / f"image.{suffix}"
+    write_image(path, smooth(45, 60))
+    expected = read_image(path, channels).astype(int)
+    found = read_by_libvips(path, channels)
+    assert found.shape == expected.shape and found.dtype == np.uint8
+    assert np.abs(found - expected).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "I;16"])
+def test_reads_other_modes(tmp_path, mode):
+    path = tmp_path / "image.png"
+    if mode == "I;16":
+        pixels = PIL.Image.fromarray(smooth(20, 30, 1)[..., 0].astype("uint16") * 257)
+    else:
+        pixels = PIL.Image.fromarray(smooth(20, 30)).convert(mode)
+    pixels.save(path)
+    difference = read_by_libvips(path).astype(int) - read_image(path)
+    assert np.abs(difference).max() <= 1
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_reads_upright(tmp_path, orientation):
+    exif = PIL.Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "image.jpg"
+    PIL.Image.fromarray(smooth(40, 64)).save(path, exif=exif, quality=95)
+    difference = read_by_libvips(path).astype(int) - read_image(path)
+    assert np.abs(difference).max() <= 1
+
+
+@pytest.mark.parametrize("suffix", ["png", "tiff", "jpg"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_writes_what_write_image_writes(tmp_path, suffix, channels):
+    pixels = smooth(45, 60, channels)
+    raster = RasterFile(tmp_path / "pixels", pixels.shape, "uint8")
+    raster[0:45, 0:60] = pixels
+    path = tmp_path / "new" / f"image.{suffix}"
+    encode(path, raster)
+    write_image(tmp_path / path.name, pixels)
+    expected = read_image(tmp_path / path.name, channels).astype(int)
+    assert np.abs(read_image(path, channels) - expected).max() <= 1
+    assert [item.name for item in path.parent.iterdir()] == [path.name]
+
+
+def test_formats_that_cannot_be_written(tmp_path):
+    raster = RasterFile(tmp_path / "pixels", (4, 4, 3), "uint8")
+    raster[0:4, 0:4] = smooth(4, 4)
+    with pytest.raises(InputError, match=r"image\.bmp cannot be written in 4x4"):
+        encode(tmp_path / "image.bmp", raster)
+
+
+def test_damaged_files(tmp_path):
+    path = tmp_path / "cut.png"
+    write_image(path, np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
+    path.write_bytes(path.read_bytes()[:6000])
+    with pytest.raises(UnreadableImageError, match=r"cut\.png cannot be read as a lar"):
+        decode(path, 3, tmp_path / "pixels")
+
+
+def test_translate_writes_the_same_in_tiles(tmp_path, generator, capsys):
+    folder = tmp_path / "in"
+    write_image(folder / "large.png", smooth(70, 90))
+    write_image(folder / "deep/photo.jpg", smooth(37, 33))
+    write_image(folder / "small.bmp", smooth(20, 32))
+    write_image(folder / "unknown.bmp", smooth(20, 33))
+    options = ["translate", "--generator", str(generator), str(folder), "--out"]
+    assert main([*options, str(tmp_path / "whole")]) == 0
+    assert main([*options, str(tmp_path / "tiled"), "--tile", "32"]) == 1
+    errors = capsys.readouterr().err
+    assert "unknown.bmp cannot be read as a large image" in errors
+
+    for name in ("large.png", "small.bmp", "deep/photo.jpg"):
+        whole = read_image(tmp_path / "whole" / name).astype(int)
+        tiled = read_image(tmp_path / "tiled" / name).astype(int)
+        # A gray level of rounding, which JPEG may make a few of.
+        assert np.abs(tiled - whole).max() <= (4 if name.endswith("jpg") else 1)
+    names = {path.name for path in (tmp_path / "tiled").rglob("*")}
+    assert names == {"large.png", "small.bmp", "deep", "photo.jpg", "manifest.csv"}
+
+
+def test_more_pixels_than_pillow_reads(tmp_path, generator, monkeypatch):
+    write_image(tmp_path / "image.png", smooth(40, 40))
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 700)
+    options = ["translate", "--generator", str(generator), str(tmp_path / "image.png")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert main([*options, "--out", str(tmp_path / "a")]) == 1
+        assert main([*options, "--out", str(tmp_path / "b"), "--tile", "32"]) == 0
+    monkeypatch.undo()
+    assert read_image(tmp_path / "b/image.png").shape == (40, 40, 3)
+
+
+def test_without_room_or_libvips(tmp_path, generator, monkeypatch, capsys):
+    write_image(tmp_path / "image.png", smooth(40, 40))
+    out = tmp_path / "out"
+    options = ["translate", "--generator", str(generator), str(tmp_path / "image.png")]
+    options += ["--out", str(out), "--tile"]
+    assert main([*options, "0"]) == 2
+    assert "--tile must be at least 1" in capsys.readouterr().err
+
+    with monkeypatch.context() as patch:
+        usage = types.SimpleNamespace(free=0)
+        patch.setattr("shutil.disk_usage", lambda _: usage)
+        assert main([*options, "32"]) == 2
+    assert f"in {out}, where 0.0 GB are free" in capsys.readouterr().err
+    assert not list(out.iterdir())
+
+    monkeypatch.setitem(sys.modules, "pyvips", None)
+    assert main([*options, "32"]) == 2
+    assert "pip install 'cyclegan_tf[large]'" in capsys.readouterr().err
