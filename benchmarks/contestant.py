@@ -12,7 +12,7 @@ import json
 import sys
 import time
 
-from cyclegan_tf._shared.latency import peak_memory
+from cyclegan_tf._shared.machine import peak_memory
 
 
 def main() -> None:

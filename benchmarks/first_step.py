@@ -67,7 +67,7 @@ def main():
     """Measure, and append the result."""
     machine = measuring.machine()
     # So that no run reads the libraries from the disk for the first time.
-    measuring.run_python("-c", "import cyclegan_tf.assembly, torch")
+    measuring.run_python("-c", "import cyclegan_tf.training.train, torch")
     sizes = [int(size) for size in sys.argv[1:]] or [64, 128, 256]
     rows = [row for size in sizes for row in measure(size)]
     counts = ", ".join(f"{ROUNDS.get(size, 1)} at {size}" for size in sizes)

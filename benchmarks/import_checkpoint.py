@@ -27,7 +27,7 @@ def memory(name):
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
 if what == "memory":
     import torch  # what its import takes is no cost of the file
-from cyclegan_tf.options import ImportConfig
+from cyclegan_tf.pretrained.options import ImportConfig
 from cyclegan_tf.pretrained.convert import import_network
 pathlib.Path("/proc/self/clear_refs").write_text("5")
 before, start = memory("VmRSS"), time.perf_counter()

@@ -23,7 +23,9 @@ def ours(folder: str) -> Callable[[str], int]:
         (all, from the second epoch on), which returns the number of images.
     """
     files = _on_one_core(folder)
-    from cyclegan_tf.data.batches import Domain, Preprocessing, training_batches
+    from cyclegan_tf.data.batches import training_batches
+    from cyclegan_tf.data.domains import Domain
+    from cyclegan_tf.data.preprocessing import Preprocessing
     from cyclegan_tf.data.sources import Source
     from cyclegan_tf.images import read_image
 

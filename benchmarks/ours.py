@@ -8,14 +8,16 @@ import keras
 import tensorflow as tf
 from measuring import random_images
 
-from cyclegan_tf.assembly import build_model, compile_model, load_domains
 from cyclegan_tf.config.options import DatasetConfig, OptimizationConfig, TrainConfig
 from cyclegan_tf.data.batches import training_batches
+from cyclegan_tf.data.domains import load_domains
 from cyclegan_tf.images import denormalize
 from cyclegan_tf.models.acceleration.tracing import without_remapper
 from cyclegan_tf.models.cyclegan import CycleGAN
 from cyclegan_tf.models.networks.generators import resnet_generator
-from cyclegan_tf.translation.translator import Translator, size_multiple
+from cyclegan_tf.models.networks.graph import size_multiple
+from cyclegan_tf.training.building import build_model, compile_model
+from cyclegan_tf.translation.translator import Translator
 
 
 def training(

@@ -34,7 +34,7 @@ TRAIN = """
 import json, sys, time
 import psutil
 from cyclegan_tf.cli.main import main
-from cyclegan_tf._shared.latency import peak_memory
+from cyclegan_tf._shared.machine import peak_memory
 assert main(["train", *sys.argv[1:]]) == 0
 age = time.time() - psutil.Process().create_time()
 print(json.dumps({"bytes": peak_memory(), "seconds": age}))

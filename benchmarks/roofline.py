@@ -7,9 +7,9 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from cyclegan_tf.assembly import build_model
 from cyclegan_tf.config.options import DatasetConfig, TrainConfig
 from cyclegan_tf.models.cyclegan import CycleGAN
+from cyclegan_tf.training.building import build_model
 
 # Forward, then the gradients of the weights and of the input, cost the same each.
 _FORWARD, _WEIGHTS, _INPUT = 1, 1, 1

@@ -11,8 +11,8 @@ import keras
 import tensorflow as tf
 from measuring import random_images
 
-from cyclegan_tf.assembly import build_model
 from cyclegan_tf.config.options import DatasetConfig, OptimizationConfig, TrainConfig
+from cyclegan_tf.training.building import build_model
 
 
 def training(size: int, precision: str) -> Callable[[], dict[str, float]]:

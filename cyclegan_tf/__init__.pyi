@@ -1,6 +1,7 @@
 from . import data as data
 from . import images as images
 from ._shared.errors import InputError as InputError
+from .beam.options import TranslateBeamConfig as TranslateBeamConfig
 from .beam.translate import translate_beam as translate_beam
 from .config.options import DatasetConfig as DatasetConfig
 from .config.options import NetworkConfig as NetworkConfig
@@ -10,38 +11,39 @@ from .config.options import RecordConfig as RecordConfig
 from .config.options import TrainConfig as TrainConfig
 from .config.recipes import make_train_config as make_train_config
 from .doctor.diagnose import diagnose as diagnose
+from .doctor.options import DoctorConfig as DoctorConfig
 from .evaluation import metrics as metrics
 from .evaluation.evaluate import evaluate as evaluate
+from .evaluation.options import EvaluateConfig as EvaluateConfig
 from .export.benchmark import benchmark_litert as benchmark_litert
 from .export.export import export_generators as export_generators
+from .export.options import BenchmarkConfig as BenchmarkConfig
+from .export.options import ExportConfig as ExportConfig
 from .models import losses as losses
 from .models.cyclegan import CycleGAN as CycleGAN
 from .models.image_pool import ImagePool as ImagePool
+from .models.networks.discriminators import (
+    patchgan_discriminator as patchgan_discriminator,
+)
+from .models.networks.discriminators import pixel_discriminator as pixel_discriminator
 from .models.networks.generators import (
     mobile_resnet_generator as mobile_resnet_generator,
 )
-from .models.networks.generators import patchgan_discriminator as patchgan_discriminator
-from .models.networks.generators import pixel_discriminator as pixel_discriminator
 from .models.networks.generators import resnet_generator as resnet_generator
 from .models.networks.generators import unet_generator as unet_generator
 from .models.schedules import LinearDecay as LinearDecay
-from .options import BenchmarkConfig as BenchmarkConfig
-from .options import DoctorConfig as DoctorConfig
-from .options import EvaluateConfig as EvaluateConfig
-from .options import ExportConfig as ExportConfig
-from .options import ExportPytorchConfig as ExportPytorchConfig
-from .options import ImportConfig as ImportConfig
-from .options import ReportConfig as ReportConfig
-from .options import ServeConfig as ServeConfig
-from .options import TranslateBeamConfig as TranslateBeamConfig
-from .options import TranslateConfig as TranslateConfig
 from .planning.plan import plan_training as plan_training
 from .pretrained.convert import export_pytorch as export_pytorch
 from .pretrained.convert import import_network as import_network
 from .pretrained.inspection import inspect_networks as inspect_networks
+from .pretrained.options import ExportPytorchConfig as ExportPytorchConfig
+from .pretrained.options import ImportConfig as ImportConfig
+from .report.options import ReportConfig as ReportConfig
 from .report.report import write_report as write_report
 from .training.train import resume as resume
 from .training.train import train as train
+from .translation.options import ServeConfig as ServeConfig
+from .translation.options import TranslateConfig as TranslateConfig
 from .translation.page import serve as serve
 from .translation.tiled.translator import TiledTranslator as TiledTranslator
 from .translation.translate import translate as translate

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.beam.files import absolute, exists, find, literal, same_file_key
 from cyclegan_tf.beam.job import JOB_FOLDER
+from cyclegan_tf.beam.options import ImageFormat, TranslateBeamConfig
 from cyclegan_tf.images import SUFFIXES
-from cyclegan_tf.options import ImageFormat, TranslateBeamConfig
 
 _WILDCARDS = "*?["
 

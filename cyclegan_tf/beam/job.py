@@ -22,7 +22,7 @@ from cyclegan_tf.beam.files import (
     remove_files,
     scratch_folder,
 )
-from cyclegan_tf.options import TranslateBeamConfig
+from cyclegan_tf.beam.options import TranslateBeamConfig
 from cyclegan_tf.translation.files import FileTranslator
 
 FORMAT = 1

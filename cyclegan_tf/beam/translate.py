@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from cyclegan_tf._shared.errors import InputError, JobFailedError
 from cyclegan_tf._shared.extras import require_package
-from cyclegan_tf.options import TranslateBeamConfig
+from cyclegan_tf.beam.options import TranslateBeamConfig
 from cyclegan_tf.runs.run import choose_generator
 
 if TYPE_CHECKING:

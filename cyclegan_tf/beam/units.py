@@ -25,13 +25,13 @@ from cyclegan_tf.beam.files import (
 )
 from cyclegan_tf.beam.inputs import Input
 from cyclegan_tf.beam.job import job_folder, unfinished_folder
+from cyclegan_tf.beam.options import TranslateBeamConfig
 from cyclegan_tf.beam.records import (
     UnreadableRecordsError,
     decode_record,
     encode_record,
     read_records,
 )
-from cyclegan_tf.options import TranslateBeamConfig
 from cyclegan_tf.translation.files import FileTranslator
 
 Status = Literal["translated", "present", "skipped"]

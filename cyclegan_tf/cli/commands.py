@@ -12,23 +12,18 @@ from typing import Annotated
 import tyro
 
 from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf.beam.options import TranslateBeamConfig
 from cyclegan_tf.cli import catalogue
-from cyclegan_tf.config import options as config_module
 from cyclegan_tf.config.options import TrainConfig
 from cyclegan_tf.config.presets import PresetName
 from cyclegan_tf.config.recipes import RecipeName
-from cyclegan_tf.options import (
-    BenchmarkConfig,
-    DoctorConfig,
-    EvaluateConfig,
-    ExportConfig,
-    ExportPytorchConfig,
-    ImportConfig,
-    ReportConfig,
-    ServeConfig,
-    TranslateBeamConfig,
-    TranslateConfig,
-)
+from cyclegan_tf.config.stored import to_dict
+from cyclegan_tf.doctor.options import DoctorConfig
+from cyclegan_tf.evaluation.options import EvaluateConfig
+from cyclegan_tf.export.options import BenchmarkConfig, ExportConfig
+from cyclegan_tf.pretrained.options import ExportPytorchConfig, ImportConfig
+from cyclegan_tf.report.options import ReportConfig
+from cyclegan_tf.translation.options import ServeConfig, TranslateConfig
 
 EXIT_SOME_SKIPPED = 1
 EXIT_NO_PARITY = 1
@@ -88,7 +83,7 @@ class Train(NewRun):
             print(catalogue.explain(config, self.recipe, self.preset, self.explain))
             return 0
         if self.dry_run:
-            print(json.dumps(config_module.to_dict(config), indent=2))
+            print(json.dumps(to_dict(config), indent=2))
             return 0
         from cyclegan_tf.training import train as training
 

@@ -14,8 +14,8 @@ from cyclegan_tf.config.options import (
 )
 from cyclegan_tf.data.demo import demo_images
 from cyclegan_tf.images import Image, read_image, write_contact_sheet, write_image
-from cyclegan_tf.options import TranslateConfig
 from cyclegan_tf.training.train import train
+from cyclegan_tf.translation.options import TranslateConfig
 from cyclegan_tf.translation.translate import translate
 
 # Small networks and few epochs: a few minutes on two processor cores.

@@ -15,8 +15,8 @@ from cyclegan_tf.config.options import (
     ObjectiveConfig,
     OptimizationConfig,
     TrainConfig,
-    to_dict,
 )
+from cyclegan_tf.config.stored import to_dict
 
 # For the command line; the names in `PRESETS`.
 PresetName = Literal["paper", "pytorch-2024", "tf-tutorial", "keras-example"]

@@ -15,8 +15,8 @@ from cyclegan_tf.data.sources import Source, find_sources
 from cyclegan_tf.doctor.checks import check
 from cyclegan_tf.doctor.findings import Finding
 from cyclegan_tf.doctor.image_facts import ImageFacts, examine
+from cyclegan_tf.doctor.options import DoctorConfig
 from cyclegan_tf.images import SUFFIXES
-from cyclegan_tf.options import DoctorConfig
 
 _SPLITS = ("trainA", "trainB", "testA", "testB")
 _FILES_SHOWN = 5

@@ -1,18 +1,26 @@
 """Score a run, or a generator from elsewhere, on test images."""
 
 import dataclasses
+import functools
 import logging
 import pathlib
-from typing import Any
+from typing import Any, Literal
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf.assembly import build_evaluators, load_domains
-from cyclegan_tf.config.options import DatasetConfig, ObjectiveConfig, TrainConfig
-from cyclegan_tf.evaluation.features import feature_extractor
+from cyclegan_tf.config.options import (
+    DatasetConfig,
+    ObjectiveConfig,
+    TrainConfig,
+)
+from cyclegan_tf.data.domains import Domains, StillImages, load_domains
+from cyclegan_tf.evaluation.domain_classifier import DomainClassifier
+from cyclegan_tf.evaluation.evaluator import DomainImages, Evaluator
+from cyclegan_tf.evaluation.features import FeatureExtractor, feature_extractor
+from cyclegan_tf.evaluation.options import EvaluateConfig
 from cyclegan_tf.evaluation.scores import Evaluation
-from cyclegan_tf.options import EvaluateConfig
+from cyclegan_tf.pretrained.keras3 import check_image_channels
 from cyclegan_tf.runs.run import Run
-from cyclegan_tf.translation.translator import Translator, check_image_channels
+from cyclegan_tf.translation.translator import Translator
 
 _LOG = logging.getLogger(__name__)
 
@@ -107,3 +115,76 @@ def _config_of_file(config: EvaluateConfig, translator: Translator) -> TrainConf
     )
     # No training, so no pool that asks for images of one size.
     return TrainConfig(dataset, objective=ObjectiveConfig(pool_size=0))
+
+
+def build_evaluators(
+    dataset: DatasetConfig,
+    domains: Domains,
+    extractor: FeatureExtractor,
+    reference: Literal["train", "test"] = "train",
+    max_images: int | None = None,
+) -> dict[str, Evaluator]:
+    """Build what scores generators on the images of a run.
+
+    Args:
+        dataset: where the images are from.
+        domains: the images.
+        extractor: in which features distributions are compared.
+        reference: compare with the training or the test images of the target domain.
+        max_images: int. Use at most so many test images of each domain.
+
+    Returns:
+        An evaluator of generators X to Y, `"g"`, and one of Y to X, `"f"`.
+
+    Raises:
+        InputError: if there are too few images, or those that should be paired
+            cannot be.
+    """
+    paired = dataset.data == "demo" or dataset.paired_test
+    if paired:
+        _check_pairs(domains)
+    images_x = DomainImages(
+        StillImages(domains.train_x), StillImages(domains.test_x, max_images)
+    )
+    images_y = DomainImages(
+        StillImages(domains.train_y), StillImages(domains.test_y, max_images)
+    )
+    # Trained when it is first asked, and once for both directions.
+    classifier = functools.cache(
+        lambda: DomainClassifier(images_x.train, images_y.train)
+    )
+    return {
+        "g": Evaluator(
+            images_x,
+            images_y,
+            extractor,
+            lambda images: classifier().logits(images),
+            reference,
+            paired,
+        ),
+        "f": Evaluator(
+            images_y,
+            images_x,
+            extractor,
+            lambda images: -classifier().logits(images),
+            reference,
+            paired,
+        ),
+    }
+
+
+def _check_pairs(domains: Domains) -> None:
+    left_out = domains.test_x.left_out + domains.test_y.left_out
+    if left_out:
+        raise InputError(
+            f"Paired test images must all be readable, but: {left_out[0]} Repair it, "
+            "or evaluate without pairs."
+        )
+    x, y = StillImages(domains.test_x), StillImages(domains.test_y)
+    for name, image_x, image_y in zip(domains.test_x.names, x, y):
+        if image_x.shape[:2] != image_y.shape[:2]:
+            raise InputError(
+                f"Paired test images must be of one size, but {name} and its pair have "
+                f"{image_x.shape[:2]} and {image_y.shape[:2]} pixels; use a "
+                "--preprocess that crops, or evaluate without pairs."
+            )

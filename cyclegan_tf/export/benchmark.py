@@ -6,9 +6,9 @@ import statistics
 import numpy as np
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf._shared.latency import peak_memory, run_times
+from cyclegan_tf._shared.machine import peak_memory, run_times
 from cyclegan_tf.export.litert_runtime import LiteRTModel
-from cyclegan_tf.options import BenchmarkConfig
+from cyclegan_tf.export.options import BenchmarkConfig
 
 
 @dataclasses.dataclass(frozen=True)

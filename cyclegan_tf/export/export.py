@@ -27,12 +27,12 @@ from cyclegan_tf.export import litert, onnx, savedmodel
 from cyclegan_tf.export.formats import Plan, plan_artefacts
 from cyclegan_tf.export.generators import Exportable, find_exportables
 from cyclegan_tf.export.litert_runtime import require_litert
+from cyclegan_tf.export.options import ExportConfig, LiteRTVariant
 from cyclegan_tf.export.parity import Judge, as_input, find_problem
 from cyclegan_tf.export.report import NAME as REPORT
 from cyclegan_tf.export.report import Entry, Report, find_earlier_files
-from cyclegan_tf.options import ExportConfig, LiteRTVariant
+from cyclegan_tf.models.networks.graph import size_multiple
 from cyclegan_tf.translation.inference import inference_model
-from cyclegan_tf.translation.translator import size_multiple
 
 _LOG = logging.getLogger(__name__)
 

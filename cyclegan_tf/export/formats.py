@@ -11,8 +11,8 @@ import numpy as np
 
 from cyclegan_tf.export import litert, onnx, savedmodel
 from cyclegan_tf.export.litert_runtime import LiteRTModel
+from cyclegan_tf.export.options import ExportConfig, LiteRTVariant
 from cyclegan_tf.export.parity import Artefact, Runtime
-from cyclegan_tf.options import ExportConfig, LiteRTVariant
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Literal
 import keras
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf.assembly import load_domains
-from cyclegan_tf.data.batches import Domain
 from cyclegan_tf.data.demo import demo_images
+from cyclegan_tf.data.domains import Domain, load_domains
+from cyclegan_tf.export.options import ExportConfig
 from cyclegan_tf.images import (
     Image,
     UnreadableImageError,
@@ -20,13 +20,9 @@ from cyclegan_tf.images import (
     read_image,
     resize_image,
 )
-from cyclegan_tf.options import ExportConfig
+from cyclegan_tf.models.networks.graph import size_multiple
+from cyclegan_tf.pretrained.keras3 import check_image_channels, load_generator
 from cyclegan_tf.runs.run import Run
-from cyclegan_tf.translation.translator import (
-    check_image_channels,
-    load_generator,
-    size_multiple,
-)
 
 _LOG = logging.getLogger(__name__)
 

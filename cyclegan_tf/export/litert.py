@@ -22,8 +22,8 @@ import tensorflow as tf
 from cyclegan_tf._shared.errors import RefusedFileError
 from cyclegan_tf.export.equalization import equalize
 from cyclegan_tf.export.litert_runtime import LiteRTModel
-from cyclegan_tf.options import LiteRTVariant
-from cyclegan_tf.translation.translator import size_multiple
+from cyclegan_tf.export.options import LiteRTVariant
+from cyclegan_tf.models.networks.graph import size_multiple
 
 CALIBRATED: frozenset[LiteRTVariant] = frozenset({"int16x8", "int8"})
 

@@ -15,10 +15,10 @@ import keras
 import numpy as np
 
 from cyclegan_tf._shared.errors import RefusedFileError
-from cyclegan_tf._shared.latency import run_times
+from cyclegan_tf._shared.machine import run_times
 from cyclegan_tf.export.litert_runtime import cpu_only_operations
 from cyclegan_tf.images import Image, normalize, resize_image
-from cyclegan_tf.translation.translator import size_multiple
+from cyclegan_tf.models.networks.graph import size_multiple
 
 LATENCY_RUNS = 20
 

@@ -23,7 +23,8 @@ import tensorflow as tf
 
 from cyclegan_tf.export.decoding import decode_file
 from cyclegan_tf.images import normalize
-from cyclegan_tf.translation.translator import SMALLEST_SIDE, size_multiple
+from cyclegan_tf.models.networks.graph import size_multiple
+from cyclegan_tf.pretrained.keras3 import SMALLEST_SIDE
 
 WARMUP = pathlib.PurePath("assets.extra", "tf_serving_warmup_requests")
 

@@ -14,8 +14,8 @@ from cyclegan_tf._shared import machine
 from cyclegan_tf._shared.errors import InputError, TrainingStoppedError
 from cyclegan_tf._shared.files import replacing
 from cyclegan_tf._shared.tables import markdown_table
-from cyclegan_tf.config import options as config_module
 from cyclegan_tf.config.options import TrainConfig
+from cyclegan_tf.config.stored import to_dict
 from cyclegan_tf.planning.forecast import Forecast, Measurements, forecast
 from cyclegan_tf.runs.run import Run
 
@@ -91,7 +91,7 @@ class Plan:
         content = {
             "fits": self.fits,
             "shortages": [dataclasses.asdict(item) for item in self.shortages],
-            **config_module.to_dict(self),
+            **to_dict(self),
         }
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(content, indent=2) + "\n")
@@ -183,7 +183,7 @@ def _calibrate(config: TrainConfig) -> Measurements | None:
     _LOG.info("Training for a few steps, to measure them.")
     with tempfile.TemporaryDirectory(prefix="cyclegan-plan-") as name:
         folder = pathlib.Path(name)
-        values = config_module.to_dict(config)
+        values = to_dict(config)
         (folder / "config.json").write_text(json.dumps(values))
         with subprocess.Popen(
             [sys.executable, "-m", "cyclegan_tf.planning.trial", name],

@@ -27,9 +27,9 @@ import psutil
 import tensorflow as tf
 
 from cyclegan_tf._shared.errors import InputError, TrainingStoppedError
-from cyclegan_tf._shared.latency import peak_memory
-from cyclegan_tf.config import options as config_module
+from cyclegan_tf._shared.machine import peak_memory
 from cyclegan_tf.config.options import TrainConfig
+from cyclegan_tf.config.stored import from_dict
 from cyclegan_tf.planning.forecast import Measurements
 from cyclegan_tf.training.train import train
 
@@ -219,7 +219,7 @@ def main() -> None:
     end_with_parent(sys.stdin)
     folder = pathlib.Path(sys.argv[1])
     path = folder / "config.json"
-    config = config_module.from_dict(TrainConfig, json.loads(path.read_text()))
+    config = from_dict(TrainConfig, json.loads(path.read_text()))
     started = path.stat().st_mtime  # The last thing that was done before.
     outcome: dict[str, Any]
     try:

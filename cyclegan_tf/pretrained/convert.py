@@ -3,14 +3,14 @@
 import pathlib
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf.options import ExportPytorchConfig, ImportConfig
 from cyclegan_tf.pretrained.find import (
     PYTORCH_NAMES,
     holds_networks,
     read_network,
     read_networks,
-    write_network,
 )
+from cyclegan_tf.pretrained.keras3 import write_network
+from cyclegan_tf.pretrained.options import ExportPytorchConfig, ImportConfig
 from cyclegan_tf.pretrained.pytorch.files import write_state_dict
 from cyclegan_tf.pretrained.pytorch.weights import state_dict_of
 

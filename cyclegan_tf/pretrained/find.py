@@ -1,17 +1,12 @@
 """Networks from elsewhere: found in files and folders of any known format."""
 
-import dataclasses
 import hashlib
 import json
 import pathlib
 import re
 import zipfile
 
-import keras
-
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf._shared.files import replacing
-from cyclegan_tf._version import __version__
 from cyclegan_tf.models.cyclegan import NETWORKS
 from cyclegan_tf.pretrained.keras2.files import (
     Keras2Model,
@@ -20,10 +15,10 @@ from cyclegan_tf.pretrained.keras2.files import (
     read_saved_model,
 )
 from cyclegan_tf.pretrained.keras2.layers import build_keras2_model
+from cyclegan_tf.pretrained.keras3 import Pretrained, _read_origin, load_network
 from cyclegan_tf.pretrained.pytorch.files import read_state_dict
 from cyclegan_tf.pretrained.pytorch.weights import network_from_state_dict
 from cyclegan_tf.runs.run import Run
-from cyclegan_tf.translation.translator import load_network
 
 # The reference's names and ours: its A is our X, its G_A our G, and its D_A judges
 # what G_A makes. Where it translates one way only, the network is called G.
@@ -35,20 +30,6 @@ PYTORCH_NAMES = {
     "G": "generator_g",
 }
 _PTH = re.compile(r"(latest|\d+)_net_(G_A|G_B|D_A|D_B|G)\.pth")
-
-
-@dataclasses.dataclass(frozen=True)
-class Pretrained:
-    """A network and where it came from.
-
-    Attributes:
-        network: a Keras model.
-        origin: what its file was: `"format"`, and of imported ones `"file"` and
-            `"sha256"`.
-    """
-
-    network: keras.Model
-    origin: dict[str, str]
 
 
 def read_network(path: pathlib.Path) -> Pretrained:
@@ -124,18 +105,6 @@ def holds_networks(folder: pathlib.Path) -> bool:
     return folder.is_dir() and not (folder / "saved_model.pb").is_file()
 
 
-def write_network(path: pathlib.Path, pretrained: Pretrained) -> None:
-    """Write a `.keras` file that says where its network came from.
-
-    Any Keras loads it; the origin is the comment of the zip file that it is.
-    """
-    origin = {**pretrained.origin, "imported_by": f"cyclegan_tf {__version__}"}
-    with replacing(path) as temporary:
-        pretrained.network.save(temporary)
-        with zipfile.ZipFile(temporary, "a") as archive:
-            archive.comment = json.dumps(origin).encode()
-
-
 def _run_networks(run: Run) -> dict[str, Pretrained]:
     checkpoint, model = run.load_newest()
     origin = {"format": "checkpoint of a run", "file": str(checkpoint)}
@@ -194,13 +163,3 @@ def _keras_version(path: pathlib.Path) -> str:
             return str(json.loads(archive.read("metadata.json"))["keras_version"])
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError):
         return ""
-
-
-def _read_origin(path: pathlib.Path) -> dict[str, str] | None:
-    """Read what `write_network` wrote about where a network came from."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            origin = json.loads(archive.comment)
-    except (zipfile.BadZipFile, ValueError):
-        return None
-    return origin if isinstance(origin, dict) else None

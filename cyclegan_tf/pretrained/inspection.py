@@ -9,13 +9,9 @@ from cyclegan_tf.models.networks.architecture import (
     architecture_of,
     normalization_of,
 )
-from cyclegan_tf.pretrained.find import (
-    Pretrained,
-    holds_networks,
-    read_network,
-    read_networks,
-)
-from cyclegan_tf.translation.translator import size_multiple
+from cyclegan_tf.models.networks.graph import size_multiple
+from cyclegan_tf.pretrained.find import holds_networks, read_network, read_networks
+from cyclegan_tf.pretrained.keras3 import Pretrained
 
 
 def inspect_networks(path: pathlib.Path) -> dict[str, dict[str, str]]:

@@ -4,9 +4,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cyclegan_tf.assembly import Domains
 from cyclegan_tf.config.options import TrainConfig
-from cyclegan_tf.data.batches import Domain
+from cyclegan_tf.data.domains import Domain, Domains
 from cyclegan_tf.runs.run import Run
 from cyclegan_tf.translation.translator import Translator
 

@@ -13,7 +13,7 @@ import numpy as np
 import PIL.Image
 
 from cyclegan_tf._shared.files import natural_key
-from cyclegan_tf.data.batches import Domain, StillImages
+from cyclegan_tf.data.domains import Domain, StillImages
 from cyclegan_tf.evaluation import metrics
 from cyclegan_tf.images import (
     Image,

@@ -14,9 +14,8 @@ import jinja2
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import replacing
 from cyclegan_tf._version import __version__
-from cyclegan_tf.assembly import Domains, load_domains
+from cyclegan_tf.data.domains import Domains, load_domains
 from cyclegan_tf.evaluation.scores import Evaluation
-from cyclegan_tf.options import ReportConfig
 from cyclegan_tf.report.curves import draw_panels, read_metrics
 from cyclegan_tf.report.facts import describe_run, list_options
 from cyclegan_tf.report.images import (
@@ -26,6 +25,7 @@ from cyclegan_tf.report.images import (
     cycle_images,
     sample_sheets,
 )
+from cyclegan_tf.report.options import ReportConfig
 from cyclegan_tf.runs.run import Run
 from cyclegan_tf.translation.translator import Translator
 

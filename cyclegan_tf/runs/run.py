@@ -32,8 +32,9 @@ import filelock
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import remove, replacing
 from cyclegan_tf._version import __version__
-from cyclegan_tf.config import options as config_module
 from cyclegan_tf.config.options import TrainConfig
+from cyclegan_tf.config.stored import from_dict, to_dict
+from cyclegan_tf.runs.checkpoints import Position
 
 if TYPE_CHECKING:  # a wrong folder is reported without waiting for TensorFlow
     import keras
@@ -46,23 +47,6 @@ _MODEL = "model.keras"
 
 # The name of a generator's file, of whichever type.
 Generator = TypeVar("Generator", pathlib.Path, str)
-
-
-@dataclasses.dataclass(frozen=True)
-class Position:
-    """Where a checkpoint stands.
-
-    Attributes:
-        step: finished training steps.
-        steps_per_epoch: steps in an epoch.
-        score: what the best checkpoint has least of, where it was measured.
-        metric: what `score` is: the run's `keep_best`.
-    """
-
-    step: int
-    steps_per_epoch: int
-    score: float | None = None
-    metric: str = "cycle_error"
 
 
 class Run:
@@ -108,7 +92,7 @@ class Run:
                 f"{folder} has format {written_format}, but this cyclegan_tf reads "
                 f"format {FORMAT}; use the version named in its config.json."
             )
-        self.config = config_module.from_dict(TrainConfig, values)
+        self.config = from_dict(TrainConfig, values)
 
     @classmethod
     def create(cls, folder: pathlib.Path, config: TrainConfig) -> "Run":
@@ -457,7 +441,7 @@ def _write_config(folder: pathlib.Path, config: TrainConfig) -> None:
                 for package in ("tensorflow", "keras", "numpy", "pillow")
             },
         },
-        "config": config_module.to_dict(config),
+        "config": to_dict(config),
     }
     with replacing(folder / "config.json") as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n")

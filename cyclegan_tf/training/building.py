@@ -1,18 +1,25 @@
 """From the options of the networks to their architectures, and back."""
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf.config.options import NetworkConfig, TrainConfig
+from cyclegan_tf.config.options import (
+    NetworkConfig,
+    TrainConfig,
+)
+from cyclegan_tf.models.acceleration.adam import Adam
+from cyclegan_tf.models.cyclegan import CycleGAN
 from cyclegan_tf.models.networks.architecture import (
     GENERATORS,
     Architecture,
     architecture_of,
 )
+from cyclegan_tf.models.schedules import LinearDecay
 
 # What the options of an architecture are called in the configuration, where every
 # option of a generator or discriminator needs a name of its own.
@@ -134,3 +141,95 @@ def _fields(name: str, network: keras.Model) -> dict[str, Any]:
         },
         **{f"channels_{domain}": n for domain, n in zip(domains, channels)},
     }
+
+
+def build_model(config: TrainConfig) -> CycleGAN:
+    """Build the four networks and the CycleGAN of a configuration, not compiled.
+
+    Args:
+        config: all options.
+
+    Returns:
+        A `CycleGAN`.
+
+    Raises:
+        InputError: if the options contradict one another.
+    """
+    channels_x, channels_y = config.dataset.channels_x, config.dataset.channels_y
+    options = config.networks
+    try:
+        with _dtype_policy(config.optimization.precision):
+            return CycleGAN(
+                generator_architecture(options, channels_x, channels_y).build(
+                    "generator_g"
+                ),
+                generator_architecture(options, channels_y, channels_x).build(
+                    "generator_f"
+                ),
+                discriminator_architecture(options, channels_x).build(
+                    "discriminator_x"
+                ),
+                discriminator_architecture(options, channels_y).build(
+                    "discriminator_y"
+                ),
+                cycle_weight=config.objective.cycle_weight,
+                identity_weight=config.objective.identity_weight,
+                pool_size=config.objective.pool_size,
+                seed=config.optimization.seed,
+            )
+    except ValueError as e:
+        raise InputError(str(e)) from e
+
+
+def compile_model(model: CycleGAN, config: TrainConfig, steps_per_epoch: int) -> None:
+    """Compile a model as a configuration says.
+
+    Args:
+        model: a `CycleGAN`.
+        config: all options.
+        steps_per_epoch: int. For the learning-rate schedule.
+
+    Raises:
+        InputError: if the networks cannot be trained like that.
+    """
+    options = config.optimization
+
+    def adam() -> keras.optimizers.Optimizer:
+        schedule = LinearDecay(
+            options.learning_rate,
+            steps_per_epoch,
+            options.constant_epochs,
+            options.decay_epochs,
+        )
+        return Adam(
+            schedule,
+            options.beta_1,
+            options.beta_2,
+            options.epsilon,
+            # Keras does not take 1 for an answer.
+            gradient_accumulation_steps=(
+                options.accumulate if options.accumulate > 1 else None
+            ),
+        )
+
+    try:
+        model.compile(
+            adam(),
+            adam(),
+            config.objective.adversarial_loss,
+            jit_compile=options.jit_compile,
+            remat=options.remat,
+        )
+    except ValueError as e:
+        raise InputError(str(e)) from e
+
+
+@contextlib.contextmanager
+def _dtype_policy(name: str) -> Iterator[None]:
+    """Build layers under a policy; Keras takes it from a global setting."""
+    previous = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(previous)

@@ -8,12 +8,14 @@ import contextlib
 import json
 import logging
 import os
+import pathlib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import tensorflow as tf
 
 from cyclegan_tf._shared.errors import InputError, WorkerLostError
+from cyclegan_tf.config.options import OptimizationConfig
 
 _LOG = logging.getLogger(__name__)
 
@@ -159,3 +161,80 @@ def _reason(error: tf.errors.OpError) -> str:
     """The part of TensorFlow's message that a person can read."""
     text = str(error.message).rpartition("Collective ops is aborted by:")[2]
     return " ".join(text.split())[:200]
+
+
+def choose_strategy(options: OptimizationConfig) -> tf.distribute.Strategy:
+    """Return the `tf.distribute` strategy of a configuration.
+
+    Args:
+        options: the options of the training.
+
+    Raises:
+        InputError: if an option does not work with the strategy, the batch cannot be
+            split over the devices, or the workers are not described as they should be.
+        WorkerLostError: if the other workers do not come.
+    """
+    if options.strategy == "single":
+        return tf.distribute.get_strategy()
+    # Keras accumulates in a branch, where replicas cannot meet, be it only one; XLA
+    # compiles for one device.
+    for option, wanted in {
+        f"--accumulate {options.accumulate}": options.accumulate > 1,
+        "--jit-compile": options.jit_compile,
+    }.items():
+        if wanted:
+            raise InputError(
+                f"{option} does not work with --strategy {options.strategy}; leave it "
+                "out, or use --strategy single."
+            )
+    if options.strategy == "mirrored":
+        strategy = tf.distribute.MirroredStrategy()
+    else:
+        strategy = connect_workers()
+    replicas = strategy.num_replicas_in_sync
+    if options.batch_size % replicas:
+        raise InputError(
+            f"A batch of {options.batch_size} cannot be split over {replicas} devices; "
+            f"make --batch-size a multiple of {replicas}."
+        )
+    return strategy
+
+
+Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+
+
+# Units of a processor that multiply bfloat16 twice as fast as float32 or faster.
+_PROCESSOR_UNITS = {"avx512_bf16", "amx_bf16"}
+
+
+# The first GPUs of NVIDIA with such units (Ampere).
+_COMPUTE_CAPABILITY = (8, 0)
+
+
+def fastest_precision() -> Precision:
+    """Return `"mixed_bfloat16"` where the hardware multiplies it, else `"float32"`.
+
+    That is on a processor with AVX-512 BF16 or AMX, where Linux names its flags, and
+    on GPUs of NVIDIA from compute capability 8.0. Elsewhere bfloat16 is emulated,
+    slower than float32. bfloat16 has the range of float32, so that, unlike float16, it
+    needs no loss scaling.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        fast = all(
+            tf.config.experimental.get_device_details(gpu).get(
+                "compute_capability", (0, 0)
+            )
+            >= _COMPUTE_CAPABILITY
+            for gpu in gpus
+        )
+    else:
+        fast = bool(_processor_flags() & _PROCESSOR_UNITS)
+    return "mixed_bfloat16" if fast else "float32"
+
+
+def _processor_flags() -> set[str]:
+    path = pathlib.Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    flags = (line for line in lines if line.startswith("flags"))
+    return set(next(flags, "").split())

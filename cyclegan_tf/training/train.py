@@ -11,32 +11,27 @@ import keras
 import tensorflow as tf
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf.assembly import (
-    Domains,
-    build_evaluators,
-    build_model,
-    choose_strategy,
-    compile_model,
-    load_domains,
-)
 from cyclegan_tf.config.options import RecordConfig, TrainConfig
 from cyclegan_tf.data import batches as data
+from cyclegan_tf.data.domains import Domains, StillImages, load_domains
+from cyclegan_tf.evaluation.evaluate import build_evaluators
 from cyclegan_tf.evaluation.evaluator import Evaluator
 from cyclegan_tf.evaluation.features import feature_extractor
 from cyclegan_tf.models.cyclegan import CycleGAN
+from cyclegan_tf.models.networks.graph import size_multiple
 from cyclegan_tf.pretrained.find import read_networks
-from cyclegan_tf.runs.run import Position, Run
-from cyclegan_tf.training.building import adopt_networks
+from cyclegan_tf.runs.checkpoints import Position
+from cyclegan_tf.runs.run import Run
+from cyclegan_tf.training.building import adopt_networks, build_model, compile_model
 from cyclegan_tf.training.callbacks import (
     Checkpointing,
     Evaluating,
     MetricsLog,
     SampleSheet,
 )
-from cyclegan_tf.training.devices import Workers
-from cyclegan_tf.training.precision import fastest_precision
+from cyclegan_tf.training.devices import Workers, choose_strategy, fastest_precision
 from cyclegan_tf.training.watchdog import FiniteLosses, StoppingTogether, Watchdog
-from cyclegan_tf.translation.translator import Translator, size_multiple
+from cyclegan_tf.translation.translator import Translator
 
 _LOG = logging.getLogger(__name__)
 
@@ -311,8 +306,8 @@ def _writing(
         keras.callbacks.TensorBoard(run.tensorboard, write_graph=False),
         SampleSheet(
             translators,
-            data.StillImages(domains.test_x, record.sample_images),
-            data.StillImages(domains.test_y, record.sample_images),
+            StillImages(domains.test_x, record.sample_images),
+            StillImages(domains.test_y, record.sample_images),
             run.samples,
         ),
         MetricsLog(run.metrics, first_step),
@@ -326,7 +321,7 @@ def _watchdog(
     if record.watchdog == "off":
         return []
     images_x, images_y = (
-        data.StillImages(domain, record.validation_images)
+        StillImages(domain, record.validation_images)
         for domain in (domains.test_x, domains.test_y)
     )
     return [

@@ -4,6 +4,7 @@ import pathlib
 import tempfile
 
 from cyclegan_tf.images import denormalize, is_larger_than, read_image, write_image
+from cyclegan_tf.pretrained.keras3 import check_image_channels
 from cyclegan_tf.translation.tiled.rasters import RasterFile
 from cyclegan_tf.translation.tiled.translator import TiledTranslator
 from cyclegan_tf.translation.tiled.vips import (
@@ -12,7 +13,7 @@ from cyclegan_tf.translation.tiled.vips import (
     large_image_size,
     require_libvips,
 )
-from cyclegan_tf.translation.translator import Translator, check_image_channels
+from cyclegan_tf.translation.translator import Translator
 
 
 class FileTranslator:

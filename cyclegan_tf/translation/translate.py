@@ -7,9 +7,9 @@ import pathlib
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import replacing
 from cyclegan_tf.images import SUFFIXES, UnreadableImageError, find_images
-from cyclegan_tf.options import TranslateConfig
 from cyclegan_tf.runs.run import choose_generator
 from cyclegan_tf.translation.files import FileTranslator
+from cyclegan_tf.translation.options import TranslateConfig
 
 MANIFEST = "manifest.csv"
 

@@ -1,5 +1,8 @@
 """What the machine has, and what a container may use of it."""
 
+import subprocess
+import sys
+
 import pytest
 
 from cyclegan_tf._shared import machine
@@ -38,3 +41,28 @@ def test_limits_of_control_groups(groups, limits, tmp_path):
 
 def test_no_control_groups(tmp_path):
     assert list(machine.memory_limits(tmp_path / "absent", tmp_path)) == []
+
+
+def test_runs_are_counted_without_the_first():
+    calls = []
+    times = machine.run_times(lambda: calls.append(None), 5)
+    assert len(times) == 5 and len(calls) == 6
+    assert all(time >= 0 for time in times)
+
+
+def test_no_run_is_begun_after_enough_time():
+    assert len(machine.run_times(lambda: sum(range(100_000)), 1000, seconds=1e-9)) == 1
+
+
+def test_peak_memory_sees_what_was_freed_again():
+    script = """
+from cyclegan_tf._shared.machine import peak_memory
+before = peak_memory()
+filled = b"x" * 200_000_000
+del filled
+print(peak_memory() - before)
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert 190e6 < int(result.stdout) < 230e6

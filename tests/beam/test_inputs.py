@@ -4,7 +4,7 @@ import pytest
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.beam.inputs import find_patterns, match
-from cyclegan_tf.options import TranslateBeamConfig
+from cyclegan_tf.beam.options import TranslateBeamConfig
 
 
 @pytest.fixture

@@ -12,13 +12,14 @@ import tensorflow as tf
 
 import cyclegan_tf
 from cyclegan_tf._shared.errors import InputError, JobFailedError
+from cyclegan_tf.beam.options import TranslateBeamConfig
 from cyclegan_tf.beam.records import decode_record, encode_record, read_records
 from cyclegan_tf.cli import main as cli
 from cyclegan_tf.config.options import DatasetConfig, TrainConfig
 from cyclegan_tf.images import read_image, write_image
-from cyclegan_tf.options import TranslateBeamConfig, TranslateConfig
 from cyclegan_tf.runs.run import Run
 from cyclegan_tf.translation.files import FileTranslator
+from cyclegan_tf.translation.options import TranslateConfig
 from cyclegan_tf.translation.translate import translate
 
 translate_beam = cyclegan_tf.translate_beam

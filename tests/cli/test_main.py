@@ -13,7 +13,8 @@ from command_line import fails
 
 import cyclegan_tf
 from cyclegan_tf.cli import main as cli
-from cyclegan_tf.config.options import DatasetConfig, TrainConfig, from_dict
+from cyclegan_tf.config.options import DatasetConfig, TrainConfig
+from cyclegan_tf.config.stored import from_dict
 from cyclegan_tf.images import write_image
 from cyclegan_tf.runs.run import Run
 

@@ -11,10 +11,11 @@ from command_line import fails
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.cli import catalogue
 from cyclegan_tf.cli import main as cli
-from cyclegan_tf.config.options import DatasetConfig, TrainConfig, from_dict, to_dict
+from cyclegan_tf.config.options import DatasetConfig, TrainConfig
 from cyclegan_tf.config.presets import PRESETS, PresetName, differences
 from cyclegan_tf.config.published import PUBLISHED
 from cyclegan_tf.config.recipes import RECIPES, RecipeName, make_train_config
+from cyclegan_tf.config.stored import from_dict, to_dict
 
 
 def dry_run(capsys, *options):

@@ -11,13 +11,13 @@ import tiny
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.data.batches import (
-    Domain,
-    Preprocessing,
     evaluation_batches,
     evaluation_steps,
     steps_per_epoch,
     training_batches,
 )
+from cyclegan_tf.data.domains import Domain
+from cyclegan_tf.data.preprocessing import Preprocessing
 from cyclegan_tf.data.sources import Source, find_sources
 from cyclegan_tf.images import write_image
 

@@ -18,7 +18,7 @@ from cyclegan_tf.doctor.checks import check
 from cyclegan_tf.doctor.diagnose import diagnose
 from cyclegan_tf.doctor.duplicates import near_duplicates
 from cyclegan_tf.doctor.image_facts import ImageFacts, examine
-from cyclegan_tf.options import DoctorConfig
+from cyclegan_tf.doctor.options import DoctorConfig
 
 SPLITS = ("trainA", "trainB", "testA", "testB")
 SIDE = 48

@@ -10,10 +10,11 @@ import pytest
 import tiny
 
 import cyclegan_tf
-from cyclegan_tf import assembly
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.cli import main as cli
 from cyclegan_tf.config.options import DatasetConfig
+from cyclegan_tf.data import domains
+from cyclegan_tf.evaluation import evaluate as evaluation
 from cyclegan_tf.evaluation.scores import Evaluation
 from cyclegan_tf.images import write_image
 from cyclegan_tf.runs.run import Run
@@ -33,11 +34,11 @@ def few_patches():
     """The distance of patches costs the same for four images as for a thousand."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cyclegan_tf.evaluation.patches.COUNT", 256)
-        patch.setattr(assembly, "DomainClassifier", QuickClassifier)
+        patch.setattr(evaluation, "DomainClassifier", QuickClassifier)
         yield
 
 
-class QuickClassifier(assembly.DomainClassifier):
+class QuickClassifier(evaluation.DomainClassifier):
     def __init__(self, images_x, images_y):
         super().__init__(images_x, images_y, steps=2)
 
@@ -176,7 +177,7 @@ def test_where_the_data_sets_are_now(run, tmp_path, monkeypatch):
         folders.append(data_dir)
         raise InputError("none")
 
-    monkeypatch.setattr(assembly, "find_sources", find)
+    monkeypatch.setattr(domains, "find_sources", find)
     assert cli.main(["evaluate", str(run.folder), "--data-dir", str(tmp_path)]) == 2
     assert folders == [tmp_path]
 

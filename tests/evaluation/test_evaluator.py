@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import tiny
 
-from cyclegan_tf import assembly
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.config.options import DatasetConfig, TrainConfig
+from cyclegan_tf.data import domains
+from cyclegan_tf.evaluation import evaluate as evaluation
 from cyclegan_tf.evaluation import metrics
 from cyclegan_tf.evaluation.domain_classifier import DomainClassifier
 from cyclegan_tf.evaluation.evaluator import DomainImages, Evaluator
@@ -178,7 +179,7 @@ def test_the_classifier_learns_to_tell_domains_apart():
 def test_real_photographs(shared, monkeypatch):
     """Zebras are nearer to zebras than horses are, by every distance."""
     monkeypatch.setattr(
-        assembly, "DomainClassifier", functools.partial(DomainClassifier, steps=250)
+        evaluation, "DomainClassifier", functools.partial(DomainClassifier, steps=250)
     )
     config = TrainConfig(
         DatasetConfig(
@@ -188,8 +189,8 @@ def test_real_photographs(shared, monkeypatch):
             max_images=200,
         )
     )
-    evaluators = assembly.build_evaluators(
-        config.dataset, assembly.load_domains(config, 4), random_features()
+    evaluators = evaluation.build_evaluators(
+        config.dataset, domains.load_domains(config, 4), random_features()
     )
     results = evaluators["g"](lambda image: image)
     scores = {score.name: score for result in results for score in result.scores}

@@ -17,9 +17,9 @@ from cyclegan_tf.config.options import DatasetConfig, TrainConfig
 from cyclegan_tf.export import litert
 from cyclegan_tf.export.export import export_generators
 from cyclegan_tf.export.litert_runtime import LiteRTModel
+from cyclegan_tf.export.options import ExportConfig
 from cyclegan_tf.export.savedmodel import SavedModel, write_saved_model
 from cyclegan_tf.images import normalize, read_image
-from cyclegan_tf.options import ExportConfig
 from cyclegan_tf.pretrained.find import read_network
 from cyclegan_tf.runs.run import Run
 from cyclegan_tf.translation.inference import inference_model

@@ -15,7 +15,8 @@ from measurements import MEASURED
 
 from cyclegan_tf._shared import machine
 from cyclegan_tf.cli import main as cli
-from cyclegan_tf.config.options import DatasetConfig, TrainConfig, from_dict
+from cyclegan_tf.config.options import DatasetConfig, TrainConfig
+from cyclegan_tf.config.stored import from_dict
 from cyclegan_tf.planning import plan as planning
 from cyclegan_tf.planning.trial import Stopwatch, end_with_parent
 
@@ -32,7 +33,7 @@ GIGABYTE = 10**9
 TRAIN = """
 import sys
 from cyclegan_tf.cli.main import main
-from cyclegan_tf._shared.latency import peak_memory
+from cyclegan_tf._shared.machine import peak_memory
 assert main(["train", *sys.argv[1:]]) == 0
 print(peak_memory())
 """

@@ -17,10 +17,10 @@ from cyclegan_tf.config.options import (
     NetworkConfig,
     OptimizationConfig,
     TrainConfig,
-    from_dict,
-    to_dict,
 )
-from cyclegan_tf.runs.run import Position, Run
+from cyclegan_tf.config.stored import from_dict, to_dict
+from cyclegan_tf.runs.checkpoints import Position
+from cyclegan_tf.runs.run import Run
 
 CONFIG = TrainConfig(DatasetConfig("demo"))
 

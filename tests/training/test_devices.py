@@ -10,11 +10,13 @@ import sys
 import time
 
 import pytest
+import tensorflow as tf
 import tiny
 
 from cyclegan_tf.cli import main as cli
 from cyclegan_tf.models.cyclegan import NETWORKS
 from cyclegan_tf.runs.run import Run
+from cyclegan_tf.training import devices
 
 OPTIONS = [
     *("--filters", "2", "--num-residual-blocks", "1", "--pool-size", "3"),
@@ -202,3 +204,44 @@ def test_workers_must_connect_first(tmp_path, monkeypatch, capsys):
     where = ["--data", "demo", "--run-dir", str(tmp_path / "run")]
     assert cli.main(["train", *where, "--strategy", "multi-worker"]) == 2
     assert "before TensorFlow computes anything" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ({"avx512f", "avx512_bf16"}, "mixed_bfloat16"),
+        ({"avx512f", "amx_bf16"}, "mixed_bfloat16"),
+        ({"avx512f"}, "float32"),
+        (set(), "float32"),
+    ],
+)
+def test_processors(flags, expected, monkeypatch):
+    monkeypatch.setattr(devices, "_processor_flags", lambda: flags)
+    assert devices.fastest_precision() == expected
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [
+        ([(9, 0)], "mixed_bfloat16"),
+        ([(8, 0), (7, 5)], "float32"),
+        ([None], "float32"),
+    ],
+)
+def test_gpus(capabilities, expected, monkeypatch):
+    monkeypatch.setattr(
+        tf.config, "list_physical_devices", lambda kind: list(capabilities)
+    )
+    monkeypatch.setattr(
+        tf.config.experimental,
+        "get_device_details",
+        lambda gpu: {"compute_capability": gpu} if gpu else {},
+    )
+    assert devices.fastest_precision() == expected
+
+
+def test_the_flags_of_this_processor_are_read():
+    if not devices.pathlib.Path("/proc/cpuinfo").exists():
+        pytest.skip("only Linux names the flags of its processor there")
+    text = devices.pathlib.Path("/proc/cpuinfo").read_text()
+    assert ("avx2" in devices._processor_flags()) == (" avx2 " in text)

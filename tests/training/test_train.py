@@ -17,9 +17,8 @@ import numpy as np
 import pytest
 import tiny
 
-from cyclegan_tf.assembly import load_domains
 from cyclegan_tf.cli import main as cli
-from cyclegan_tf.data.batches import StillImages
+from cyclegan_tf.data.domains import StillImages, load_domains
 from cyclegan_tf.images import read_image
 from cyclegan_tf.runs.run import Run
 from cyclegan_tf.training.callbacks import SampleSheet

@@ -22,10 +22,10 @@ from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.cli import main as cli
 from cyclegan_tf.config.options import DatasetConfig, TrainConfig
 from cyclegan_tf.images import read_image
-from cyclegan_tf.options import ServeConfig
 from cyclegan_tf.runs.run import Run
 from cyclegan_tf.translation import page as serving
-from cyclegan_tf.translation.servables import load_generators
+from cyclegan_tf.translation.options import ServeConfig
+from cyclegan_tf.translation.page import load_generators
 from cyclegan_tf.translation.translator import Translator
 
 

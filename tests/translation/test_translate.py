@@ -12,8 +12,8 @@ import cyclegan_tf
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.config.options import DatasetConfig, TrainConfig
 from cyclegan_tf.images import denormalize, normalize, read_image, write_image
-from cyclegan_tf.options import TranslateConfig
 from cyclegan_tf.runs.run import Run
+from cyclegan_tf.translation.options import TranslateConfig
 from cyclegan_tf.translation.translate import translate
 from cyclegan_tf.translation.translator import Translator
 

@@ -12,15 +12,23 @@ from typing import Any
 
 import keras
 
-from cyclegan_tf.models.networks import generators as networks
 from cyclegan_tf.models.networks.blocks import NORM_EPSILON
+from cyclegan_tf.models.networks.discriminators import (
+    patchgan_discriminator,
+    pixel_discriminator,
+)
+from cyclegan_tf.models.networks.generators import (
+    mobile_resnet_generator,
+    resnet_generator,
+    unet_generator,
+)
 
 _BUILDERS: Mapping[str, Callable[..., keras.Model]] = {
-    "resnet": networks.resnet_generator,
-    "mobile_resnet": networks.mobile_resnet_generator,
-    "unet": networks.unet_generator,
-    "patchgan": networks.patchgan_discriminator,
-    "pixel": networks.pixel_discriminator,
+    "resnet": resnet_generator,
+    "mobile_resnet": mobile_resnet_generator,
+    "unet": unet_generator,
+    "patchgan": patchgan_discriminator,
+    "pixel": pixel_discriminator,
 }
 _TITLES = {
     "resnet": "ResNet generator",

@@ -9,7 +9,7 @@ import pytest
 
 import cyclegan_tf
 from cyclegan_tf.models.networks.blocks import instance_norm
-from cyclegan_tf.translation.translator import size_multiple
+from cyclegan_tf.models.networks.graph import size_multiple
 
 # Trainable parameters of the PyTorch reference, 64 filters.
 PARAMETERS = [

@@ -1,0 +1,77 @@
+"""Options as JSON and back."""
+
+import dataclasses
+import pathlib
+import types
+import typing
+from typing import Any, Literal
+
+from cyclegan_tf._shared.errors import InputError
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Return a configuration as JSON-serializable nested dicts."""
+    return typing.cast(dict[str, Any], _plain(dataclasses.asdict(config)))
+
+
+def from_dict(cls: type, values: dict[str, Any]) -> Any:
+    """Build a configuration from nested dicts.
+
+    Args:
+        cls: a dataclass of this module.
+        values: as `to_dict` returned them; missing fields take their defaults.
+
+    Returns:
+        An instance of `cls`.
+
+    Raises:
+        InputError: if there is a key that `cls` does not know, or a required one
+            is missing, or a value has the wrong type.
+    """
+    fields = typing.get_type_hints(cls)
+    unknown = sorted(values.keys() - fields.keys())
+    if unknown:
+        raise InputError(
+            f"The configuration has the unknown option {unknown[0]!r}; it was written "
+            "by another version of cyclegan_tf, use that one."
+        )
+    try:
+        return cls(
+            **{
+                name: _typed(name, fields[name], value)
+                for name, value in values.items()
+            }
+        )
+    except TypeError as e:
+        raise InputError(f"The configuration is incomplete ({e}).") from None
+
+
+def _typed(name: str, expected: Any, value: Any) -> Any:
+    """Check a value that came from JSON, and turn it into what the field holds."""
+    if dataclasses.is_dataclass(expected):
+        return from_dict(typing.cast(type, expected), value)
+    if typing.get_origin(expected) is Literal:
+        valid = value in typing.get_args(expected)
+    elif typing.get_origin(expected) is tuple:
+        valid = isinstance(value, list | tuple) and all(type(n) is int for n in value)
+        value = tuple(value) if valid else value
+    else:
+        choices = typing.get_args(expected) or (expected,)
+        if pathlib.Path in choices and isinstance(value, str):
+            value = pathlib.Path(value)
+        if float in choices and type(value) is int:
+            value = float(value)
+        valid = type(value) in choices or isinstance(
+            value, tuple(c for c in choices if c in (pathlib.Path, types.NoneType))
+        )
+    if not valid:
+        raise InputError(
+            f"The configuration's {name} cannot be {value!r}; expected {expected}."
+        )
+    return value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return str(value) if isinstance(value, pathlib.Path) else value

@@ -1,0 +1,102 @@
+"""What is done to an image before training: resize, crop, flip."""
+
+import dataclasses
+from typing import Literal
+
+import tensorflow as tf
+
+from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf.images import (
+    Image,
+    resize_image,
+)
+
+Mode = Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+    """What is done to each image: a resize, which is cached, and random changes.
+
+    Attributes:
+        mode: `"resize_and_crop"` resizes to a square of `load_size`, then crops;
+            `"crop"` only crops; `"scale_width"` resizes to `load_size` pixels wide,
+            at least `crop_size` high; `"scale_width_and_crop"` then crops;
+            `"none"` does neither.
+        load_size: int. Pixels.
+        crop_size: int. Pixels a side.
+        flip: bool. Mirror half of the images.
+        size_multiple: int. Without a crop, the sides are rounded to multiples of
+            this by a resize, as the generators need it.
+    """
+
+    mode: Mode = "resize_and_crop"
+    load_size: int = 286
+    crop_size: int = 256
+    flip: bool = True
+    size_multiple: int = 4
+
+    def __post_init__(self) -> None:
+        if self.crops and self.crop_size % self.size_multiple:
+            raise InputError(
+                f"The generator needs sides that are multiples of {self.size_multiple}"
+                f", but the crop size is {self.crop_size}; choose another --crop-size "
+                "or another generator."
+            )
+        if self.crops and self.mode != "crop" and self.load_size < self.crop_size:
+            raise InputError(
+                f"Images of load size {self.load_size} are smaller than the crop size "
+                f"{self.crop_size}; raise --load-size or lower --crop-size."
+            )
+
+    @property
+    def crops(self) -> bool:
+        return self.mode.endswith("crop")
+
+    def for_evaluation(self) -> "Preprocessing":
+        """The same without chance: resized to the crop size, cropped at the centre.
+
+        Where training does not crop, images stay as large as in training.
+        """
+        load_size = self.crop_size if self.crops else self.load_size
+        return dataclasses.replace(self, load_size=load_size, flip=False)
+
+    def resize(self, image: Image) -> Image:
+        """The deterministic part, before the cache: uint8 in, uint8 out."""
+        height, width = image.shape[:2]
+        if self.mode == "resize_and_crop":
+            height = width = self.load_size
+        elif self.mode.startswith("scale_width"):
+            height = max(round(height * self.load_size / width), self.crop_size)
+            width = self.load_size
+        if not self.crops:
+            height, width = (
+                max(1, round(side / self.size_multiple)) * self.size_multiple
+                for side in (height, width)
+            )
+        return resize_image(image, height, width)
+
+    def augment(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """The random part, after the cache.
+
+        Args:
+            image: (height, width, channels) of any dtype.
+            seed: int64 (2,). The same seed gives the same crop and flip.
+
+        Returns:
+            The dtype of `image`, (height, width, channels).
+        """
+        crop_seed, flip_seed = tf.unstack(tf.random.experimental.stateless_split(seed))
+        if self.crops:
+            size = (self.crop_size, self.crop_size, image.shape[-1])
+            image = tf.image.stateless_random_crop(image, size, crop_seed)
+        if self.flip:
+            image = tf.image.stateless_random_flip_left_right(image, flip_seed)
+        return image
+
+    def crop_centre(self, image: Image) -> Image:
+        """The crop of an evaluation image."""
+        if not self.crops:
+            return image
+        top, left = ((side - self.crop_size) // 2 for side in image.shape[:2])
+        return image[top : top + self.crop_size, left : left + self.crop_size]

@@ -1,0 +1,136 @@
+"""Networks that Keras 3 saved, and the origin that imported ones carry."""
+
+import dataclasses
+import json
+import pathlib
+import zipfile
+
+import keras
+
+from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf._shared.files import replacing
+from cyclegan_tf._version import __version__
+from cyclegan_tf.models.networks.graph import size_multiple
+
+# The ResNet reflects one pixel at a quarter of the size, where two are needed for it.
+SMALLEST_SIDE = 8
+
+
+def load_generator(path: pathlib.Path) -> keras.Model:
+    """Load a saved generator.
+
+    Args:
+        path: a `.keras` file.
+
+    Raises:
+        InputError: as `load_network`; if it does not make an image of the same size of
+            an image.
+    """
+    network = load_network(path)
+    if not _keeps_size(network):
+        raise InputError(
+            f"{path} is no generator, as it does not make images of the size of its "
+            "input; name a generator's file, such as generator_g.keras."
+        )
+    return network
+
+
+def check_image_channels(generator: keras.Model, name: object) -> None:
+    """Check that there are image files for a generator.
+
+    Args:
+        generator: a generator.
+        name: what to call it in the message.
+
+    Raises:
+        InputError: if it takes or gives other than 1 or 3 channels.
+    """
+    channels = generator.input_shape[-1], generator.output_shape[-1]
+    if not {1, 3}.issuperset(channels):
+        raise InputError(
+            f"{name} translates images of {channels[0]} channels to {channels[1]}, but "
+            "images are read with 1 or 3; name another generator."
+        )
+
+
+def load_network(path: pathlib.Path) -> keras.Model:
+    """Load a network that Keras 3 saved; Lambda layers are refused.
+
+    Args:
+        path: a `.keras` file of a functional model with one input and one output.
+
+    Raises:
+        InputError: if there is no such file, or it is none that Keras can load, or
+            another kind of model, such as a whole `CycleGAN`.
+    """
+    if not path.is_file():
+        raise InputError(f"There is no network {path}; check the name.")
+    try:
+        network = keras.saving.load_model(path, compile=False)
+    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as e:
+        raise InputError(
+            f"{path} is not a network that Keras 3 can load "
+            f"({str(e).splitlines()[0]}); name a .keras file of a run, or bring a "
+            "model from elsewhere by cyclegan import."
+        ) from e
+    if not _is_functional(network):
+        raise InputError(
+            f"{path} holds a {type(network).__name__}, not a network as a functional "
+            "Keras model; name the file of a single network, such as "
+            "generator_g.keras."
+        )
+    return network
+
+
+def _is_functional(network: keras.Model) -> bool:
+    """Whether it is a graph of layers from one input to one output."""
+    if isinstance(network, keras.Sequential):
+        return False
+    ends = [getattr(network, name, None) or [] for name in ("inputs", "outputs")]
+    return [len(tensors) for tensors in ends] == [1, 1]
+
+
+def _keeps_size(network: keras.Model) -> bool:
+    if len(network.input_shape) != 4 or len(network.output_shape) != 4:
+        return False
+    _, *sides, channels = network.input_shape
+    default = SMALLEST_SIDE * size_multiple(network)
+    size = tuple(side or default for side in sides)
+    output = network.compute_output_shape((1, *size, channels))
+    return tuple(output[1:3]) == size
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretrained:
+    """A network and where it came from.
+
+    Attributes:
+        network: a Keras model.
+        origin: what its file was: `"format"`, and of imported ones `"file"` and
+            `"sha256"`.
+    """
+
+    network: keras.Model
+    origin: dict[str, str]
+
+
+def write_network(path: pathlib.Path, pretrained: Pretrained) -> None:
+    """Write a `.keras` file that says where its network came from.
+
+    Any Keras loads it; the origin is the comment of the zip file that it is.
+    """
+    origin = {**pretrained.origin, "imported_by": f"cyclegan_tf {__version__}"}
+    with replacing(path) as temporary:
+        pretrained.network.save(temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.comment = json.dumps(origin).encode()
+
+
+def _read_origin(path: pathlib.Path) -> dict[str, str] | None:
+    """Read what `write_network` wrote about where a network came from."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            origin = json.loads(archive.comment)
+    except (zipfile.BadZipFile, ValueError):
+        return None
+    return origin if isinstance(origin, dict) else None
