@@ -2,9 +2,13 @@
 
 
 class InputError(ValueError):
-    """What was wrong, what was received and what to do, in one sentence.
+    """One sentence: what was wrong, what was received and what to do.
 
     The command line prints it without a traceback and exits with code 2.
+
+    A message names an argument as Python does, in backticks: `crop_size`,
+    `overwrite=True`, `batch_size=4`. The command line turns these into --crop-size,
+    --overwrite and --batch-size 4.
     """
 
 
@@ -13,12 +17,18 @@ class TrainingStoppedError(RuntimeError):
 
 
 class WorkerLostError(RuntimeError):
-    """Another process of a training over several is gone, and what to do."""
+    """Another process of a distributed training is gone, and what to do."""
 
 
 class JobFailedError(RuntimeError):
-    """A job of Apache Beam ended before all was done, and what to do."""
+    """An Apache Beam job ended before all was done, and what to do."""
 
 
 class RefusedFileError(InputError):
     """An exported file would not run, or not compute the translation."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an exception's message, or else its type's name."""
+    message = str(error).strip()
+    return message.splitlines()[0] if message else type(error).__name__

@@ -1,12 +1,14 @@
-"""Files that are never seen half-written, and names in the order people count."""
+"""Files that are never half-written, and names in the order people count."""
 
 import contextlib
+import json
 import os
 import pathlib
 import re
 import uuid
 import zipfile
 from collections.abc import Iterator
+from typing import Any
 
 from cyclegan_tf._shared.errors import InputError
 
@@ -32,6 +34,29 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     except BaseException:
         remove(temporary)
         raise
+
+
+def write_json(path: pathlib.Path, content: Any) -> None:
+    """Write a JSON file, indented; an earlier one is replaced."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def check_free(path: pathlib.Path, overwrite: bool) -> None:
+    """Check that an output does not replace a file or folder by accident.
+
+    Args:
+        path: where the output goes.
+        overwrite: bool. Whether the user allows it to be replaced.
+
+    Raises:
+        InputError: if something is there and `overwrite` is false.
+    """
+    if path.exists() and not overwrite:
+        raise InputError(
+            f"{path} already exists; choose another `out`, or replace it with "
+            "`overwrite=True`."
+        )
 
 
 def remove(path: pathlib.Path) -> None:

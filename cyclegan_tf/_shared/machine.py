@@ -1,6 +1,8 @@
 """How much memory and how much room on its disks this machine has."""
 
+import importlib.metadata
 import pathlib
+import platform
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +29,30 @@ def free_disk(path: pathlib.Path) -> int:
     path = path.absolute()
     nearest = next(p for p in (path, *path.parents) if p.exists())
     return psutil.disk_usage(str(nearest)).free
+
+
+def processor_name() -> str:
+    """Return what the processor is called, as far as the system tells."""
+    name = _processor_facts().get("model name", "")
+    return name or platform.processor() or platform.machine()
+
+
+def processor_flags() -> frozenset[str]:
+    """Return the instruction sets of the processor; none where Linux does not tell."""
+    return frozenset(_processor_facts().get("flags", "").split())
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Return the installed versions of packages by name; they are not imported."""
+    return {package: importlib.metadata.version(package) for package in packages}
+
+
+def _processor_facts() -> dict[str, str]:
+    """Read what Linux says about the first processor."""
+    path = pathlib.Path("/proc/cpuinfo")
+    first = path.read_text().partition("\n\n")[0] if path.exists() else ""
+    facts = (line.partition(":") for line in first.splitlines())
+    return {name.strip(): value.strip() for name, _, value in facts}
 
 
 def memory_limits(

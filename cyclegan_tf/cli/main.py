@@ -5,6 +5,7 @@ import dataclasses
 import logging
 import os
 import pathlib
+import re
 import sys
 from collections.abc import Callable
 from typing import Annotated
@@ -42,14 +43,14 @@ def main(arguments: list[str] | None = None) -> int:
         checkpoint saved.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    _show_logs()
     for library in ("absl", "tensorflow", "tf2onnx", "httpx", "apache_beam"):
         logging.getLogger(library).setLevel(logging.WARNING)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         return _parse(arguments)()
     except InputError as e:
-        print(f"cyclegan: {e}", file=sys.stderr)
+        print(f"cyclegan: {as_flags(str(e))}", file=sys.stderr)
         return EXIT_WRONG_INPUT
     except OSError as e:
         print(
@@ -59,14 +60,44 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return EXIT_WRONG_INPUT
     except TrainingStoppedError as e:
-        print(f"cyclegan: The watchdog stopped the training. {e}", file=sys.stderr)
+        reason = as_flags(str(e))
+        print(f"cyclegan: The watchdog stopped the training. {reason}", file=sys.stderr)
         return EXIT_STOPPED
     except (WorkerLostError, JobFailedError) as e:
-        print(f"cyclegan: {e}", file=sys.stderr)
+        print(f"cyclegan: {as_flags(str(e))}", file=sys.stderr)
         return EXIT_WORKERS_FAILED
     except KeyboardInterrupt:
         print("cyclegan: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
+
+
+def as_flags(message: str) -> str:
+    """Turn the arguments that a message names in backticks into flags.
+
+    `crop_size` becomes --crop-size, `batch_size=4` --batch-size 4, `overwrite=True`
+    --overwrite and `flip=False` --no-flip.
+    """
+
+    def flag(match: re.Match[str]) -> str:
+        name, value = match[1].replace("_", "-"), match[2]
+        if value == "False":
+            return f"--no-{name}"
+        return f"--{name}" if value in (None, "True") else f"--{name} {value}"
+
+    return re.sub(r"`([a-z][a-z0-9_]*)(?:=([^`]*))?`", flag, message)
+
+
+class _FlagsFormatter(logging.Formatter):
+    """Speaks of flags where the library speaks of arguments."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return as_flags(super().format(record))
+
+
+def _show_logs() -> None:
+    logging.basicConfig(level=logging.INFO)
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(_FlagsFormatter("%(message)s"))
 
 
 def _parse(arguments: list[str]) -> Callable[[], int]:

@@ -2,14 +2,13 @@
 
 import concurrent.futures
 import dataclasses
-import json
 import pathlib
 from collections.abc import Iterator, Sequence
 
 import PIL.Image
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf._shared.files import replacing
+from cyclegan_tf._shared.files import write_json
 from cyclegan_tf._shared.tables import markdown_table
 from cyclegan_tf.data.sources import Source, find_sources
 from cyclegan_tf.doctor.checks import check
@@ -82,8 +81,7 @@ class Diagnosis:
     def write(self, path: pathlib.Path) -> None:
         """Write it as JSON, with all files."""
         content = {"trainable": self.trainable, **dataclasses.asdict(self)}
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(content, indent=2) + "\n")
+        write_json(path, content)
 
 
 def diagnose(config: DoctorConfig) -> Diagnosis:

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf._shared.errors import InputError, first_line
 from cyclegan_tf.images import Image, colour_square, normalize
 
 BATCH_SIZE = 32
@@ -147,7 +147,7 @@ def inception_features(weights: pathlib.Path | None = None) -> FeatureExtractor:
             network.load_weights(weights)
     except Exception as e:  # Keras reports a failed download as a bare Exception
         raise InputError(
-            f"The weights of InceptionV3 cannot be loaded ({str(e).splitlines()[0]}); "
+            f"The weights of InceptionV3 cannot be loaded ({first_line(e)}); "
             "name their file with --features-weights, or use --features random."
         ) from e
     return FeatureExtractor(

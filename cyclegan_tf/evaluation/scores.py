@@ -9,7 +9,7 @@ import pathlib
 from typing import Any, Literal
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf._shared.files import replacing
+from cyclegan_tf._shared.files import write_json
 from cyclegan_tf._shared.tables import markdown_table
 
 FORMAT = 1
@@ -99,8 +99,7 @@ class Evaluation:
     def write(self, path: pathlib.Path) -> None:
         """Write it as JSON."""
         content = {"format": FORMAT, **dataclasses.asdict(self)}
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(content, indent=2) + "\n")
+        write_json(path, content)
 
     @classmethod
     def read(cls, path: pathlib.Path) -> "Evaluation":

@@ -5,7 +5,7 @@ import statistics
 
 import numpy as np
 
-from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf._shared.errors import InputError, first_line
 from cyclegan_tf._shared.machine import peak_memory, run_times
 from cyclegan_tf.export.litert_runtime import LiteRTModel
 from cyclegan_tf.export.options import BenchmarkConfig
@@ -72,7 +72,7 @@ def benchmark_litert(config: BenchmarkConfig) -> Benchmark:
     except (RuntimeError, ValueError) as e:
         raise InputError(
             f"{config.file} cannot translate an image of {height}x{width} "
-            f"({str(e).splitlines()[0]}); choose another --image-size."
+            f"({first_line(e)}); choose another --image-size."
         ) from e
     return Benchmark(
         median_ms=statistics.median(times),

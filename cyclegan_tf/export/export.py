@@ -11,17 +11,15 @@ report.json, report.md               how each file compares to the Keras generat
 import contextlib
 import dataclasses
 import datetime
-import json
 import logging
 import os
 import pathlib
-import platform
 
-import keras
 import tensorflow as tf
 
 from cyclegan_tf._shared.errors import InputError, RefusedFileError
-from cyclegan_tf._shared.files import remove, replacing
+from cyclegan_tf._shared.files import check_free, remove, replacing, write_json
+from cyclegan_tf._shared.machine import processor_name, versions
 from cyclegan_tf._version import __version__
 from cyclegan_tf.export import litert, onnx, savedmodel
 from cyclegan_tf.export.formats import Plan, plan_artefacts
@@ -118,11 +116,7 @@ def _choose_variants(
 
 
 def _check_free(config: ExportConfig) -> None:
-    if (config.out / REPORT).exists() and not config.overwrite:
-        raise InputError(
-            f"{config.out} holds an export already; choose another --out, or replace "
-            "it with --overwrite."
-        )
+    check_free(config.out / REPORT, config.overwrite)
 
 
 def _export(
@@ -190,8 +184,7 @@ def _write_metadata(
             entry.artefact.path for entry in entries if entry.measurement is not None
         ],
     }
-    with replacing(config.out / f"{exportable.name}.json") as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
+    write_json(config.out / f"{exportable.name}.json", content)
 
 
 def _bytes_in(path: pathlib.Path) -> int:
@@ -200,17 +193,9 @@ def _bytes_in(path: pathlib.Path) -> int:
 
 
 def _machine() -> dict[str, str]:
-    processor = platform.processor() or platform.machine()
-    information = pathlib.Path("/proc/cpuinfo")
-    if information.exists():
-        for line in information.read_text().splitlines():
-            if line.startswith("model name"):
-                processor = line.partition(":")[2].strip()
-                break
     return {
-        "processor": processor,
+        "processor": processor_name(),
         "processors": str(os.cpu_count()),
         "cyclegan_tf": __version__,
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
+        **versions("tensorflow", "keras"),
     }

@@ -19,7 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cyclegan_tf._shared.errors import RefusedFileError
+from cyclegan_tf._shared.errors import RefusedFileError, first_line
 from cyclegan_tf.export.equalization import equalize
 from cyclegan_tf.export.litert_runtime import LiteRTModel
 from cyclegan_tf.export.options import LiteRTVariant
@@ -78,7 +78,7 @@ def convert(
         except Exception as e:  # ConverterError is not public, nor the only one
             raise RefusedFileError(
                 f"{model.name} cannot be converted to LiteRT {variant} "
-                f"({str(e).splitlines()[0]}); use another variant."
+                f"({first_line(e)}); use another variant."
             ) from e
     refuse_unusable(content, size or (max(32, size_multiple(model)),) * 2)
     return content
@@ -111,7 +111,7 @@ def refuse_unusable(content: bytes, size: tuple[int, int]) -> None:
         translated = converted(noise.astype(np.float32))
     except RuntimeError as e:
         raise RefusedFileError(
-            f"The converted file does not run ({str(e).splitlines()[0]}); export the "
+            f"The converted file does not run ({first_line(e)}); export the "
             "generator in another format."
         ) from e
     if not np.isfinite(translated).all():

@@ -12,7 +12,7 @@ from typing import Any
 
 from cyclegan_tf._shared import machine
 from cyclegan_tf._shared.errors import InputError, TrainingStoppedError
-from cyclegan_tf._shared.files import replacing
+from cyclegan_tf._shared.files import write_json
 from cyclegan_tf._shared.tables import markdown_table
 from cyclegan_tf.config.options import TrainConfig
 from cyclegan_tf.config.stored import to_dict
@@ -93,8 +93,7 @@ class Plan:
             "shortages": [dataclasses.asdict(item) for item in self.shortages],
             **to_dict(self),
         }
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(content, indent=2) + "\n")
+        write_json(path, content)
 
     def _rows(self, needs: Forecast) -> list[tuple[str, str, str]]:
         epochs = f"{needs.epochs} epochs of {needs.steps_per_epoch} steps"

@@ -3,6 +3,7 @@
 import pathlib
 
 from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf._shared.files import check_free
 from cyclegan_tf.pretrained.find import (
     PYTORCH_NAMES,
     holds_networks,
@@ -42,9 +43,10 @@ def import_network(config: ImportConfig) -> list[pathlib.Path]:
             raise InputError(
                 f"--out {config.out} must be a file name that ends in .keras."
             )
-        _check_free([config.out], config.overwrite)
+        check_free(config.out, config.overwrite)
         found = {config.out: read_network(config.source)}
-    _check_free(list(found), config.overwrite)
+    for path in found:
+        check_free(path, config.overwrite)
     for path, pretrained in found.items():
         write_network(path, pretrained)
     return list(found)
@@ -73,7 +75,8 @@ def export_pytorch(config: ExportPytorchConfig) -> list[pathlib.Path]:
         }
     else:
         found = {config.out / "latest_net_G.pth": read_network(config.source).network}
-    _check_free(list(found), config.overwrite)
+    for path in found:
+        check_free(path, config.overwrite)
     state_dicts = {}
     for path, network in found.items():
         try:
@@ -85,12 +88,3 @@ def export_pytorch(config: ExportPytorchConfig) -> list[pathlib.Path]:
     for path, state_dict in state_dicts.items():
         write_state_dict(path, state_dict)
     return list(found)
-
-
-def _check_free(paths: list[pathlib.Path], overwrite: bool) -> None:
-    for path in paths:
-        if path.exists() and not overwrite:
-            raise InputError(
-                f"{path} is there already; choose another --out, or replace it with "
-                "--overwrite."
-            )

@@ -6,7 +6,7 @@ import pathlib
 import re
 import zipfile
 
-from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf._shared.errors import InputError, first_line
 from cyclegan_tf.models.cyclegan import NETWORKS
 from cyclegan_tf.pretrained.keras2.files import (
     Keras2Model,
@@ -139,10 +139,9 @@ def _from_keras2(path: pathlib.Path, model: Keras2Model, form: str) -> Pretraine
 def _unknown(path: pathlib.Path, error: Exception) -> InputError:
     if isinstance(error, InputError):
         return error
-    reason = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
     return InputError(
-        f"{path} fits no known network: {reason}; known are those of the CycleGAN "
-        "authors and of GAN Compression in PyTorch, and models of Keras 2."
+        f"{path} fits no known network: {first_line(error)}; known are those of the "
+        "CycleGAN authors and of GAN Compression in PyTorch, and models of Keras 2."
     )
 
 

@@ -7,7 +7,7 @@ import zipfile
 
 import keras
 
-from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf._shared.errors import InputError, first_line
 from cyclegan_tf._shared.files import replacing
 from cyclegan_tf._version import __version__
 from cyclegan_tf.models.networks.graph import size_multiple
@@ -70,7 +70,7 @@ def load_network(path: pathlib.Path) -> keras.Model:
     except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as e:
         raise InputError(
             f"{path} is not a network that Keras 3 can load "
-            f"({str(e).splitlines()[0]}); name a .keras file of a run, or bring a "
+            f"({first_line(e)}); name a .keras file of a run, or bring a "
             "model from elsewhere by cyclegan import."
         ) from e
     if not _is_functional(network):

@@ -17,7 +17,6 @@ tensorboard/                  the same numbers for TensorBoard
 
 import contextlib
 import dataclasses
-import importlib.metadata
 import itertools
 import json
 import pathlib
@@ -29,8 +28,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import filelock
 
-from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf._shared.files import remove, replacing
+from cyclegan_tf._shared.errors import InputError, first_line
+from cyclegan_tf._shared.files import remove, replacing, write_json
+from cyclegan_tf._shared.machine import versions
 from cyclegan_tf._version import __version__
 from cyclegan_tf.config.options import TrainConfig
 from cyclegan_tf.config.stored import from_dict, to_dict
@@ -308,7 +308,7 @@ class Run:
             return newest, keras.saving.load_model(newest / _MODEL, compile=False)
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as e:
             raise InputError(
-                f"{newest} cannot be loaded ({str(e).splitlines()[0]}); it is damaged."
+                f"{newest} cannot be loaded ({first_line(e)}); it is damaged."
             ) from e
 
     def _load_weights(self, model: "keras.Model", checkpoint: pathlib.Path) -> None:
@@ -322,7 +322,7 @@ class Run:
         except (OSError, ValueError, KeyError, UserWarning) as e:
             raise InputError(
                 f"{checkpoint} does not fit the options to go on with "
-                f"({str(e).splitlines()[0]}); leave out those that differ from the "
+                f"({first_line(e)}); leave out those that differ from the "
                 "run's own, or start a new run."
             ) from e
 
@@ -436,12 +436,8 @@ def _write_config(folder: pathlib.Path, config: TrainConfig) -> None:
         "versions": {
             "cyclegan_tf": __version__,
             "python": platform.python_version(),
-            **{
-                package: importlib.metadata.version(package)
-                for package in ("tensorflow", "keras", "numpy", "pillow")
-            },
+            **versions("tensorflow", "keras", "numpy", "pillow"),
         },
         "config": to_dict(config),
     }
-    with replacing(folder / "config.json") as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
+    write_json(folder / "config.json", content)

@@ -8,13 +8,13 @@ import contextlib
 import json
 import logging
 import os
-import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import tensorflow as tf
 
 from cyclegan_tf._shared.errors import InputError, WorkerLostError
+from cyclegan_tf._shared.machine import processor_flags
 from cyclegan_tf.config.options import OptimizationConfig
 
 _LOG = logging.getLogger(__name__)
@@ -229,12 +229,5 @@ def fastest_precision() -> Precision:
             for gpu in gpus
         )
     else:
-        fast = bool(_processor_flags() & _PROCESSOR_UNITS)
+        fast = bool(processor_flags() & _PROCESSOR_UNITS)
     return "mixed_bfloat16" if fast else "float32"
-
-
-def _processor_flags() -> set[str]:
-    path = pathlib.Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    flags = (line for line in lines if line.startswith("flags"))
-    return set(next(flags, "").split())

@@ -5,7 +5,7 @@ import dataclasses
 import pathlib
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf._shared.files import replacing
+from cyclegan_tf._shared.files import check_free, replacing
 from cyclegan_tf.images import SUFFIXES, UnreadableImageError, find_images
 from cyclegan_tf.runs.run import choose_generator
 from cyclegan_tf.translation.files import FileTranslator
@@ -86,11 +86,7 @@ def _plan(config: TranslateConfig) -> dict[pathlib.Path, pathlib.Path]:
                     f"{outputs[output]} and {path} would both become {output}; "
                     "translate them into different folders."
                 )
-            if output.exists() and not config.overwrite:
-                raise InputError(
-                    f"{output} is there already; choose another --out, or replace it "
-                    "with --overwrite."
-                )
+            check_free(output, config.overwrite)
             outputs[output] = path
     return outputs
 

@@ -1,5 +1,6 @@
 """What the machine has, and what a container may use of it."""
 
+import pathlib
 import subprocess
 import sys
 
@@ -66,3 +67,10 @@ print(peak_memory() - before)
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert 190e6 < int(result.stdout) < 230e6
+
+
+def test_the_flags_of_this_processor_are_read():
+    if not pathlib.Path("/proc/cpuinfo").exists():
+        pytest.skip("only Linux names the flags of its processor there")
+    text = pathlib.Path("/proc/cpuinfo").read_text()
+    assert ("avx2" in machine.processor_flags()) == (" avx2 " in text)

@@ -199,3 +199,19 @@ def test_translate(tmp_path):
     assert result.returncode == 1
     assert "Translated 2 of 3 images" in result.stdout
     assert "b.png cannot be read" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("lower `crop_size` first", "lower --crop-size first"),
+        ("use `batch_size=1` or `flip=False`", "use --batch-size 1 or --no-flip"),
+        ("with `overwrite=True`.", "with --overwrite."),
+        (
+            "a `tf.data.Dataset` and `x + y` stay",
+            "a `tf.data.Dataset` and `x + y` stay",
+        ),
+    ],
+)
+def test_messages_name_flags(message, expected):
+    assert cli.as_flags(message) == expected

@@ -233,7 +233,7 @@ def test_nothing_is_overwritten_unless_asked(generator_file, instant_litert, tmp
     export_generators(before)
     (tmp_path / "litert/keep.txt").touch()
     after = dataclasses.replace(before, name=None, sizes=("any",))
-    with pytest.raises(InputError, match="holds an export already.*--overwrite"):
+    with pytest.raises(InputError, match="already exists.*`overwrite=True`"):
         export_generators(after)
     export_generators(dataclasses.replace(after, overwrite=True))
     files = {path.name for path in tmp_path.rglob("*") if path.is_file()}

@@ -144,12 +144,12 @@ def test_what_is_written_says_where_it_came_from(checkpoints, tmp_path, capsys):
 def test_nothing_is_replaced_unless_asked(checkpoints, tmp_path, capsys):
     source, out = checkpoints / "latest_net_G_A.pth", tmp_path / "g.keras"
     out.write_text("precious")
-    assert "is there already" in sentence(capsys, "import", source, "--out", out)
+    assert "already exists" in sentence(capsys, "import", source, "--out", out)
     assert out.read_text() == "precious"
     command("import", source, "--out", out, "--overwrite")
     there = ("export-pytorch", out, "--out", tmp_path / "pytorch")
     command(*there)
-    assert "latest_net_G.pth is there already" in sentence(capsys, *there)
+    assert "latest_net_G.pth already exists" in sentence(capsys, *there)
     command(*there, "--overwrite")
 
 

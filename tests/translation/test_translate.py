@@ -89,7 +89,7 @@ def test_nothing_is_overwritten_unless_asked(photos, run_dir, tmp_path):
     inputs, out = (photos / "2.png",), tmp_path / "out"
     translate(TranslateConfig(inputs, run_dir, out))
     before = (out / "2.png").stat().st_mtime_ns
-    with pytest.raises(InputError, match=r"2\.png is there already.*--overwrite"):
+    with pytest.raises(InputError, match=r"2\.png already exists.*`overwrite=True`"):
         translate(TranslateConfig(inputs, run_dir, out))
     assert (out / "2.png").stat().st_mtime_ns == before
     translate(TranslateConfig(inputs, run_dir, out, overwrite=True))
