@@ -10,6 +10,14 @@ import pathlib
 from typing import Literal
 
 from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf.models.choices import (
+    AdversarialLossName,
+    DiscriminatorKind,
+    GeneratorKind,
+    Norm,
+    Padding,
+    Upsampling,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,20 +87,20 @@ class NetworkConfig:
             options above; what the folder lacks starts new.
     """
 
-    generator: Literal["resnet", "mobile_resnet", "unet"] = "resnet"
+    generator: GeneratorKind = "resnet"
     filters: int = 64
     num_residual_blocks: int = 9
     num_levels: int = 8
     mobile_filters: tuple[int, ...] = (16, 32, 128, 32, 16)
     mobile_block_filters: tuple[int, ...] = (64, 64, 64, 128, 128, 128, 128, 128, 128)
     dropout: float = 0.0
-    upsampling: Literal["transpose", "nearest", "bilinear"] = "transpose"
-    discriminator: Literal["patchgan", "pixel"] = "patchgan"
+    upsampling: Upsampling = "transpose"
+    discriminator: DiscriminatorKind = "patchgan"
     discriminator_filters: int = 64
     num_layers: int = 3
-    norm: Literal["instance", "instance_affine", "batch", "none"] = "instance"
+    norm: Norm = "instance"
     norm_epsilon: float = 1e-5
-    padding: Literal["symmetric", "same"] = "symmetric"
+    padding: Padding = "symmetric"
     init_from: pathlib.Path | None = None
 
 
@@ -107,7 +115,7 @@ class ObjectiveConfig:
         pool_size: Translated images kept to train the discriminators on; 0 for no pool.
     """
 
-    adversarial_loss: Literal["lsgan", "bce", "hinge", "wgan-gp"] = "lsgan"
+    adversarial_loss: AdversarialLossName = "lsgan"
     cycle_weight: float = 10.0
     identity_weight: float = 5.0
     pool_size: int = 50

@@ -10,7 +10,6 @@ Reference:
     Correction, section 4.1: the same thought, for channels before a ReLU.
 """
 
-import collections
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +17,8 @@ import keras
 import numpy as np
 
 from cyclegan_tf.models.networks.blocks import NORM_EPSILON
+from cyclegan_tf.models.networks.graph import consumers
+from cyclegan_tf.translation.inference import Moments, Normalize
 
 _CONVOLUTIONS = (
     keras.layers.Conv2D,
@@ -52,22 +53,17 @@ def equalize(model: keras.Model, images: Sequence[np.ndarray]) -> keras.Model:
 
 def _normalized_outputs(model: keras.Model) -> dict[keras.layers.Layer, Any]:
     """Map each convolution before an instance norm to the tensor that it normalizes."""
-    consumers = collections.defaultdict(list)
-    for operation in model.operations:
-        if not isinstance(operation, keras.layers.InputLayer):
-            for tensor in keras.tree.flatten(operation.input):
-                consumers[id(tensor)].append(operation)
+    users_of = consumers(model)
     normalized = {}
     for layer in model.layers:
         if not isinstance(layer, _CONVOLUTIONS):
             continue
         tensor = layer.output
-        users = consumers[id(tensor)]
+        users = users_of[id(tensor)]
         while len(users) == 1 and isinstance(users[0], keras.layers.Cropping2D):
             tensor = users[0].output
-            users = consumers[id(tensor)]
-        # `keras.ops` are recorded as objects of private classes.
-        if {type(user).__name__ for user in users} == {"Mean", "Subtract"}:
+            users = users_of[id(tensor)]
+        if users and all(isinstance(user, Moments | Normalize) for user in users):
             normalized[layer] = tensor
     return normalized
 

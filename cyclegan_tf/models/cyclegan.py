@@ -6,12 +6,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from cyclegan_tf.models import image_pool, losses
-
-# Modules, not names: whichever of them is the first to import Keras is half imported
-# when Keras, in turn, has this module imported (see `__init__.py`).
-from cyclegan_tf.models.acceleration import adam, fusion, rematerialization
+from cyclegan_tf.models import losses
+from cyclegan_tf.models.acceleration.adam import Adam
+from cyclegan_tf.models.acceleration.fusion import fused
+from cyclegan_tf.models.acceleration.rematerialization import Rematerialized
 from cyclegan_tf.models.acceleration.tracing import traced, without_remapper
+from cyclegan_tf.models.image_pool import ImagePool
 
 NETWORKS = ("generator_g", "generator_f", "discriminator_x", "discriminator_y")
 LOSS_NAMES = (
@@ -100,8 +100,8 @@ class CycleGAN(keras.Model):
         self.pool_size = pool_size
         self.seed = seed
         self._check_channels()
-        self.pool_x = image_pool.ImagePool(pool_size, seed=seed, name="pool_x")
-        self.pool_y = image_pool.ImagePool(pool_size, seed=seed + 1, name="pool_y")
+        self.pool_x = ImagePool(pool_size, seed=seed, name="pool_x")
+        self.pool_y = ImagePool(pool_size, seed=seed + 1, name="pool_y")
         self._mix_seeds = keras.random.SeedGenerator(seed)
         # In a proxy, which Keras does not save: to read the value of a metric, all
         # workers must take part, but only one of them saves.
@@ -167,7 +167,7 @@ class CycleGAN(keras.Model):
             super().compile(
                 optimizer=self.generator_optimizer, jit_compile=jit_compile, **kwargs
             )
-        prepare = rematerialization.Rematerialized if remat else fusion.fused
+        prepare = Rematerialized if remat else fused
         calls: dict[str, Any] = {
             name: prepare(network) for name, network in self._networks.items()
         }
@@ -406,7 +406,7 @@ class CycleGAN(keras.Model):
     def _prepare_optimizer(self, optimizer: Any, weights: list[keras.Variable]) -> Any:
         """Build the optimizer now: under a strategy the compiled step is too late."""
         if optimizer is None:
-            optimizer = adam.Adam()
+            optimizer = Adam()
         optimizer = keras.optimizers.get(optimizer)
         half_precision = any(
             layer.compute_dtype == "float16"

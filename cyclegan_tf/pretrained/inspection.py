@@ -7,9 +7,8 @@ import keras
 from cyclegan_tf.models.networks.architecture import (
     GENERATORS,
     architecture_of,
-    normalization_of,
 )
-from cyclegan_tf.models.networks.graph import size_multiple
+from cyclegan_tf.models.networks.graph import normalization_of, size_multiple
 from cyclegan_tf.pretrained.find import holds_networks, read_network, read_networks
 from cyclegan_tf.pretrained.keras3 import Pretrained
 

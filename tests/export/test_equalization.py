@@ -7,7 +7,8 @@ import tiny
 
 import cyclegan_tf
 from cyclegan_tf.export.equalization import equalize
-from cyclegan_tf.translation.inference import inference_model
+from cyclegan_tf.models.networks.graph import is_instance_norm
+from cyclegan_tf.translation.inference import Moments, inference_model
 
 
 def uneven(generator):
@@ -41,15 +42,13 @@ def test_the_same_function_with_variances_of_one(build):
     for weight, old in zip(model.get_weights(), before):
         np.testing.assert_array_equal(weight, old)
 
-    centred = [
-        operation.output
+    normalized = [
+        operation.input
         for operation in equalized.operations
-        if type(operation).__name__ == "Subtract"
+        if isinstance(operation, Moments)
     ]
-    assert len(centred) == sum(
-        type(operation).__name__ == "Rsqrt" for operation in equalized.operations
-    )
-    probe = keras.Model(equalized.input, centred)
+    assert len(normalized) == sum(map(is_instance_norm, build().operations))
+    probe = keras.Model(equalized.input, normalized)
     variances = np.mean(
         [
             np.concatenate([np.var(x, axis=(0, 1, 2)) for x in probe(image)])

@@ -12,9 +12,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from cyclegan_tf.models.acceleration import (
-    fusion,  # the module, for the reason in `cyclegan.py`
-)
+from cyclegan_tf.models.acceleration.fusion import fused
+from cyclegan_tf.models.networks.graph import inputs_of, operations
 
 
 class Rematerialized:
@@ -47,7 +46,7 @@ class Rematerialized:
                     f"rematerialized, as {layer.name} of {network.name} changes with "
                     "every call; use another norm and no dropout."
                 )
-        self._segments = [fusion.fused(segment) for segment in _segments(network)]
+        self._segments = [fused(segment) for segment in _segments(network)]
 
     def __call__(self, images: Any, training: bool = False) -> Any:
         x = images
@@ -74,18 +73,15 @@ def _segments(network: keras.Model) -> list[keras.Model]:
 
 def _operations(network: keras.Model) -> list[tuple[Any, bool]]:
     """All operations in order, each with whether only its output is used later."""
-    operations = [
-        operation
-        for operation in network.operations
-        if not isinstance(operation, keras.layers.InputLayer)
-    ]
-    last_use = {}
-    for i, operation in enumerate(operations):
-        for tensor in keras.tree.flatten(operation.input):
-            last_use[id(tensor)] = i
+    all_operations = operations(network)
+    last_use = {
+        id(tensor): i
+        for i, operation in enumerate(all_operations)
+        for tensor in inputs_of(operation)
+    }
     pending: dict[int, int] = {}
     result = []
-    for i, operation in enumerate(operations):
+    for i, operation in enumerate(all_operations):
         pending[id(operation.output)] = last_use.get(id(operation.output), i)
         pending = {key: last for key, last in pending.items() if last > i}
         result.append((operation, set(pending) <= {id(operation.output)}))

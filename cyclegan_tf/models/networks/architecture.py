@@ -12,7 +12,6 @@ from typing import Any
 
 import keras
 
-from cyclegan_tf.models.networks.blocks import NORM_EPSILON
 from cyclegan_tf.models.networks.discriminators import (
     patchgan_discriminator,
     pixel_discriminator,
@@ -22,6 +21,7 @@ from cyclegan_tf.models.networks.generators import (
     resnet_generator,
     unet_generator,
 )
+from cyclegan_tf.models.networks.graph import normalization_of
 
 _BUILDERS: Mapping[str, Callable[..., keras.Model]] = {
     "resnet": resnet_generator,
@@ -169,37 +169,6 @@ def same_network_of_ours(network: keras.Model) -> keras.Model | None:
         return None
     difference = keras.ops.max(keras.ops.abs(found - expected))
     return ours if float(difference) < 1e-5 else None
-
-
-def normalization_of(network: keras.Model) -> dict[str, Any]:
-    """Find how a network normalizes.
-
-    Args:
-        network: any functional model.
-
-    Returns:
-        `"norm"` and `"norm_epsilon"`, as `cyclegan_tf.models.networks` take them.
-    """
-    scaled = False
-    for layer in network.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            return {"norm": "batch", "norm_epsilon": layer.epsilon}
-        if isinstance(layer, keras.layers.DepthwiseConv2D):
-            scaled = scaled or layer.kernel_size == (1, 1)
-    # Only an instance norm adds a number.
-    epsilons = [
-        node["args"][1]
-        for layer in network.get_config()["layers"]
-        if layer["class_name"] == "Add"
-        for node in layer["inbound_nodes"]
-        if len(node["args"]) == 2 and isinstance(node["args"][1], float)
-    ]
-    if not epsilons:
-        return {"norm": "none", "norm_epsilon": NORM_EPSILON}
-    return {
-        "norm": "instance_affine" if scaled else "instance",
-        "norm_epsilon": epsilons[0],
-    }
 
 
 def _like_ours(network: keras.Model) -> Architecture | None:

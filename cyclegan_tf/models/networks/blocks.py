@@ -7,14 +7,12 @@ frameworks are found by.
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, get_args
 
 import keras
 from keras import layers, ops
 
-Norm = Literal["instance", "instance_affine", "batch", "none"]
-Padding = Literal["symmetric", "same"]
-Upsampling = Literal["transpose", "nearest", "bilinear"]
+from cyclegan_tf.models.choices import Norm, Padding, Upsampling
 
 NORM_EPSILON = 1e-5
 
@@ -25,29 +23,27 @@ class Normalization:
 
     Attributes:
         norm: `"instance"` has no learned scale and offset, as in the reference;
-            `"instance_affine"` has, as in TensorFlow Addons; `"batch"`; `"none"`.
-        epsilon: float. Added to the variance.
+            `"instance_affine"` has both, as in TensorFlow Addons; `"batch"`; `"none"`.
+        epsilon: float. Added to the variance. Defaults to `1e-5`.
 
     Raises:
-        ValueError: if there is no such norm, or epsilon is not positive.
+        ValueError: if `norm` is unknown, or `epsilon` is not positive.
     """
 
     norm: Norm = "instance"
     epsilon: float = NORM_EPSILON
 
     def __post_init__(self) -> None:
-        check_choice(
-            "norm", self.norm, ("instance", "instance_affine", "batch", "none")
-        )
+        check_choice("norm", self.norm, Norm)
         if not self.epsilon > 0:
             raise ValueError(f"norm_epsilon must be positive. Received: {self.epsilon}")
 
     @property
     def conv_bias(self) -> bool:
-        """Whether the convolution before it has a bias.
+        """Whether the convolution before the norm has a bias.
 
-        The reference's rule. With an instance norm the bias has no effect, but it is
-        part of the reference's weights; a learned offset makes it superfluous.
+        The reference's rule. An instance norm cancels the bias, but the reference's
+        weights contain it; a learned offset makes it superfluous.
         """
         return self.norm == "instance"
 
@@ -62,40 +58,40 @@ class Normalization:
                 gamma_initializer=_scale_initializer(),
                 name=name,
             )(x)
-        x = instance_norm(x, self.epsilon)
-        if self.norm == "instance":
-            return x
-        # A 1x1 depthwise convolution is a scale and an offset for each channel. The
-        # stock layer with both, GroupNormalization, reshapes to rank 5, which LiteRT
-        # is slow at.
-        return layers.DepthwiseConv2D(
-            1, depthwise_initializer=_scale_initializer(), name=name
-        )(x)
+        affine = self.norm == "instance_affine"
+        return instance_norm(self.epsilon, scale=affine, center=affine, name=name)(x)
 
 
-def instance_norm(x: Any, epsilon: float = NORM_EPSILON) -> Any:
-    """Normalize each channel of each image to mean 0 and variance 1.
+def instance_norm(
+    epsilon: float = NORM_EPSILON,
+    *,
+    scale: bool = False,
+    center: bool = False,
+    name: str | None = None,
+) -> layers.GroupNormalization:
+    """Return the stock layer that normalizes each channel of each image.
 
-    `(x - mean) / sqrt(variance + epsilon)`, mean and biased variance over height
-    and width. Half-precision input is normalized in float32 and cast back.
+    `(x - mean) / sqrt(variance + epsilon)`, mean and biased variance over height and
+    width. The layer computes in float32 under a mixed-precision policy.
 
     Args:
-        x: float tensor (batch, height, width, channels).
         epsilon: float. Added to the variance. Defaults to `1e-5`.
-
-    Returns:
-        A tensor of the shape and dtype of `x`.
+        scale: bool. Learn a scale for each channel. Defaults to `False`.
+        center: bool. Learn an offset for each channel. Defaults to `False`.
+        name: str. Name of the layer.
 
     Reference:
         Ulyanov et al., 2016, Instance Normalization: The Missing Ingredient for
         Fast Stylization, equation 6.
     """
-    dtype = keras.backend.standardize_dtype(x.dtype)
-    if dtype in ("float16", "bfloat16"):
-        x = ops.cast(x, "float32")
-    centred = x - ops.mean(x, axis=(1, 2), keepdims=True)
-    variance = ops.mean(ops.square(centred), axis=(1, 2), keepdims=True)
-    return ops.cast(centred * ops.rsqrt(variance + epsilon), dtype)
+    return layers.GroupNormalization(
+        groups=-1,
+        epsilon=epsilon,
+        scale=scale,
+        center=center,
+        gamma_initializer=_scale_initializer(),
+        name=name,
+    )
 
 
 def reflect_pad(x: Any, pixels: int) -> Any:
@@ -218,11 +214,12 @@ def float_output(activation: str, name: str) -> Callable[[Any], Any]:
     return layers.Activation(activation, dtype=keras.config.floatx(), name=name)
 
 
-def check_choice(argument: str, value: str, choices: tuple[str, ...]) -> None:
-    """Raise a `ValueError` if a value is not one of the choices."""
-    if value not in choices:
+def check_choice(argument: str, value: str, choices: Any) -> None:
+    """Raise a `ValueError` if a value is not one of the words of a `Literal`."""
+    words = get_args(choices)
+    if value not in words:
         raise ValueError(
-            f"{argument} must be one of {', '.join(choices)}. Received: {value!r}"
+            f"{argument} must be one of {', '.join(words)}. Received: {value!r}"
         )
 
 

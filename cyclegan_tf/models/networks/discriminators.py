@@ -3,11 +3,10 @@
 import keras
 from keras import ops
 
+from cyclegan_tf.models.choices import Norm, Padding
 from cyclegan_tf.models.networks.blocks import (
     NORM_EPSILON,
-    Norm,
     Normalization,
-    Padding,
     check_choice,
     check_positive,
     conv,
@@ -54,7 +53,7 @@ def patchgan_discriminator(
         Zhu et al., 2017, section 7.2; Isola et al., 2017, section 6.1.2.
     """
     normalize = Normalization(norm, norm_epsilon)
-    check_choice("padding", padding, ("symmetric", "same"))
+    check_choice("padding", padding, Padding)
     check_positive(filters=filters)
     if not 1 <= num_layers <= 5:
         raise ValueError(f"num_layers must be from 1 to 5. Received: {num_layers}")

@@ -22,12 +22,10 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from cyclegan_tf.models.choices import Norm, Padding, Upsampling
 from cyclegan_tf.models.networks.blocks import (
     NORM_EPSILON,
-    Norm,
     Normalization,
-    Padding,
-    Upsampling,
     check_choice,
     check_positive,
     conv,
@@ -217,7 +215,7 @@ def unet_generator(
         Adversarial Networks, section 6.1.1.
     """
     normalize = Normalization(norm, norm_epsilon)
-    check_choice("upsampling", upsampling, ("transpose", "nearest", "bilinear"))
+    check_choice("upsampling", upsampling, Upsampling)
     check_positive(filters=filters)
     if num_levels < 2:
         raise ValueError(f"num_levels must be at least 2. Received: {num_levels}")
@@ -284,8 +282,8 @@ def _resnet(
     name: str,
 ) -> keras.Model:
     """Both ResNet generators, which differ in the convolutions of their blocks."""
-    check_choice("padding", padding, ("symmetric", "same"))
-    check_choice("upsampling", upsampling, ("transpose", "nearest", "bilinear"))
+    check_choice("padding", padding, Padding)
+    check_choice("upsampling", upsampling, Upsampling)
     stem, *down, up_0, up_1 = filters
     use_bias = normalize.conv_bias
 

@@ -1,16 +1,73 @@
-"""Facts about a network that its graph of layers tells."""
+"""What the graph of a functional model tells: operations, norms, strides."""
 
+import collections
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
+
+from cyclegan_tf.models.networks.blocks import NORM_EPSILON
+
+
+def operations(network: keras.Model) -> list[Any]:
+    """List the layers and `keras.ops` of a functional model in the order of the calls.
+
+    The input layer is left out.
+    """
+    return [
+        operation
+        for operation in network.operations
+        if not isinstance(operation, keras.layers.InputLayer)
+    ]
+
+
+def inputs_of(operation: Any) -> list[keras.KerasTensor]:
+    """List the tensors that an operation is called with."""
+    tensors: list[keras.KerasTensor] = keras.tree.flatten(operation.input)
+    return tensors
+
+
+def consumers(network: keras.Model) -> Mapping[int, Sequence[Any]]:
+    """Map the `id` of each tensor to the operations that take it."""
+    found: dict[int, list[Any]] = collections.defaultdict(list)
+    for operation in operations(network):
+        for tensor in inputs_of(operation):
+            found[id(tensor)].append(operation)
+    return found
+
+
+def is_instance_norm(operation: Any) -> bool:
+    """Whether an operation normalizes each channel of each image (batch, ..., C)."""
+    return (
+        isinstance(operation, keras.layers.GroupNormalization)
+        and operation.axis in (-1, 3)
+        # Keras replaces -1 by the number of channels when it builds the layer.
+        and operation.groups in (-1, operation.input.shape[-1])
+    )
+
+
+def normalization_of(network: keras.Model) -> dict[str, Any]:
+    """Find how a functional model normalizes, by its first norm.
+
+    Returns:
+        `"norm"` and `"norm_epsilon"`, as the functions that build networks take them.
+    """
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            return {"norm": "batch", "norm_epsilon": layer.epsilon}
+        if is_instance_norm(layer):
+            affine = layer.scale or layer.center
+            norm = "instance_affine" if affine else "instance"
+            return {"norm": norm, "norm_epsilon": layer.epsilon}
+    return {"norm": "none", "norm_epsilon": NORM_EPSILON}
 
 
 def size_multiple(generator: keras.Model) -> int:
     """Return what the sides of an image must be multiples of to keep their size.
 
     Args:
-        generator: a generator of `cyclegan_tf.models.networks`, or any Keras model
-            whose strided convolutions follow one another.
+        generator: a functional model whose strided convolutions follow one another.
 
     Returns:
         The product of the strides: 4 for the ResNet, `2 ** num_levels` for the

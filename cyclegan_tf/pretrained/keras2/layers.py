@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
-import numpy as np
 from keras import layers, ops
 
 from cyclegan_tf.models.networks.architecture import Architecture, same_network_of_ours
@@ -169,7 +168,13 @@ def _apply(description: Options, inputs: list[Any], arguments: Options) -> Any:
         if kind in _OPERATIONS:
             return _OPERATIONS[kind](*inputs, **arguments)
     if kind == "InstanceNormalization" and options.get("axis", -1) in (-1, 3):
-        return _instance_normalization(inputs[0], options, name)
+        norm = instance_norm(
+            options["epsilon"],
+            scale=options["scale"],
+            center=options["center"],
+            name=name,
+        )
+        return norm(inputs[0])
     if kind == "ReflectionPadding2D":
         return _reflection_padding(inputs[0], options.get("padding", (1, 1)))
     if kind == "LeakyReLU":
@@ -187,14 +192,6 @@ def _apply(description: Options, inputs: list[Any], arguments: Options) -> Any:
         known["name"] = name
     layer = getattr(layers, kind)(**known)
     return layer(inputs[0] if len(inputs) == 1 else inputs)
-
-
-def _instance_normalization(x: Any, options: Options, name: str) -> Any:
-    """`tfa.layers.InstanceNormalization`: scale and offset where it has them."""
-    x = instance_norm(x, options["epsilon"])
-    if not (options["center"] or options["scale"]):
-        return x
-    return layers.DepthwiseConv2D(1, use_bias=options["center"], name=name)(x)
 
 
 def _reflection_padding(x: Any, padding: Any) -> Any:
@@ -216,12 +213,6 @@ def _set_weights(network: keras.Model, weights: Weights) -> None:
         arrays = dict(weights.get(layer.name, {}))
         if "depthwise_kernel" in arrays:
             arrays["kernel"] = arrays.pop("depthwise_kernel")
-        if isinstance(layer, layers.DepthwiseConv2D) and "kernel" not in arrays:
-            channels = layer.kernel.shape[2]
-            gamma = arrays.pop("gamma", np.ones(channels, np.float32))
-            arrays["kernel"] = gamma.reshape(1, 1, channels, 1)
-            if layer.use_bias:
-                arrays["bias"] = arrays.pop("beta", np.zeros(channels, np.float32))
         for variable in layer.weights:
             array = arrays.get(variable.name)
             if array is None or array.shape != tuple(variable.shape):

@@ -28,6 +28,8 @@ def weights_by_key(
     """
     for layer_name, prefix in _prefixes(network).items():
         layer = network.get_layer(layer_name)
+        if not layer.weights:  # an instance norm without scale and offset
+            continue
         if isinstance(layer, keras.layers.BatchNormalization):
             yield f"{prefix}.weight", layer.gamma, (0,)
             yield f"{prefix}.bias", layer.beta, (0,)

@@ -14,6 +14,8 @@ from typing import Any
 import keras
 
 from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf.models.networks.graph import inputs_of, operations
+from cyclegan_tf.translation.inference import Moments
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,30 +125,21 @@ class _Graph:
             if len(layer["inbound_nodes"]) > 1:
                 raise refused(layer["name"], layer["class_name"])
         source = model.inputs[0]
-        self.operations = [
-            operation
-            for operation in model.operations
-            if not isinstance(operation, keras.layers.InputLayer)
-        ]
+        self.operations: list[Any] = []
+        self.norms: list[Norm] = []
         self.tensors = {source.name: source}
         self.producers: dict[str, Any] = {}
         self.consumers: dict[str, list[Any]] = {}
-        for operation in self.operations:
-            self.tensors[operation.output.name] = operation.output
-            self.producers[operation.output.name] = operation
-            for name in inputs_of(operation):
-                self.consumers.setdefault(name, []).append(operation)
         self.image = FeatureMap(source.name, source.shape[-1], 1)
         self.maps = {source.name: self.image}
-        self.norms: list[Norm] = []
-        self.averages: set[str] = set()
-        for operation in self.operations:
-            if type(operation).__name__ == "Mean":
-                self._add_average(operation)
+        for operation in operations(model):
+            if isinstance(operation, Moments):
+                self._add_norm(operation)
             else:
                 self._add_map(operation)
-        if len(self.averages) != 2 * len(self.norms):
-            raise refused("mean", "Mean")
+        self.averages = {
+            name for norm in self.norms for name in (norm.mean, norm.variance)
+        }
         self.output = self.maps[model.outputs[0].name]
 
     def ancestors(
@@ -160,7 +153,7 @@ class _Graph:
             if name not in found and name not in known:
                 found.add(name)
                 if name in self.producers:
-                    left.extend(inputs_of(self.producers[name]))
+                    left.extend(input_names(self.producers[name]))
         return frozenset(found)
 
     def needed_after(self, done: frozenset[str]) -> frozenset[FeatureMap]:
@@ -184,14 +177,14 @@ class _Graph:
         known = {map.name for map in available} | self.averages
         needed = self.ancestors([map.name for map in outputs], known)
         steps = [step for step in self.operations if step.output.name in needed]
-        used = {name for step in steps for name in inputs_of(step)}
+        used = {name for step in steps for name in input_names(step)}
         reads = sorted(
             (map for map in available if map.name in used), key=lambda map: map.name
         )
         averages = sorted(self.averages & used)
         margins = dict.fromkeys(known, 0)
         for step in steps:
-            margin = max(margins[name] for name in inputs_of(step))
+            margin = max(margins[name] for name in input_names(step))
             margins[step.output.name] = margin_after(step, margin)
         inputs = [*(map.name for map in reads), *averages]
         return Stage(
@@ -207,38 +200,28 @@ class _Graph:
             max(margins[map.name] * map.scale for map in outputs),
         )
 
+    def _add_norm(self, moments: Moments) -> None:
+        (source,) = input_names(moments)
+        mean, variance = moments.output
+        self.tensors |= {mean.name: mean, variance.name: variance}
+        self.norms.append(Norm(source, mean.name, variance.name))
+
     def _add_map(self, operation: Any) -> None:
-        """Find the scale of the map that an operation gives out."""
-        scales = {
-            self.maps[name].scale for name in inputs_of(operation) if name in self.maps
-        }
-        if not scales:
-            return  # numbers for each channel, made of statistics
+        """Find the scale of the map that an operation puts out."""
+        names = input_names(operation)
+        scales = {self.maps[name].scale for name in names if name in self.maps}
         down, up = rates(operation)
-        if len(scales) > 1 or min(scales) * down % up:
+        if len(scales) != 1 or min(scales) * down % up:
             raise refused(operation.name, type(operation).__name__)
         output = operation.output
+        self.operations.append(operation)
+        self.tensors[output.name] = output
+        self.producers[output.name] = operation
+        for name in names:
+            self.consumers.setdefault(name, []).append(operation)
         self.maps[output.name] = FeatureMap(
             output.name, output.shape[-1], min(scales) * down // up
         )
-
-    def _add_average(self, operation: Any) -> None:
-        """Find out whether it is the variance of an instance norm, or else the mean."""
-        (averaged,) = inputs_of(operation)
-        if tuple(operation.axis) != (1, 2) or not operation.keepdims:
-            raise refused(operation.name, "Mean")
-        self.averages.add(operation.output.name)
-        factors = self._made_by("Multiply", averaged)
-        if len(factors) == 2 and len(set(factors)) == 1:
-            difference = self._made_by("Subtract", factors[0])
-            for mean in self.averages.intersection(difference[1:]):
-                if inputs_of(self.producers[mean]) == difference[:1]:
-                    self.norms.append(Norm(difference[0], mean, operation.output.name))
-
-    def _made_by(self, kind: str, name: str) -> list[str]:
-        """Name what a tensor was computed from, if by an operation of that kind."""
-        operation = self.producers.get(name)
-        return inputs_of(operation) if type(operation).__name__ == kind else []
 
 
 # By class name, as `keras.ops` in a functional model are objects of private classes.
@@ -253,9 +236,9 @@ _POINTWISE = frozenset(
         "GaussianNoise",
         "LeakyRelu",
         "Multiply",
+        "Normalize",
         "ReLU",
         "Relu",
-        "Rsqrt",
         "Sigmoid",
         "SpatialDropout2D",
         "Subtract",
@@ -267,9 +250,9 @@ _POINTWISE = frozenset(
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 
 
-def inputs_of(operation: Any) -> list[str]:
+def input_names(operation: Any) -> list[str]:
     """Name the tensors that a layer or one of the `keras.ops` was called with."""
-    return [tensor.name for tensor in keras.tree.flatten(operation.input)]
+    return [tensor.name for tensor in inputs_of(operation)]
 
 
 def rates(operation: Any) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tiny
 
 import cyclegan_tf
-from cyclegan_tf.models.acceleration.fusion import InstanceNorm, fused
+from cyclegan_tf.models.acceleration.fusion import fused
 from cyclegan_tf.models.networks.blocks import instance_norm
 
 
@@ -40,9 +40,8 @@ def outputs_and_gradients(network, weights, images):
         lambda: cyclegan_tf.mobile_resnet_generator([4, 4, 8, 4, 4], [4, 4]),
         lambda: cyclegan_tf.unet_generator(4, num_levels=4, norm="instance_affine"),
         lambda: cyclegan_tf.patchgan_discriminator(4, 2, norm_epsilon=1e-2),
-        lambda: cyclegan_tf.resnet_generator(48, 1),
     ],
-    ids=["resnet", "mobile_resnet", "unet", "patchgan", "wide_resnet"],
+    ids=["resnet", "mobile_resnet", "unet", "patchgan"],
 )
 def test_results_are_the_same(network, batch):
     # Where a ReLU's input is zero but for rounding, gradients may differ by all of it.
@@ -68,11 +67,13 @@ def test_the_size_of_a_batch_may_be_unknown():
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_half_precision_is_normalized_as_precisely(dtype):
     images = keras.Input((32, 32, 3), dtype=dtype)
-    network = keras.Model(images, instance_norm(images))
+    policy = f"mixed_{dtype}"
+    norm = keras.layers.GroupNormalization(-1, epsilon=1e-5, dtype=policy)
+    network = keras.Model(images, norm(images))
     joined = fused(network)
     assert kinds(joined) == {"InputLayer": 1, "InstanceNorm": 1}
     values = tf.cast(7 + tf.random.normal((2, 32, 32, 3), seed=0), dtype)
-    exact = instance_norm(tf.cast(values, tf.float32))
+    exact = instance_norm()(tf.cast(values, tf.float32))
     found = joined(values)
     assert found.dtype == dtype
     # Only the result is rounded: half a step of the numbers below 8.
@@ -83,13 +84,12 @@ def test_half_precision_is_normalized_as_precisely(dtype):
 def test_mixed_precision_stays_with_the_network():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        network = cyclegan_tf.resnet_generator(48, 1)
+        network = cyclegan_tf.resnet_generator(4, 1)
     finally:
         keras.config.set_dtype_policy("float32")
     joined = fused(network)
     counts = kinds(joined)
     assert counts["InstanceNorm"] == 7
-    assert counts["NarrowConv"] == 1
     assert counts["Cast"] == 0
     images = tiny.images(1, side=32)
     found, expected = joined(images), network(images)
@@ -102,7 +102,7 @@ def test_the_layers_are_shared():
     network = cyclegan_tf.resnet_generator(4, 2)
     joined = fused(network)
     assert kinds(joined)["InstanceNorm"] == 9
-    assert not {"Cropping2D", "Mean", "Rsqrt"} & kinds(joined).keys()
+    assert not {"Cropping2D", "GroupNormalization"} & kinds(joined).keys()
     assert [id(each) for each in joined.weights] == [id(e) for e in network.weights]
 
 
@@ -127,74 +127,28 @@ def test_a_sequential_model_is_fused_too():
 
 
 @pytest.mark.parametrize(
-    ("filters", "kernel_size", "options"),
+    "layer",
     [
-        (3, 7, {}),
-        (2, (5, 2), {"activation": "tanh", "use_bias": False}),
-        (1, 4, {"bias_initializer": "ones"}),
+        lambda: keras.layers.GroupNormalization(groups=1),
+        lambda: keras.layers.GroupNormalization(groups=-1, axis=1),
+        lambda: keras.layers.LayerNormalization(),
+        lambda: keras.layers.BatchNormalization(),
     ],
 )
-def test_a_convolution_to_few_channels_becomes_two(filters, kernel_size, options):
-    images = keras.Input((None, None, 64))
-    layer = keras.layers.Conv2D(filters, kernel_size, **options)
-    network = keras.Model(images, layer(images))
-    joined = fused(network)
-    assert kinds(joined) == {"InputLayer": 1, "NarrowConv": 1}
-    assert joined.output_shape == network.output_shape
-    assert [id(each) for each in joined.weights] == [id(e) for e in network.weights]
-    weights = [weight.value for weight in network.weights]
-    values = tf.random.normal((2, 11, 13, 64), seed=0)
-    expected = outputs_and_gradients(network, weights, values)
-    found = outputs_and_gradients(joined, weights, values)
-    for one, other in zip(found, expected, strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-5)
-
-
-def test_a_layer_may_be_called_twice():
-    images = keras.Input((9, 9, 128))
-    layer = keras.layers.Conv2D(1, 4)
-    sum_of_halves = layer(images[..., :64]) + layer(images[..., 64:])
-    network = keras.Model(images, sum_of_halves)
-    joined = fused(network)
-    assert kinds(joined)["NarrowConv"] == 2
-    values = tf.random.normal((1, 9, 9, 128), seed=0)
-    np.testing.assert_allclose(joined(values), network(values), atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"strides": 2},
-        {"padding": "same"},
-        {"dilation_rate": 2},
-        {"groups": 3},
-        {"filters": 15},
-        {"kernel_size": (1, 7)},
-    ],
-    ids=str,
-)
-def test_other_convolutions_are_left_alone(options):
-    images = keras.Input((16, 16, 48))
-    layer = keras.layers.Conv2D(**{"filters": 3, "kernel_size": 7, **options})
-    network = keras.Model(images, layer(images))
-    assert kinds(fused(network)) == {"InputLayer": 1, "Conv2D": 1}
-
-
-@pytest.mark.parametrize("axis", [(1, 2, 3), -1, None])
-def test_other_norms_are_left_alone(axis):
-    images = keras.Input((8, 8, 3))
-    centred = images - keras.ops.mean(images, axis=axis, keepdims=True)
-    variance = keras.ops.mean(keras.ops.square(centred), axis=axis, keepdims=True)
-    scaled = centred * keras.ops.rsqrt(variance + 1e-5)
-    network = keras.Model(images, keras.ops.cast(scaled, "float32"))
+def test_other_norms_are_left_alone(layer):
+    images = keras.Input((8, 8, 4))
+    network = keras.Model(images, layer()(images))
     assert kinds(fused(network)) == kinds(network)
 
 
 def test_float64_is_left_alone():
     images = keras.Input((8, 8, 3), dtype="float64")
-    network = keras.Model(images, instance_norm(images))
+    norm = keras.layers.GroupNormalization(groups=-1, dtype="float64")
+    network = keras.Model(images, norm(images))
     assert kinds(fused(network)) == kinds(network)
 
 
 def test_an_image_of_one_pixel():
-    assert np.all(InstanceNorm(1e-5)(tf.fill((2, 1, 1, 3), 5.0)) == 0)
+    images = keras.Input((1, 1, 3))
+    network = keras.Model(images, instance_norm()(images))
+    assert np.all(fused(network)(tf.fill((2, 1, 1, 3), 5.0)) == 0)

@@ -7,9 +7,9 @@ import pytest
 from cyclegan_tf.models.networks.architecture import (
     Architecture,
     architecture_of,
-    normalization_of,
     same_network_of_ours,
 )
+from cyclegan_tf.models.networks.graph import normalization_of
 
 SMALL = {"filters": 2, "num_residual_blocks": 1}
 AFFINE = {"norm": "instance_affine", "norm_epsilon": 1e-3}

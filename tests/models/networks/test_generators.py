@@ -117,21 +117,31 @@ def test_two_generators_start_different():
     assert np.abs(first.get_weights()[0] - second.get_weights()[0]).max() > 0.01
 
 
-def test_instance_norm_is_group_norm_of_single_channels():
+def formula(x, epsilon=1e-5):
+    """Ulyanov et al., equation 6, in float64."""
+    x = np.asarray(x, "float64")
+    mean, variance = x.mean((1, 2), keepdims=True), x.var((1, 2), keepdims=True)
+    return (x - mean) / np.sqrt(variance + epsilon)
+
+
+def test_instance_norm_is_the_formula():
     x = 3 * random_images(2, 5, 7, 4) + 1
-    expected = keras.layers.GroupNormalization(
-        groups=-1, epsilon=1e-5, center=False, scale=False
-    )(x)
-    np.testing.assert_allclose(instance_norm(x), expected, atol=1e-5)
+    np.testing.assert_allclose(instance_norm()(x), formula(x), atol=1e-6)
+    image = keras.Input((None, None, 4))
+    network = keras.Model(image, instance_norm(1e-3)(image))
+    assert network.output_shape == (None, None, None, 4)
+    np.testing.assert_allclose(network(x), formula(x, 1e-3), atol=1e-6)
 
 
 def test_instance_norm_in_half_precision_keeps_float32_statistics():
     """In float16 the square of 300 would overflow."""
-    x = 300 * random_images(1, 8, 8, 2)
-    expected = instance_norm(keras.ops.convert_to_tensor(x))
-    normalized = instance_norm(keras.ops.cast(x, "float16"))
+    x = np.float16(300 * random_images(1, 8, 8, 2))
+    layer = keras.layers.GroupNormalization.from_config(
+        instance_norm().get_config() | {"dtype": "mixed_float16"}
+    )
+    normalized = layer(keras.ops.convert_to_tensor(x))
     assert normalized.dtype == "float16"
-    np.testing.assert_allclose(normalized, expected, atol=2e-3)
+    np.testing.assert_allclose(normalized, formula(x), atol=2e-3)
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])

@@ -1,0 +1,10 @@
+"""The words that options of networks and losses may take. Standard library only."""
+
+from typing import Literal
+
+AdversarialLossName = Literal["lsgan", "bce", "hinge", "wgan-gp"]
+GeneratorKind = Literal["resnet", "mobile_resnet", "unet"]
+DiscriminatorKind = Literal["patchgan", "pixel"]
+Norm = Literal["instance", "instance_affine", "batch", "none"]
+Padding = Literal["symmetric", "same"]
+Upsampling = Literal["transpose", "nearest", "bilinear"]
