@@ -64,7 +64,7 @@ def measure(name, folder):
             if tile or megapixels in at_once:
                 options = ["--overwrite", "--out", folder / "out", *tile]
                 line = measuring.run_python(
-                    *("-c", MEASURE, "translate", "--generator", generator, image),
+                    *("-c", MEASURE, "translate", generator, image),
                     *options,
                 )
                 run = json.loads(line)

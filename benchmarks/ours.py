@@ -40,7 +40,7 @@ def training(
             model.generator_optimizer, model.discriminator_optimizer, **compile_options
         )
     images = random_images(size)
-    model.build_pools(*(batch.shape for batch in images))
+    model.build_for(*(batch.shape for batch in images))
     batches = iter(tf.data.Dataset.from_tensors(images).repeat())
     model.make_train_function()
 
@@ -69,10 +69,12 @@ def training_on_files(
     config = _config(folder, size, precision)
     model = _model(config)
     domains = load_domains(config, size_multiple(model.generator_g))
-    model.build_pools(
-        (None, *domains.train_x.image_shape), (None, *domains.train_y.image_shape)
+    model.build_for(
+        (None, *domains.train["x"].image_shape), (None, *domains.train["y"].image_shape)
     )
-    batches: Iterator[Any] = iter(training_batches(domains.train_x, domains.train_y))
+    batches: Iterator[Any] = iter(
+        training_batches(domains.train["x"], domains.train["y"])
+    )
 
     def steps(count: int) -> dict[str, float]:
         waiting = training = 0.0

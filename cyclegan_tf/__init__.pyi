@@ -3,9 +3,9 @@ from . import images as images
 from ._shared.errors import InputError as InputError
 from .beam.options import TranslateBeamConfig as TranslateBeamConfig
 from .beam.translate import translate_beam as translate_beam
+from .config.options import CycleGANObjective as CycleGANObjective
 from .config.options import DatasetConfig as DatasetConfig
 from .config.options import NetworkConfig as NetworkConfig
-from .config.options import ObjectiveConfig as ObjectiveConfig
 from .config.options import OptimizationConfig as OptimizationConfig
 from .config.options import RecordConfig as RecordConfig
 from .config.options import TrainConfig as TrainConfig

@@ -32,3 +32,14 @@ def first_line(error: BaseException) -> str:
     """Return the first line of an exception's message, or else its type's name."""
     message = str(error).strip()
     return message.splitlines()[0] if message else type(error).__name__
+
+
+def check_positive(**arguments: int | None) -> None:
+    """Check that numbers are at least 1; `None` stands for a default.
+
+    Raises:
+        InputError: if one is not; it is named.
+    """
+    for name, value in arguments.items():
+        if value is not None and value < 1:
+            raise InputError(f"`{name}` must be at least 1, not {value}.")

@@ -23,6 +23,7 @@ from cyclegan_tf.beam.files import (
     scratch_folder,
 )
 from cyclegan_tf.beam.options import TranslateBeamConfig
+from cyclegan_tf.pretrained.find import Generator
 from cyclegan_tf.translation.files import FileTranslator
 
 FORMAT = 1
@@ -65,7 +66,6 @@ class Job:
             InputError: if the generator cannot be used, or, without `overwrite`, there
                 is another job's output in the folder.
         """
-        assert config.generator is not None
         with scratch_folder() as folder:
             local = folder / "generator.keras"
             _fetch_generator(config, local)
@@ -132,10 +132,9 @@ class Job:
 
 def _fetch_generator(config: TranslateBeamConfig, local: pathlib.Path) -> None:
     """Copy the generator to this machine, and try whether it can be used."""
-    assert config.generator is not None
-    if exists(config.generator):
-        download(config.generator, local)
+    if exists(config.source):
+        download(config.source, local)
     try:
-        FileTranslator(local, config.tile)
+        FileTranslator(Generator(None, local), config.tile)
     except InputError as e:
-        raise InputError(str(e).replace(str(local), config.generator)) from e
+        raise InputError(str(e).replace(str(local), config.source)) from e

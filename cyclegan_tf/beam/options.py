@@ -1,8 +1,9 @@
 """The options of `cyclegan translate-beam`."""
 
 import dataclasses
-import pathlib
-from typing import Literal
+from typing import Annotated, Literal
+
+import tyro
 
 from cyclegan_tf._shared.errors import InputError
 
@@ -14,14 +15,14 @@ class TranslateBeamConfig:
     """Translate images in bulk, on a runner of Apache Beam.
 
     Attributes:
+        source: A run on this machine, or a generator's .keras file on any file system
+            that Beam knows.
         inputs: Files, folders, and patterns such as 'photos/**.jpg' or
             'gs://bucket/photos/*', on any file system that Beam knows.
-        run_dir: The run whose generator translates.
         out: The folder for the translations and their manifest.jsonl, which all
             workers see.
-        direction: g translates X to Y, f translates Y to X: which generator of the run.
+        direction: Which generator of a run: g from X to Y, f from Y to X.
         overwrite: Translate again what is translated, and replace it.
-        generator: A generator's .keras file, instead of a run.
         tile: Translate images with a longer side than so many pixels in tiles of that
             size, as in cyclegan translate; the maps are kept where a worker's temporary
             files are.
@@ -32,12 +33,11 @@ class TranslateBeamConfig:
         pipeline_options: Options of Beam, such as --runner=FlinkRunner.
     """
 
-    inputs: tuple[str, ...]
-    run_dir: pathlib.Path | None = None
+    source: Annotated[str, tyro.conf.Positional]
+    inputs: Annotated[tuple[str, ...], tyro.conf.Positional]
     out: str = "translated"
     direction: Literal["g", "f"] = "g"
     overwrite: bool = False
-    generator: str | None = None
     tile: int | None = None
     input_format: ImageFormat = "images"
     output_format: ImageFormat = "images"

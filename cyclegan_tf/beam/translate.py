@@ -5,13 +5,14 @@ import difflib
 import functools
 import json
 import logging
+import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from cyclegan_tf._shared.errors import InputError, JobFailedError
 from cyclegan_tf._shared.extras import require_package
 from cyclegan_tf.beam.options import TranslateBeamConfig
-from cyclegan_tf.runs.run import choose_generator
+from cyclegan_tf.pretrained.find import choose_generator
 
 if TYPE_CHECKING:
     from apache_beam import Pipeline
@@ -56,7 +57,7 @@ def translate_beam(config: TranslateBeamConfig) -> BeamTranslation:
     """
     config.check()
     require_package("apache_beam", "Apache Beam", "runs the job", "beam")
-    generator = choose_generator(config.run_dir, config.direction, config.generator)
+    source = _find_source(config)
 
     pipeline = _pipeline(config.pipeline_options)
     # These import Beam, and are imported by the workers.
@@ -69,7 +70,7 @@ def translate_beam(config: TranslateBeamConfig) -> BeamTranslation:
         config,
         inputs=tuple(map(absolute, config.inputs)),
         out=absolute(config.out),
-        generator=absolute(str(generator)),
+        source=absolute(source),
     )
     patterns = find_patterns(config.inputs, config.input_format)
     job = Job.begin(config)
@@ -82,6 +83,20 @@ def translate_beam(config: TranslateBeamConfig) -> BeamTranslation:
             f"There are no images in {', '.join(config.inputs)}; name other files."
         )
     return result
+
+
+def _find_source(config: TranslateBeamConfig) -> str:
+    """Return the generator's file: of a run on this machine, or anywhere else."""
+    local = pathlib.Path(config.source)
+    if not local.exists():
+        return config.source
+    generator = choose_generator(local, config.direction)
+    if generator.is_exported:
+        raise InputError(
+            f"{generator.path} is an exported generator, which workers cannot copy; "
+            "name the run or the .keras file that it was exported from."
+        )
+    return str(generator.path)
 
 
 def _pipeline(flags: Sequence[str]) -> "Pipeline":

@@ -32,6 +32,7 @@ from cyclegan_tf.beam.records import (
     encode_record,
     read_records,
 )
+from cyclegan_tf.pretrained.find import Generator
 from cyclegan_tf.translation.files import FileTranslator
 
 Status = Literal["translated", "present", "skipped"]
@@ -78,7 +79,7 @@ def make_row(
         "status": status,
         "width": width,
         "height": height,
-        "generator": config.generator,
+        "generator": config.source,
         "error": error,
     }
 
@@ -129,7 +130,9 @@ class Translate(beam.DoFn):
     def _load(self) -> FileTranslator:
         with scratch_folder() as folder:
             download(self._generator, folder / "generator.keras")
-            return FileTranslator(folder / "generator.keras", self._config.tile)
+            return FileTranslator(
+                Generator(None, folder / "generator.keras"), self._config.tile
+            )
 
     def process(self, unit: Unit) -> Iterator[Row]:
         # Beam may hand over plain tuples.

@@ -101,7 +101,7 @@ def _translate(
         write_image(folder / f"{i:04d}.png", image)
     translations = translate(
         TranslateConfig(
-            (folder,), run_dir, run_dir / "translated" / direction, direction
+            run_dir, (folder,), run_dir / "translated" / direction, direction
         )
     )
     return [read_image(item.output) for item in translations]

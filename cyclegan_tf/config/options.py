@@ -9,7 +9,7 @@ import dataclasses
 import pathlib
 from typing import Literal
 
-from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf._shared.errors import InputError, check_positive
 from cyclegan_tf.models.choices import (
     AdversarialLossName,
     DiscriminatorKind,
@@ -105,16 +105,18 @@ class NetworkConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class ObjectiveConfig:
-    """What the networks are trained for.
+class CycleGANObjective:
+    """Unpaired translation both ways, as in CycleGAN.
 
     Attributes:
+        method: The training method.
         adversarial_loss: The adversarial game.
         cycle_weight: Weight of both cycle losses.
         identity_weight: Weight of both identity losses; 0 skips them.
         pool_size: Translated images kept to train the discriminators on; 0 for no pool.
     """
 
+    method: Literal["cyclegan"] = "cyclegan"
     adversarial_loss: AdversarialLossName = "lsgan"
     cycle_weight: float = 10.0
     identity_weight: float = 5.0
@@ -184,8 +186,9 @@ class RecordConfig:
         features: What the scores compare images by: random, inception, or the path
             of a SavedModel.
         features_weights: The weights of inception, if Keras should not download them.
-        keep_best: Which epoch to keep beside the newest, in best/: that with the best
-            validation cycle error, or score of both directions.
+        keep_best: Which epoch to keep in best/, beside the newest: the one with the
+            least validation loss (the cycle losses of CycleGAN), or with the best mean
+            score of all directions.
         watchdog: After each epoch, look for signs of a failing training: warn of them,
             stop at the first, or off. A training whose losses are no longer finite is
             stopped by both.
@@ -197,7 +200,7 @@ class RecordConfig:
     evaluate_every: int = 0
     features: str = "random"
     features_weights: pathlib.Path | None = None
-    keep_best: Literal["cycle_error", "fid", "kid", "swd", "hit_rate"] = "cycle_error"
+    keep_best: Literal["loss", "fid", "kid", "swd", "hit_rate"] = "loss"
     watchdog: Literal["warn", "stop", "off"] = "warn"
 
 
@@ -207,7 +210,7 @@ class TrainConfig:
 
     dataset: DatasetConfig
     networks: NetworkConfig = NetworkConfig()
-    objective: ObjectiveConfig = ObjectiveConfig()
+    objective: CycleGANObjective = CycleGANObjective()
     optimization: OptimizationConfig = OptimizationConfig()
     record: RecordConfig = RecordConfig()
 
@@ -217,26 +220,27 @@ class TrainConfig:
         Raises:
             InputError: if one is out of its range.
         """
-        positive = {
-            "--load-size": self.dataset.load_size,
-            "--crop-size": self.dataset.crop_size,
-            "--max-images": self.dataset.max_images,
-            "--batch-size": self.optimization.batch_size,
-            "--accumulate": self.optimization.accumulate,
-            "--validation-images": self.record.validation_images,
-            "--sample-images": self.record.sample_images,
-            "The number of epochs": self.optimization.epochs,
-        }
-        for name, value in positive.items():
-            if value is not None and value < 1:
-                raise InputError(f"{name} must be at least 1, not {value}.")
+        check_positive(
+            load_size=self.dataset.load_size,
+            crop_size=self.dataset.crop_size,
+            max_images=self.dataset.max_images,
+            batch_size=self.optimization.batch_size,
+            accumulate=self.optimization.accumulate,
+            validation_images=self.record.validation_images,
+            sample_images=self.record.sample_images,
+        )
+        if self.optimization.epochs < 1:
+            raise InputError(
+                "The training needs at least 1 epoch, not "
+                f"{self.optimization.epochs}; raise `constant_epochs`."
+            )
         record = self.record
         if record.evaluate_every < 0:
             raise InputError(
-                f"--evaluate-every must be at least 0, not {record.evaluate_every}."
+                f"`evaluate_every` must be at least 0, not {record.evaluate_every}."
             )
-        if record.keep_best != "cycle_error" and not record.evaluate_every:
+        if record.keep_best != "loss" and not record.evaluate_every:
             raise InputError(
-                f"--keep-best {record.keep_best} needs that score; measure it with "
-                "--evaluate-every 5, say."
+                f"`keep_best={record.keep_best}` needs that score; measure it with "
+                "`evaluate_every=5`, for example."
             )

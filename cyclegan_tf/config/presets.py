@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from cyclegan_tf.config.options import (
+    CycleGANObjective,
     NetworkConfig,
-    ObjectiveConfig,
     OptimizationConfig,
     TrainConfig,
 )
@@ -37,7 +37,7 @@ class Preset:
 
     title: str
     networks: NetworkConfig
-    objective: ObjectiveConfig
+    objective: CycleGANObjective
     optimization: OptimizationConfig
     differs: tuple[str, ...]
 
@@ -59,7 +59,7 @@ PRESETS: Mapping[str, Preset] = types.MappingProxyType(
             networks=NetworkConfig(norm="instance_affine"),
             # Equation 3 has no identity loss. Section 5.2 adds it where paintings
             # become photographs, and so do the recipes of those.
-            objective=ObjectiveConfig(identity_weight=0.0),
+            objective=CycleGANObjective(identity_weight=0.0),
             optimization=OptimizationConfig(),
             differs=(
                 "The Torch code trains at 128x128 with 6 blocks unless told otherwise; "
@@ -78,7 +78,7 @@ PRESETS: Mapping[str, Preset] = types.MappingProxyType(
             title="junyanz/pytorch-CycleGAN-and-pix2pix as of March 2024; the defaults "
             "of cyclegan_tf",
             networks=NetworkConfig(),
-            objective=ObjectiveConfig(),
+            objective=CycleGANObjective(),
             optimization=OptimizationConfig(),
             differs=(
                 "It lowers the learning rate before an epoch, so that its last epoch "
@@ -93,7 +93,7 @@ PRESETS: Mapping[str, Preset] = types.MappingProxyType(
             networks=NetworkConfig(
                 generator="unet", num_levels=8, dropout=0.5, norm="instance_affine"
             ),
-            objective=ObjectiveConfig(adversarial_loss="bce", pool_size=0),
+            objective=CycleGANObjective(adversarial_loss="bce", pool_size=0),
             optimization=OptimizationConfig(
                 constant_epochs=10, decay_epochs=0, epsilon=1e-7
             ),
@@ -112,7 +112,7 @@ PRESETS: Mapping[str, Preset] = types.MappingProxyType(
             networks=NetworkConfig(
                 norm="instance_affine", norm_epsilon=1e-3, padding="same"
             ),
-            objective=ObjectiveConfig(pool_size=0),
+            objective=CycleGANObjective(pool_size=0),
             optimization=OptimizationConfig(
                 constant_epochs=90, decay_epochs=0, epsilon=1e-7
             ),

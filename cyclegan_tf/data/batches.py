@@ -39,7 +39,7 @@ def check_batches(domain_x: Domain, domain_y: Domain, batch_size: int) -> None:
     if batch_size > 1 and None in domain_x.image_shape + domain_y.image_shape:
         raise InputError(
             f"Images of different sizes cannot form a batch of {batch_size}; use "
-            "--batch-size 1 or a --preprocess that crops."
+            "`batch_size=1` or a `preprocess` that crops."
         )
 
 

@@ -3,12 +3,13 @@
 import concurrent.futures
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf.config.directions import DomainName
 from cyclegan_tf.config.options import DatasetConfig, TrainConfig
 from cyclegan_tf.data.preprocessing import Preprocessing
 from cyclegan_tf.data.sources import Source, find_sources
@@ -113,8 +114,8 @@ class Domain(Sequence[Image]):
         if self.preprocessing.crops and min(image.shape[:2]) < crop_size:
             raise InputError(
                 f"{source.name} is {image.shape[1]}x{image.shape[0]} pixels, smaller "
-                f"than the crop of {crop_size}x{crop_size}; lower --crop-size or use "
-                "--preprocess resize_and_crop."
+                f"than the crop of {crop_size}x{crop_size}; lower `crop_size` or use "
+                "`preprocess=resize_and_crop`."
             )
 
 
@@ -149,20 +150,16 @@ class StillImages(Sequence[Image]):
 
 @dataclasses.dataclass(frozen=True)
 class Domains:
-    """The images of a run.
+    """The images of a data set by domain, `"x"` and `"y"`.
 
     Attributes:
-        train_x: images of X to train on.
-        train_y: images of Y.
-        test_x: images of X to look at, prepared without chance; the training images
-            where there is no test split.
-        test_y: likewise of Y.
+        train: images to train on.
+        test: images to look at, prepared without chance; the training images where
+            there is no test split.
     """
 
-    train_x: Domain
-    train_y: Domain
-    test_x: Domain
-    test_y: Domain
+    train: Mapping[DomainName, Domain]
+    test: Mapping[DomainName, Domain]
 
 
 def load_domains(config: TrainConfig, size_multiple: int) -> Domains:
@@ -199,11 +196,13 @@ def load_domains(config: TrainConfig, size_multiple: int) -> Domains:
     if config.objective.pool_size and None in train_x.image_shape + train_y.image_shape:
         raise InputError(
             f"The image pool needs images of one size, but those of {dataset.data} "
-            "differ; use --pool-size 0 or a --preprocess that crops."
+            "differ; use `pool_size=0` or a `preprocess` that crops."
         )
     test_x = _load(dataset, "testA", still, dataset.channels_x)
     test_y = _load(dataset, "testB", still, dataset.channels_y)
-    return Domains(train_x, train_y, test_x or train_x, test_y or train_y)
+    return Domains(
+        {"x": train_x, "y": train_y}, {"x": test_x or train_x, "y": test_y or train_y}
+    )
 
 
 def _load(

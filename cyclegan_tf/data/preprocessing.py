@@ -40,13 +40,13 @@ class Preprocessing:
         if self.crops and self.crop_size % self.size_multiple:
             raise InputError(
                 f"The generator needs sides that are multiples of {self.size_multiple}"
-                f", but the crop size is {self.crop_size}; choose another --crop-size "
+                f", but the crop size is {self.crop_size}; choose another `crop_size` "
                 "or another generator."
             )
         if self.crops and self.mode != "crop" and self.load_size < self.crop_size:
             raise InputError(
                 f"Images of load size {self.load_size} are smaller than the crop size "
-                f"{self.crop_size}; raise --load-size or lower --crop-size."
+                f"{self.crop_size}; raise `load_size` or lower `crop_size`."
             )
 
     @property

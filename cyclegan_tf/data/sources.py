@@ -51,7 +51,7 @@ def _folder_sources(root: pathlib.Path, split: str) -> list[Source]:
     folder, file_list = root / split, root / f"{split}.txt"
     if not root.is_dir():
         raise InputError(
-            f"There is no folder {root}; --data takes a folder with trainA and trainB, "
+            f"There is no folder {root}; `data` takes a folder with trainA and trainB, "
             "tfds:NAME or demo."
         )
     if folder.is_dir():
@@ -97,7 +97,7 @@ def _tfds_sources(name: str, split: str, data_dir: pathlib.Path | None) -> list[
     except (OSError, tfds.download.DownloadError) as e:
         raise InputError(
             f"TensorFlow Datasets cannot prepare {name} ({e}); check the network, or "
-            "name a folder that holds it already with --data-dir."
+            "name a folder that holds it already with `data_dir`."
         ) from e
     if split not in builder.info.splits:
         if split.startswith("test"):

@@ -3,13 +3,14 @@
 import dataclasses
 import functools
 import logging
-import pathlib
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf.config.directions import DIRECTIONS
 from cyclegan_tf.config.options import (
+    CycleGANObjective,
     DatasetConfig,
-    ObjectiveConfig,
     TrainConfig,
 )
 from cyclegan_tf.data.domains import Domains, StillImages, load_domains
@@ -18,8 +19,9 @@ from cyclegan_tf.evaluation.evaluator import DomainImages, Evaluator
 from cyclegan_tf.evaluation.features import FeatureExtractor, feature_extractor
 from cyclegan_tf.evaluation.options import EvaluateConfig
 from cyclegan_tf.evaluation.scores import Evaluation
-from cyclegan_tf.pretrained.keras3 import check_image_channels
+from cyclegan_tf.pretrained.find import find_generators
 from cyclegan_tf.runs.run import Run
+from cyclegan_tf.translation.exported import ExportedTranslator, load_translator
 from cyclegan_tf.translation.translator import Translator
 
 _LOG = logging.getLogger(__name__)
@@ -32,29 +34,20 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
         config: what to score, on which images and how.
 
     Returns:
-        The scores of both directions of a run, or of the one of a generator's file.
-        They are written to `out`, of a run to `evaluation.json` if not given.
+        The scores of each direction. They are written to `out`; for a run,
+        `evaluation.json` if not given.
 
     Raises:
-        InputError: if there is no such run or generator, or the images do not do.
+        InputError: if there is no such run or generator, or the images cannot be used.
     """
     config.check()
     extractor = feature_extractor(config.features, config.features_weights)
-    if config.source.is_dir():
-        run = Run(config.source)
-        translators = {
-            direction: Translator(run.trained_generator(direction))
-            for direction in ("g", "f")
-        }
-        train_config, step = run.config, run.step
-        out: pathlib.Path | None = config.out or run.evaluation
-    else:
-        translators = {config.direction: Translator(config.source)}
-        train_config, step = (
-            _config_of_file(config, translators[config.direction]),
-            None,
-        )
-        out = config.out
+    translators = {
+        generator.direction or config.direction: load_translator(generator)
+        for generator in find_generators(config.source)
+    }
+    run = Run(config.source) if Run.is_run(config.source) else None
+    train_config = run.config if run else _config_of_generators(config, translators)
     train_config = dataclasses.replace(
         train_config, dataset=_dataset(config, train_config.dataset)
     )
@@ -67,17 +60,18 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
         config.images,
     )
     directions = {}
-    for direction, translator in translators.items():
-        _LOG.info(
-            "Translating %d images by %s ...",
-            len(evaluators[direction].source.test),
-            direction,
-        )
-        back = translators.get({"g": "f", "f": "g"}[direction])
-        directions[direction] = tuple(evaluators[direction](translator, back))
+    for name, translator in translators.items():
+        evaluator = evaluators[name]
+        _LOG.info("Translating %d images by %s ...", len(evaluator.source.test), name)
+        back = translators.get(DIRECTIONS[name].back)
+        directions[name] = tuple(evaluator(translator, back))
     evaluation = Evaluation(
-        str(config.source), step, train_config.dataset.data, directions
+        str(config.source),
+        run.step if run else None,
+        train_config.dataset.data,
+        directions,
     )
+    out = config.out or (run.evaluation if run else None)
     if out is not None:
         evaluation.write(out)
     return evaluation
@@ -96,25 +90,29 @@ def _dataset(config: EvaluateConfig, dataset: DatasetConfig) -> DatasetConfig:
     )
 
 
-def _config_of_file(config: EvaluateConfig, translator: Translator) -> TrainConfig:
+def _config_of_generators(
+    config: EvaluateConfig, translators: Mapping[str, Translator | ExportedTranslator]
+) -> TrainConfig:
+    """Return the options that read the images for generators without a run."""
     if config.data is None:
         raise InputError(
             f"{config.source} is a generator without data; name the images to score it "
-            "on with --data."
+            "on with `data`."
         )
-    check_image_channels(translator.generator, config.source)
-    channels: Any = (translator.channels, translator.generator.output_shape[-1])
-    channels_x, channels_y = channels if config.direction == "g" else channels[::-1]
+    channels: dict[str, Any] = {}
+    for name, translator in translators.items():
+        direction = DIRECTIONS[name]
+        channels[f"channels_{direction.source}"] = translator.channels
+        channels[f"channels_{direction.target}"] = translator.output_channels
     dataset = DatasetConfig(
         config.data,
         config.data_dir,
         load_size=config.image_size,
         crop_size=config.image_size,
-        channels_x=channels_x,
-        channels_y=channels_y,
+        **channels,
     )
     # No training, so no pool that asks for images of one size.
-    return TrainConfig(dataset, objective=ObjectiveConfig(pool_size=0))
+    return TrainConfig(dataset, objective=CycleGANObjective(pool_size=0))
 
 
 def build_evaluators(
@@ -134,7 +132,7 @@ def build_evaluators(
         max_images: int. Use at most so many test images of each domain.
 
     Returns:
-        An evaluator of generators X to Y, `"g"`, and one of Y to X, `"f"`.
+        The evaluator of each direction.
 
     Raises:
         InputError: if there are too few images, or those that should be paired
@@ -143,48 +141,48 @@ def build_evaluators(
     paired = dataset.data == "demo" or dataset.paired_test
     if paired:
         _check_pairs(domains)
-    images_x = DomainImages(
-        StillImages(domains.train_x), StillImages(domains.test_x, max_images)
-    )
-    images_y = DomainImages(
-        StillImages(domains.train_y), StillImages(domains.test_y, max_images)
-    )
-    # Trained when it is first asked, and once for both directions.
+    images = {
+        name: DomainImages(
+            StillImages(domains.train[name]),
+            StillImages(domains.test[name], max_images),
+        )
+        for name in domains.train
+    }
+    # Trained when it is first asked, and once for both directions. Its logits are
+    # positive for images of Y.
     classifier = functools.cache(
-        lambda: DomainClassifier(images_x.train, images_y.train)
+        lambda: DomainClassifier(images["x"].train, images["y"].train)
     )
+    logits = {
+        "y": lambda translated: classifier().logits(translated),
+        "x": lambda translated: -classifier().logits(translated),
+    }
     return {
-        "g": Evaluator(
-            images_x,
-            images_y,
+        name: Evaluator(
+            images[direction.source],
+            images[direction.target],
             extractor,
-            lambda images: classifier().logits(images),
+            logits[direction.target],
             reference,
             paired,
-        ),
-        "f": Evaluator(
-            images_y,
-            images_x,
-            extractor,
-            lambda images: -classifier().logits(images),
-            reference,
-            paired,
-        ),
+        )
+        for name, direction in DIRECTIONS.items()
     }
 
 
 def _check_pairs(domains: Domains) -> None:
-    left_out = domains.test_x.left_out + domains.test_y.left_out
+    test_x, test_y = domains.test["x"], domains.test["y"]
+    left_out = test_x.left_out + test_y.left_out
     if left_out:
         raise InputError(
             f"Paired test images must all be readable, but: {left_out[0]} Repair it, "
             "or evaluate without pairs."
         )
-    x, y = StillImages(domains.test_x), StillImages(domains.test_y)
-    for name, image_x, image_y in zip(domains.test_x.names, x, y):
+    x, y = StillImages(test_x), StillImages(test_y)
+    for name, image_x, image_y in zip(test_x.names, x, y):
         if image_x.shape[:2] != image_y.shape[:2]:
             raise InputError(
                 f"Paired test images must be of one size, but {name} and its pair have "
                 f"{image_x.shape[:2]} and {image_y.shape[:2]} pixels; use a "
-                "--preprocess that crops, or evaluate without pairs."
+                "`preprocess` that crops, or evaluate without pairs."
             )

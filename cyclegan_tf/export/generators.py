@@ -4,11 +4,11 @@ import dataclasses
 import logging
 import pathlib
 import re
-from typing import Literal
 
 import keras
 
 from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf.config.directions import DIRECTIONS
 from cyclegan_tf.data.demo import demo_images
 from cyclegan_tf.data.domains import Domain, load_domains
 from cyclegan_tf.export.options import ExportConfig
@@ -21,6 +21,7 @@ from cyclegan_tf.images import (
     resize_image,
 )
 from cyclegan_tf.models.networks.graph import size_multiple
+from cyclegan_tf.pretrained.find import Generator, find_generators
 from cyclegan_tf.pretrained.keras3 import check_image_channels, load_generator
 from cyclegan_tf.runs.run import Run
 
@@ -46,7 +47,7 @@ class Exportable:
     """
 
     name: str
-    direction: Literal["g", "f"] | None
+    direction: str | None
     generator: keras.Model
     size: tuple[int, int]
     report_images: list[Image]
@@ -55,39 +56,39 @@ class Exportable:
 
 
 def find_exportables(config: ExportConfig) -> list[Exportable]:
-    """Load what a configuration says to export: one generator, or both of a run.
-
-    Args:
-        config: all options.
-
-    Returns:
-        The generators, G before F.
+    """Load the generators to export, with images for calibration and comparison.
 
     Raises:
         InputError: if there is no generator, or its images cannot be read or do not
             suit it.
     """
-    if config.source.suffix == ".keras":
-        return [_from_file(config)]
+    found = find_generators(config.source)
+    for generator in found:
+        if generator.is_exported:
+            raise InputError(
+                f"{config.source} is exported already; name the run or the .keras file "
+                "that it was exported from."
+            )
+    if not Run.is_run(config.source):
+        return [_from_file(generator, config, len(found) > 1) for generator in found]
     if config.calibration:
         raise InputError(
-            f"--calibration {config.calibration} is for a single generator, but "
+            f"`calibration={config.calibration}` is for generators without a run, but "
             f"{config.source} is a run, whose own images are used; leave it out, or "
             "export one of its generator_*.keras."
         )
-    return _from_run(config)
+    return _from_run(found, config)
 
 
-def _from_run(config: ExportConfig) -> list[Exportable]:
+def _from_run(found: list[Generator], config: ExportConfig) -> list[Exportable]:
     run = Run(config.source)
-    paths = {direction: run.trained_generator(direction) for direction in "gf"}
-    generators = {d: load_generator(path) for d, path in paths.items()}
     enough = max(config.report_images, config.calibration_images)
     limited = dataclasses.replace(run.config.dataset, max_images=enough)
+    networks = {each.direction or "g": load_generator(each.path) for each in found}
     try:
         domains = load_domains(
             dataclasses.replace(run.config, dataset=limited),
-            size_multiple(generators["g"]),
+            max(size_multiple(network) for network in networks.values()),
         )
     except InputError as e:
         raise InputError(
@@ -95,32 +96,30 @@ def _from_run(config: ExportConfig) -> list[Exportable]:
             f"but: {e} Or export one of its generator_*.keras."
         ) from e
     name = config.name or _name_of(config.source.resolve().name)
-    images = {
-        "g": (domains.test_x, domains.train_x, "X"),
-        "f": (domains.test_y, domains.train_y, "Y"),
-    }
     exportables = []
-    for direction in ("g", "f"):
-        test, train, domain = images[direction]
+    for key, network in networks.items():
+        direction = DIRECTIONS[key]
+        test, train = domains.test[direction.source], domains.train[direction.source]
         first = test.preprocessing.crop_centre(test[0])
-        size = _check_size(config.image_size or first.shape[:2], generators[direction])
+        size = _check_size(config.image_size or first.shape[:2], network)
         exportables.append(
             Exportable(
-                f"{name}_{direction}",
-                direction,
-                generators[direction],
+                f"{name}_{direction.name}",
+                direction.name,
+                network,
                 size,
                 _first_images(test, config.report_images, size),
                 _first_images(train, config.calibration_images, size),
-                f"test images of domain {domain}",
+                f"test images of domain {direction.source.upper()}",
             )
         )
     return exportables
 
 
-def _from_file(config: ExportConfig) -> Exportable:
-    generator = load_generator(config.source)
-    check_image_channels(generator, config.source)
+def _from_file(found: Generator, config: ExportConfig, of_two: bool) -> Exportable:
+    generator = load_generator(found.path)
+    channels = generator.input_shape[-1], generator.output_shape[-1]
+    check_image_channels(*channels, found.path)
     multiple = size_multiple(generator)
     height, width, channels = generator.input_shape[1:]
     default = _DEFAULT_SIDE + -_DEFAULT_SIDE % multiple
@@ -137,9 +136,10 @@ def _from_file(config: ExportConfig) -> Exportable:
     report_images = images[: config.report_images]
     # Calibrate on other images than are reported on, if there are others.
     others = images[config.report_images :] or images
+    name = config.name or _name_of(config.source.stem)
     return Exportable(
-        config.name or _name_of(config.source.stem),
-        None,
+        f"{name}_{found.direction}" if of_two else name,
+        found.direction,
         generator,
         size,
         report_images,
@@ -158,7 +158,7 @@ def _check_size(size: tuple[int, int], generator: keras.Model) -> tuple[int, int
     if size[0] % multiple or size[1] % multiple:
         raise InputError(
             f"The generator needs sides that are multiples of {multiple}, not "
-            f"{size[0]}x{size[1]}; choose another --image-size."
+            f"{size[0]}x{size[1]}; choose another `image_size`."
         )
     return size
 
@@ -183,6 +183,6 @@ def _read_folder(folder: pathlib.Path, count: int, channels: int) -> list[Image]
     if not images:
         raise InputError(
             f"There are no images in {folder} that can be read; name another folder "
-            "with --calibration."
+            "with `calibration`."
         )
     return images

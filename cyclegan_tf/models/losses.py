@@ -8,7 +8,6 @@ Below, D(x) are a discriminator's logits for an image and E is the mean over the
 patches it judges.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -207,26 +206,22 @@ class AdversarialLoss(NamedTuple):
     Attributes:
         generator: function of `fake_logits`.
         discriminator: function of `real_logits` and `fake_logits`.
-        guessing_loss: what `discriminator` is for logits that tell nothing (0 and,
-            for LSGAN, the middle of its targets); `None` where logits know no scale.
         gradient_penalty_weight: weight of `gradient_penalty` in the
             discriminator's loss; 0 leaves it out.
     """
 
     generator: Callable[[Any], Any]
     discriminator: Callable[[Any, Any], Any]
-    guessing_loss: float | None
     gradient_penalty_weight: float = 0.0
 
 
 ADVERSARIAL_LOSSES = {
-    "lsgan": AdversarialLoss(lsgan_generator_loss, lsgan_discriminator_loss, 0.5),
-    "bce": AdversarialLoss(bce_generator_loss, bce_discriminator_loss, 2 * math.log(2)),
-    "hinge": AdversarialLoss(critic_generator_loss, hinge_discriminator_loss, 2.0),
+    "lsgan": AdversarialLoss(lsgan_generator_loss, lsgan_discriminator_loss),
+    "bce": AdversarialLoss(bce_generator_loss, bce_discriminator_loss),
+    "hinge": AdversarialLoss(critic_generator_loss, hinge_discriminator_loss),
     "wgan-gp": AdversarialLoss(
         critic_generator_loss,
         wgan_discriminator_loss,
-        None,
         gradient_penalty_weight=10.0,
     ),
 }

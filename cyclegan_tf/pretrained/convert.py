@@ -6,9 +6,9 @@ from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import check_free
 from cyclegan_tf.pretrained.find import (
     PYTORCH_NAMES,
+    find_networks,
     holds_networks,
     read_network,
-    read_networks,
 )
 from cyclegan_tf.pretrained.keras3 import write_network
 from cyclegan_tf.pretrained.options import ExportPytorchConfig, ImportConfig
@@ -36,12 +36,12 @@ def import_network(config: ImportConfig) -> list[pathlib.Path]:
     if holds_networks(config.source):
         found = {
             config.out / f"{name}.keras": pretrained
-            for name, pretrained in read_networks(config.source).items()
+            for name, pretrained in find_networks(config.source).items()
         }
     else:
         if config.out.suffix != ".keras":
             raise InputError(
-                f"--out {config.out} must be a file name that ends in .keras."
+                f"`out={config.out}` must be a file name that ends in .keras."
             )
         check_free(config.out, config.overwrite)
         found = {config.out: read_network(config.source)}
@@ -71,7 +71,7 @@ def export_pytorch(config: ExportPytorchConfig) -> list[pathlib.Path]:
         theirs = {ours: name for name, ours in PYTORCH_NAMES.items() if name != "G"}
         found = {
             config.out / f"latest_net_{theirs[name]}.pth": pretrained.network
-            for name, pretrained in read_networks(config.source).items()
+            for name, pretrained in find_networks(config.source).items()
         }
     else:
         found = {config.out / "latest_net_G.pth": read_network(config.source).network}

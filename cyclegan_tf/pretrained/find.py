@@ -1,5 +1,6 @@
-"""Networks from elsewhere: found in files and folders of any known format."""
+"""Which generators, and which networks, does a path hold? Every command asks here."""
 
+import dataclasses
 import hashlib
 import json
 import pathlib
@@ -7,7 +8,7 @@ import re
 import zipfile
 
 from cyclegan_tf._shared.errors import InputError, first_line
-from cyclegan_tf.models.cyclegan import NETWORKS
+from cyclegan_tf.models.cyclegan import CycleGAN
 from cyclegan_tf.pretrained.keras2.files import (
     Keras2Model,
     read_h5,
@@ -30,6 +31,125 @@ PYTORCH_NAMES = {
     "G": "generator_g",
 }
 _PTH = re.compile(r"(latest|\d+)_net_(G_A|G_B|D_A|D_B|G)\.pth")
+
+
+@dataclasses.dataclass(frozen=True)
+class Generator:
+    """A generator that a path holds.
+
+    Attributes:
+        direction: `"g"` (X to Y) or `"f"` (Y to X); `None` if the path does not say.
+        path: a `.keras` file, or the SavedModel folder of `cyclegan export`.
+    """
+
+    direction: str | None
+    path: pathlib.Path
+
+    @property
+    def is_exported(self) -> bool:
+        return self.path.is_dir()
+
+
+def find_generators(source: pathlib.Path) -> list[Generator]:
+    """Find the generators that a path holds.
+
+    Args:
+        source: a run folder, a generator's `.keras` file, a folder with
+            `generator_g.keras` and so on, a folder that `cyclegan export` wrote, or a
+            SavedModel of it.
+
+    Returns:
+        At least one, G before F.
+
+    Raises:
+        InputError: if there is none.
+    """
+    if source.is_file() or (source / "saved_model.pb").is_file():
+        return [Generator(_direction_in(source.stem), source)]
+    found = generators_in(source) or _exported_in(source)
+    if found:
+        return found
+    if not source.exists():
+        raise InputError(f"There is no file or folder {source}; check the name.")
+    if Run.is_run(source):
+        raise InputError(
+            f"{source} has no generators yet; wait for the first checkpoint of its "
+            "training."
+        )
+    raise InputError(
+        f"{source} holds no generators; name a run, a generator's .keras file, or a "
+        "folder that cyclegan import or cyclegan export (with its SavedModels) wrote."
+    )
+
+
+def choose_generator(source: pathlib.Path, direction: str) -> Generator:
+    """Find the generator of one direction; a single one is taken whatever it is.
+
+    Raises:
+        InputError: if there is none.
+    """
+    found = find_generators(source)
+    if len(found) == 1:
+        return found[0]
+    for generator in found:
+        if generator.direction == direction:
+            return generator
+    raise InputError(
+        f"{source} has no generator of direction {direction}; choose another "
+        "`direction`, or name the file of one generator."
+    )
+
+
+def generators_in(folder: pathlib.Path) -> list[Generator]:
+    """List the `generator_*.keras` in a folder; none if there is no such folder."""
+    paths = {direction: folder / f"generator_{direction}.keras" for direction in "gf"}
+    return [
+        Generator(_direction_in(path.stem), path)
+        for path in paths.values()
+        if path.is_file()
+    ]
+
+
+def find_networks(source: pathlib.Path) -> dict[str, Pretrained]:
+    """Read the networks that a path holds, of any known format.
+
+    Args:
+        source: a run folder (its newest checkpoint is read), a checkpoint folder of
+            the PyTorch reference (`latest_net_G_A.pth`, ...; without `latest` the
+            highest epoch), a folder of `generator_g.keras` and so on, or what
+            `read_network` reads.
+
+    Returns:
+        The networks of a folder by our names, in the order of
+        `CycleGAN.network_names`; a single network by the name of its file.
+
+    Raises:
+        InputError: if there are none, or as `read_network`.
+    """
+    if not holds_networks(source):
+        return {source.name: read_network(source)}
+    if Run.is_run(source):
+        checkpoint, model = Run(source).checkpoints.load_newest()
+        origin = {"format": "checkpoint of a run", "file": str(checkpoint)}
+        return {
+            name: Pretrained(network, origin)
+            for name, network in model.networks.items()
+        }
+    names = CycleGAN.network_names
+    paths = _pytorch_paths(source) or {
+        name: path for name in names if (path := source / f"{name}.keras").is_file()
+    }
+    if not paths:
+        raise InputError(
+            f"{source} holds no networks; name a run, a folder with latest_net_G_A.pth "
+            "and so on, or one with generator_g.keras and so on."
+        )
+    return {name: read_network(paths[name]) for name in names if name in paths}
+
+
+def holds_networks(source: pathlib.Path) -> bool:
+    """Tell a folder of several networks from a file or a SavedModel of one."""
+    return source.is_dir() and not (source / "saved_model.pb").is_file()
 
 
 def read_network(path: pathlib.Path) -> Pretrained:
@@ -71,44 +191,26 @@ def read_network(path: pathlib.Path) -> Pretrained:
     )
 
 
-def read_networks(folder: pathlib.Path) -> dict[str, Pretrained]:
-    """Read all networks of a folder.
-
-    Args:
-        folder: a run folder (its newest checkpoint is read), a checkpoint folder of
-            the PyTorch reference (`latest_net_G_A.pth`, ...; without `latest` the
-            highest epoch), or a folder of `generator_g.keras` and so on.
-
-    Returns:
-        Networks by our names, in the order of `cyclegan_tf.models.cyclegan.NETWORKS`.
-
-    Raises:
-        InputError: if there are none, or as `read_network`.
-    """
-    if (folder / "config.json").is_file():
-        return _run_networks(Run(folder))
-    paths = _pytorch_paths(folder) or {
-        name: folder / f"{name}.keras"
-        for name in NETWORKS
-        if (folder / f"{name}.keras").is_file()
-    }
-    if not paths:
-        raise InputError(
-            f"{folder} holds no networks; name a run, a folder with latest_net_G_A.pth "
-            "and so on, or one with generator_g.keras and so on."
-        )
-    return {name: read_network(paths[name]) for name in NETWORKS if name in paths}
+def _direction_in(name: str) -> str | None:
+    return {"generator_g": "g", "generator_f": "f"}.get(name)
 
 
-def holds_networks(folder: pathlib.Path) -> bool:
-    """Tell a folder of several networks from a SavedModel, which is one network."""
-    return folder.is_dir() and not (folder / "saved_model.pb").is_file()
-
-
-def _run_networks(run: Run) -> dict[str, Pretrained]:
-    checkpoint, model = run.load_newest()
-    origin = {"format": "checkpoint of a run", "file": str(checkpoint)}
-    return {name: Pretrained(getattr(model, name), origin) for name in NETWORKS}
+def _exported_in(folder: pathlib.Path) -> list[Generator]:
+    """List the SavedModels of `cyclegan export`, by what it wrote about each."""
+    if not (folder / "report.json").is_file():
+        return []
+    found = []
+    for path in folder.glob("*.json"):
+        if path.name == "report.json":
+            continue
+        try:
+            content = json.loads(path.read_text())
+            name, direction = content["name"], content["direction"]
+        except (json.JSONDecodeError, KeyError, TypeError) as e:
+            raise InputError(f"{path} is damaged ({e}); export again.") from e
+        if (folder / name / "1").is_dir():
+            found.append(Generator(direction, folder / name / "1"))
+    return sorted(found, key=lambda generator: generator.direction == "f")
 
 
 def _pytorch_paths(folder: pathlib.Path) -> dict[str, pathlib.Path]:

@@ -4,20 +4,18 @@ import pathlib
 
 import keras
 
-from cyclegan_tf.models.networks.architecture import (
-    GENERATORS,
-    architecture_of,
-)
+from cyclegan_tf.models.networks.architecture import GENERATORS
 from cyclegan_tf.models.networks.graph import normalization_of, size_multiple
-from cyclegan_tf.pretrained.find import holds_networks, read_network, read_networks
+from cyclegan_tf.pretrained.find import find_networks
 from cyclegan_tf.pretrained.keras3 import Pretrained
+from cyclegan_tf.pretrained.recognition import architecture_of
 
 
 def inspect_networks(path: pathlib.Path) -> dict[str, dict[str, str]]:
     """Describe the networks in a file or folder.
 
     Args:
-        path: whatever `find.read_network` and `find.read_networks` read.
+        path: whatever `find_networks` reads.
 
     Returns:
         For each network its name, and what there is to say of it by heading.
@@ -25,10 +23,7 @@ def inspect_networks(path: pathlib.Path) -> dict[str, dict[str, str]]:
     Raises:
         InputError: if there is no network that is known here.
     """
-    if holds_networks(path):
-        found = read_networks(path)
-    else:
-        found = {path.name: read_network(path)}
+    found = find_networks(path)
     return {name: _describe(pretrained) for name, pretrained in found.items()}
 
 

@@ -35,21 +35,21 @@ def load_generator(path: pathlib.Path) -> keras.Model:
     return network
 
 
-def check_image_channels(generator: keras.Model, name: object) -> None:
-    """Check that there are image files for a generator.
+def check_image_channels(channels: int, output_channels: int, name: object) -> None:
+    """Check that image files can hold what a generator takes and makes.
 
     Args:
-        generator: a generator.
-        name: what to call it in the message.
+        channels: int. Of the images that it takes.
+        output_channels: int. Of the images that it makes.
+        name: what to call the generator in the message.
 
     Raises:
-        InputError: if it takes or gives other than 1 or 3 channels.
+        InputError: if one is neither 1 nor 3.
     """
-    channels = generator.input_shape[-1], generator.output_shape[-1]
-    if not {1, 3}.issuperset(channels):
+    if not {1, 3}.issuperset((channels, output_channels)):
         raise InputError(
-            f"{name} translates images of {channels[0]} channels to {channels[1]}, but "
-            "images are read with 1 or 3; name another generator."
+            f"{name} translates images of {channels} channels to {output_channels}, "
+            "but images are read with 1 or 3; name another generator."
         )
 
 

@@ -47,10 +47,10 @@ def describe_run(
     config = run.config
     facts = {"Data": config.dataset.data}
     if domains:
-        facts["Training images"] = _sizes(domains.train_x, domains.train_y)
-        if domains.test_x is not domains.train_x:
-            facts["Test images"] = _sizes(domains.test_x, domains.test_y)
-        facts["Image size"] = _image_size(domains.train_x)
+        facts["Training images"] = _sizes(domains.train["x"], domains.train["y"])
+        if domains.test["x"] is not domains.train["x"]:
+            facts["Test images"] = _sizes(domains.test["x"], domains.test["y"])
+        facts["Image size"] = _image_size(domains.train["x"])
     if records:
         facts["Trained"] = (
             f"{records[-1]['epoch']} of {config.optimization.epochs} epochs, "

@@ -8,14 +8,17 @@ import dataclasses
 import datetime
 import logging
 import pathlib
+from collections.abc import Mapping
 
 import jinja2
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import replacing
 from cyclegan_tf._version import __version__
+from cyclegan_tf.config.directions import DIRECTIONS
 from cyclegan_tf.data.domains import Domains, load_domains
 from cyclegan_tf.evaluation.scores import Evaluation
+from cyclegan_tf.pretrained.find import generators_in
 from cyclegan_tf.report.curves import draw_panels, read_metrics
 from cyclegan_tf.report.facts import describe_run, list_options
 from cyclegan_tf.report.images import (
@@ -87,7 +90,10 @@ def write_report(config: ReportConfig) -> pathlib.Path:
     config.check()
     run = Run(config.run_dir)
     records, notes = read_metrics(run.metrics)
-    translators = _load_translators(run)
+    translators = {
+        generator.direction or "g": Translator(generator.path)
+        for generator in generators_in(run.folder)
+    }
     if not records and not translators:
         raise InputError(
             f"{run.folder} has no epoch and no checkpoint yet; wait for the first one "
@@ -97,7 +103,9 @@ def write_report(config: ReportConfig) -> pathlib.Path:
     galleries: list[Gallery] = []
     if translators:
         try:
-            domains = load_domains(run.config, translators["g"].size_multiple)
+            domains = load_domains(
+                run.config, max(each.size_multiple for each in translators.values())
+            )
             galleries = _galleries(run, domains, translators, config.images)
         except InputError as e:
             notes.append(f"There are no translations here. {e}")
@@ -128,47 +136,38 @@ def write_report(config: ReportConfig) -> pathlib.Path:
     return path
 
 
-def _load_translators(run: Run) -> dict[str, Translator]:
-    """Load both generators; none before the first checkpoint."""
-    paths = {direction: run.generator_path(direction) for direction in "gf"}
-    if not all(path.is_file() for path in paths.values()):
-        return {}
-    return {direction: Translator(path) for direction, path in paths.items()}
-
-
 def _galleries(
     run: Run,
     domains: Domains,
-    translators: dict[str, Translator],
+    translators: Mapping[str, Translator],
     count: int | None,
 ) -> list[Gallery]:
-    shown = {
-        "g": ("G: X to Y", domains.test_x, domains.train_x, ("x", "G(x)", "F(G(x))")),
-        "f": ("F: Y to X", domains.test_y, domains.train_y, ("y", "F(y)", "G(F(y))")),
+    directions = [DIRECTIONS[name] for name in translators]
+    sizes = {
+        direction.name: len(domains.test[direction.source])
+        if count is None
+        else min(count, len(domains.test[direction.source]))
+        for direction in directions
     }
-    counts = {
-        direction: len(test) if count is None else min(count, len(test))
-        for direction, (_, test, _, _) in shown.items()
-    }
-    progress = Progress(sum(counts.values()))
+    progress = Progress(sum(sizes.values()))
     return [
         Gallery(
-            direction,
-            title,
-            dict(zip(("input", "translated", "cycled"), labels)),
-            "training" if test is train else "test",
+            direction.name,
+            direction.title,
+            dict(zip(("input", "translated", "cycled"), direction.labels)),
+            "training" if test is domains.train[direction.source] else "test",
             len(test),
             cycle_images(
                 test,
-                counts[direction],
+                sizes[direction.name],
                 run.config.dataset.data,
-                translators[direction],
-                translators["f" if direction == "g" else "g"],
+                translators[direction.name],
+                translators[direction.back],
                 progress,
             ),
         )
-        for direction, (title, test, train, labels) in shown.items()
-        if counts[direction]
+        for direction in directions
+        if (test := domains.test[direction.source]) and sizes[direction.name]
     ]
 
 

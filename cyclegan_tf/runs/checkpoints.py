@@ -1,10 +1,26 @@
-"""Where a training stands."""
+"""The saved states of a training: the newest, the best, and an exact way back.
+
+step-00001334/
+    model.keras      the whole model: networks, optimizers, image pools
+    state.json       its `Position`
+"""
 
 import dataclasses
+import json
+import pathlib
+import warnings
+import zipfile
 from typing import TYPE_CHECKING
 
+from cyclegan_tf._shared.errors import InputError, first_line
+from cyclegan_tf._shared.files import remove, replacing
+
 if TYPE_CHECKING:  # a wrong folder is reported without waiting for TensorFlow
-    pass
+    import keras
+
+# Not bare .weights.h5: HDF5 writes those to the disk by itself, and crashes the
+# process when the disk is full. Keras puts a .keras file together in memory.
+_MODEL = "model.keras"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,11 +30,127 @@ class Position:
     Attributes:
         step: finished training steps.
         steps_per_epoch: steps in an epoch.
-        score: what the best checkpoint has least of, where it was measured.
+        score: the score of these weights, less is better; `None` if not measured.
         metric: what `score` is: the run's `keep_best`.
     """
 
     step: int
     steps_per_epoch: int
     score: float | None = None
-    metric: str = "cycle_error"
+    metric: str = "loss"
+
+
+class Checkpoints:
+    """The checkpoints in a folder, which need not exist yet.
+
+    Args:
+        folder: its path.
+        metric: the score by which the best checkpoint is chosen.
+    """
+
+    def __init__(self, folder: pathlib.Path, metric: str = "loss"):
+        self.folder = folder
+        self.metric = metric
+
+    def positions(self) -> dict[pathlib.Path, Position]:
+        """Return the checkpoints and their positions, the oldest first.
+
+        Raises:
+            InputError: if one is damaged.
+        """
+        found = {}
+        for path in sorted(self.folder.glob("step-*")):
+            try:
+                state = json.loads((path / "state.json").read_text())
+                found[path] = Position(**state)
+            except (OSError, ValueError, TypeError) as e:
+                raise _damaged(path, e) from e
+        return found
+
+    @property
+    def newest(self) -> pathlib.Path | None:
+        return next(reversed(self.positions()), None)
+
+    @property
+    def best(self) -> pathlib.Path | None:
+        """The checkpoint with the least score, by what is measured now."""
+        scores = {
+            path: position.score
+            for path, position in self.positions().items()
+            if position.score is not None and position.metric == self.metric
+        }
+        return min(scores, key=scores.__getitem__, default=None)
+
+    def save(self, model: "keras.Model", position: Position) -> pathlib.Path:
+        """Save the whole state of training; return the checkpoint.
+
+        Raises:
+            OSError: if it cannot be written. The earlier ones are untouched.
+        """
+        path = self.folder / f"step-{position.step:08d}"
+        if not path.exists():
+            with replacing(path) as temporary:
+                temporary.mkdir()
+                model.save(temporary / _MODEL)
+                state = json.dumps(dataclasses.asdict(position))
+                (temporary / "state.json").write_text(state)
+        return path
+
+    def prune(self) -> None:
+        """Remove all checkpoints but the newest and the best."""
+        kept = (self.newest, self.best)
+        for path in self.positions():
+            if path not in kept:
+                remove(path)
+
+    def load_weights(self, model: "keras.Model", path: pathlib.Path) -> None:
+        """Bring a model to the state of a checkpoint.
+
+        Raises:
+            InputError: if the checkpoint is damaged or does not fit the model.
+        """
+        try:
+            with warnings.catch_warnings():
+                # Keras warns of weights that it cannot place, and goes on.
+                warnings.simplefilter("error", UserWarning)
+                model.load_weights(path / _MODEL)
+        except zipfile.BadZipFile as e:
+            raise _damaged(path, e) from e
+        except (OSError, ValueError, KeyError, UserWarning) as e:
+            raise InputError(
+                f"{path} does not fit the options to resume with ({first_line(e)}); "
+                "leave out those that differ from the run's own, or start a new run."
+            ) from e
+
+    def load_newest(self) -> tuple[pathlib.Path, "keras.Model"]:
+        """Load the newest checkpoint as a model of its own.
+
+        Returns:
+            The checkpoint, and the model in it, not compiled.
+
+        Raises:
+            InputError: if there is no checkpoint, or it cannot be loaded.
+        """
+        import keras
+
+        import cyclegan_tf.models.cyclegan  # noqa: F401 (registers the class)
+
+        newest = self.newest
+        if newest is None:
+            raise InputError(
+                f"{self.folder.parent} has no checkpoint yet; wait for the first one "
+                "of its training."
+            )
+        try:
+            return newest, keras.saving.load_model(newest / _MODEL, compile=False)
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as e:
+            raise InputError(
+                f"{newest} cannot be loaded ({first_line(e)}); it is damaged."
+            ) from e
+
+
+def _damaged(checkpoint: pathlib.Path, error: Exception) -> InputError:
+    return InputError(
+        f"{checkpoint} is damaged ({error}); remove it, and the run resumes from the "
+        "checkpoint before it, if it has one."
+    )

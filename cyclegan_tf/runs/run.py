@@ -2,51 +2,39 @@
 
 config.json                   the options, and the versions that wrote them
 checkpoints/step-00001334/    the newest state of training, and the best
-    model.keras               the whole CycleGAN: networks, optimizers, image pools
-    state.json                position and losses
 generator_g.keras             G (X to Y) of the newest checkpoint; plain Keras
 generator_f.keras             F (Y to X)
 best/generator_g.keras        G and F of the best checkpoint
 best/generator_f.keras
-metrics.jsonl                 a line per epoch
+metrics.jsonl                 one line for each epoch
 evaluation.json               the scores of the last cyclegan evaluate
-samples/epoch-0001.png        a picture per epoch
+samples/epoch-0001.png        one picture for each epoch
 report.html                   the page of the last cyclegan report
 tensorboard/                  the same numbers for TensorBoard
 """
 
 import contextlib
 import dataclasses
-import itertools
 import json
 import pathlib
 import platform
-import warnings
-import zipfile
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import filelock
 
-from cyclegan_tf._shared.errors import InputError, first_line
+from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import remove, replacing, write_json
 from cyclegan_tf._shared.machine import versions
 from cyclegan_tf._version import __version__
 from cyclegan_tf.config.options import TrainConfig
 from cyclegan_tf.config.stored import from_dict, to_dict
-from cyclegan_tf.runs.checkpoints import Position
+from cyclegan_tf.runs.checkpoints import Checkpoints, Position
 
-if TYPE_CHECKING:  # a wrong folder is reported without waiting for TensorFlow
-    import keras
+if TYPE_CHECKING:
+    from cyclegan_tf.models.adversarial import AdversarialModel
 
 FORMAT = 1
-
-# Not bare .weights.h5: HDF5 writes those to the disk by itself, and crashes the
-# process when the disk is full. Keras puts a .keras file together in memory.
-_MODEL = "model.keras"
-
-# The name of a generator's file, of whichever type.
-Generator = TypeVar("Generator", pathlib.Path, str)
 
 
 class Run:
@@ -61,6 +49,7 @@ class Run:
         folder: its path.
         config: the `TrainConfig` it was started with.
         versions: of the packages that wrote the options, by name.
+        checkpoints: its saved states.
 
     Raises:
         InputError: if it is no run folder, or one of another version.
@@ -68,57 +57,42 @@ class Run:
 
     def __init__(self, folder: pathlib.Path, config: TrainConfig | None = None):
         self.folder = folder
-        if config is not None:
-            self.config: TrainConfig = config
-            self.versions: dict[str, str] = {}
-            return
-        path = folder / "config.json"
-        if not path.is_file():
-            raise InputError(
-                f"{folder} is not a run folder, it has no config.json; name the "
-                "--run-dir of an earlier cyclegan train."
-            )
-        try:
-            content = json.loads(path.read_text())
-            written_format = content["format"]
-            values = content["config"]
-            self.versions = content["versions"]
-        except (json.JSONDecodeError, KeyError, TypeError) as e:
-            raise InputError(
-                f"{path} is damaged ({e}); start a new run in another folder."
-            ) from e
-        if written_format != FORMAT:
-            raise InputError(
-                f"{folder} has format {written_format}, but this cyclegan_tf reads "
-                f"format {FORMAT}; use the version named in its config.json."
-            )
-        self.config = from_dict(TrainConfig, values)
+        self.versions: dict[str, str] = {}
+        self.config: TrainConfig = self._read_config() if config is None else config
+        self.checkpoints = Checkpoints(
+            folder / "checkpoints", self.config.record.keep_best
+        )
 
     @classmethod
     def create(cls, folder: pathlib.Path, config: TrainConfig) -> "Run":
         """Make a run folder.
 
         Raises:
-            InputError: if there is something at that path already.
+            InputError: if the path is taken.
         """
         cls.check_free(folder)
         _write_config(folder, config)
         return cls(folder)
 
     @staticmethod
+    def is_run(folder: pathlib.Path) -> bool:
+        """Whether a path is a run folder, of any version."""
+        return (folder / "config.json").is_file()
+
+    @staticmethod
     def check_free(folder: pathlib.Path) -> None:
-        """Check that a run folder can be made there.
+        """Check that a run folder can be made at a path.
 
         Raises:
-            InputError: if there is something at that path already.
+            InputError: if the path is taken.
         """
-        if (folder / "config.json").exists():
+        if Run.is_run(folder):
             raise InputError(
-                f"{folder} already holds a run; go on with it by --resume {folder}, or "
-                "choose another --run-dir."
+                f"{folder} already holds a run; resume it with `resume={folder}`, or "
+                "choose another `run_dir`."
             )
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise InputError(f"{folder} is not empty; choose another --run-dir.")
+            raise InputError(f"{folder} is not empty; choose another `run_dir`.")
 
     def check_change(self, config: TrainConfig) -> None:
         """Check that the run may go on with other options.
@@ -131,16 +105,16 @@ class Run:
         new_steps = config.optimization.accumulate
         if old_steps != new_steps:
             raise InputError(
-                f"{self.folder} counts updates of --accumulate {old_steps}, which "
-                f"cannot go on with {new_steps}; start a new run for that."
+                f"{self.folder} counts updates of {old_steps} accumulated steps and "
+                f"cannot go on with `accumulate={new_steps}`; start a new run for that."
             )
         for field in dataclasses.fields(config.networks):
             old = getattr(self.config.networks, field.name)
             new = getattr(config.networks, field.name)
             if old != new:
                 raise InputError(
-                    f"{self.folder} holds networks with {field.name}={old}, which "
-                    f"cannot go on with {field.name}={new}; start a new run for that."
+                    f"{self.folder} holds networks with {field.name}={old} and cannot "
+                    f"go on with `{field.name}={new}`; start a new run for that."
                 )
 
     def change_config(self, config: TrainConfig) -> None:
@@ -148,13 +122,14 @@ class Run:
         if config != self.config:
             _write_config(self.folder, config)
             self.config = config
+            self.checkpoints.metric = config.record.keep_best
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other processes from training in this folder.
 
         Raises:
-            InputError: if one does already.
+            InputError: if one already does.
         """
         lock = filelock.FileLock(self.folder / ".lock", blocking=False)
         try:
@@ -162,7 +137,7 @@ class Run:
         except filelock.Timeout:
             raise InputError(
                 f"Another process is training in {self.folder}; wait for it, or choose "
-                "another --run-dir."
+                "another `run_dir`."
             ) from None
         try:
             yield
@@ -188,61 +163,25 @@ class Run:
     @property
     def step(self) -> int | None:
         """Training steps of the newest checkpoint, `None` if there is none."""
-        positions = list(self.checkpoints().values())
+        positions = list(self.checkpoints.positions().values())
         return positions[-1].step if positions else None
 
     def generator_path(self, direction: str) -> pathlib.Path:
-        """Return where a generator is: `"g"` (X to Y) or `"f"` (Y to X)."""
+        """Return where the generator of a direction is, or will be."""
         return self.folder / f"generator_{direction}.keras"
 
-    def trained_generator(self, direction: str) -> pathlib.Path:
-        """Return where a generator is, which must be there.
-
-        Raises:
-            InputError: if there is none yet.
-        """
-        path = self.generator_path(direction)
-        if not path.is_file():
-            raise InputError(
-                f"{self.folder} has no {path.name} yet; wait for the first checkpoint "
-                "of its training."
-            )
-        return path
-
-    def checkpoints(self) -> dict[pathlib.Path, Position]:
-        """Return the checkpoints and their positions, the oldest first.
-
-        Raises:
-            InputError: if one is damaged.
-        """
-        found = {}
-        for folder in sorted((self.folder / "checkpoints").glob("step-*")):
-            try:
-                state = json.loads((folder / "state.json").read_text())
-                found[folder] = Position(**state)
-            except (OSError, ValueError, TypeError) as e:
-                raise _damaged(folder, e) from e
-        return found
-
-    def save_checkpoint(self, model: "keras.Model", position: Position) -> None:
+    def save_checkpoint(self, model: "AdversarialModel", position: Position) -> None:
         """Save the whole state of training, then drop all but the newest and best.
 
         Raises:
             InputError: if it cannot be written. The earlier ones are untouched.
         """
-        folder = self.folder / "checkpoints" / f"step-{position.step:08d}"
         with self._reporting_full_disk(position.step):
-            if not folder.exists():
-                with replacing(folder) as temporary:
-                    temporary.mkdir()
-                    model.save(temporary / _MODEL)
-                    (temporary / "state.json").write_text(
-                        json.dumps(dataclasses.asdict(position))
-                    )
-            self._publish_generators(model, folder)
-        self._prune()
+            checkpoint = self.checkpoints.save(model, position)
+            self._publish_generators(model, checkpoint)
+        self.checkpoints.prune()
 
-    def restore(self, model: "keras.Model") -> Position | None:
+    def restore(self, model: "AdversarialModel") -> Position | None:
         """Bring a model to the newest checkpoint and drop what came after it.
 
         Returns:
@@ -252,24 +191,20 @@ class Run:
             InputError: if it does not fit the model, or the disk is full.
         """
         self._remove_leftovers()
-        checkpoints = self.checkpoints()
-        if not checkpoints:
+        newest = self.checkpoints.newest
+        if newest is None:
             self.metrics.unlink(missing_ok=True)
             return None
-        newest, position = list(checkpoints.items())[-1]
-        self._load_weights(model, newest)
+        position = self.checkpoints.positions()[newest]
+        self.checkpoints.load_weights(model, newest)
         with self._reporting_full_disk(position.step):
-            # What saved the checkpoint may have been stopped before it came to these.
+            # The process that saved the checkpoint may have died before it wrote these.
             self._publish_generators(model, newest)
             self._drop_metrics_after(position.step)
         return position
 
-    def restore_as(self, model: "keras.Model", step: int) -> Position:
-        """Bring a model to the checkpoint that another process brought its own to.
-
-        Args:
-            model: a model.
-            step: int. The step of the checkpoint.
+    def restore_step(self, model: "AdversarialModel", step: int) -> Position:
+        """Bring a model to the checkpoint of a step, as another process did.
 
         Returns:
             Its position.
@@ -277,66 +212,49 @@ class Run:
         Raises:
             InputError: if it is not there, or does not fit the model.
         """
-        for folder, position in self.checkpoints().items():
+        for checkpoint, position in self.checkpoints.positions().items():
             if position.step == step:
-                self._load_weights(model, folder)
+                self.checkpoints.load_weights(model, checkpoint)
                 return position
         raise InputError(
             f"{self.folder} has no checkpoint of step {step} here, but has one where "
             "the chief worker runs; put the run folder on storage that all share."
         )
 
-    def load_newest(self) -> tuple[pathlib.Path, "keras.Model"]:
-        """Load the newest checkpoint as a model of its own.
-
-        Returns:
-            Its folder, and the `CycleGAN` in it, not compiled.
-
-        Raises:
-            InputError: if there is no checkpoint, or it cannot be loaded.
-        """
-        import keras
-
-        checkpoints = list(self.checkpoints())
-        if not checkpoints:
+    def _read_config(self) -> TrainConfig:
+        path = self.folder / "config.json"
+        if not path.is_file():
             raise InputError(
-                f"{self.folder} has no checkpoint yet; wait for the first one of its "
-                "training."
+                f"{self.folder} is not a run folder, it has no config.json; name the "
+                "folder of an earlier cyclegan train."
             )
-        newest = checkpoints[-1]
         try:
-            return newest, keras.saving.load_model(newest / _MODEL, compile=False)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as e:
+            content = json.loads(path.read_text())
+            written_format, values = content["format"], content["config"]
+            self.versions = content["versions"]
+        except (json.JSONDecodeError, KeyError, TypeError) as e:
             raise InputError(
-                f"{newest} cannot be loaded ({first_line(e)}); it is damaged."
+                f"{path} is damaged ({e}); start a new run in another folder."
             ) from e
-
-    def _load_weights(self, model: "keras.Model", checkpoint: pathlib.Path) -> None:
-        try:
-            with warnings.catch_warnings():
-                # Keras warns of weights that it cannot place, and goes on.
-                warnings.simplefilter("error", UserWarning)
-                model.load_weights(checkpoint / _MODEL)
-        except zipfile.BadZipFile as e:
-            raise _damaged(checkpoint, e) from e
-        except (OSError, ValueError, KeyError, UserWarning) as e:
+        if written_format != FORMAT:
             raise InputError(
-                f"{checkpoint} does not fit the options to go on with "
-                f"({first_line(e)}); leave out those that differ from the "
-                "run's own, or start a new run."
-            ) from e
+                f"{self.folder} has format {written_format}, but this cyclegan_tf "
+                f"reads format {FORMAT}; use the version named in its config.json."
+            )
+        config: TrainConfig = from_dict(TrainConfig, values)
+        return config
 
     def _publish_generators(
-        self, model: "keras.Model", checkpoint: pathlib.Path
+        self, model: "AdversarialModel", checkpoint: pathlib.Path
     ) -> None:
         """Write the generators of the newest checkpoint, and of the best if it is."""
         folders = [self.folder]
-        if self._best_checkpoint() == checkpoint:
+        if self.checkpoints.best == checkpoint:
             folders.append(self.folder / "best")
-        for direction, target in itertools.product("gf", folders):
-            name = f"generator_{direction}"
-            with replacing(target / f"{name}.keras") as temporary:
-                getattr(model, name).save(temporary)
+        for direction, generator in model.generators.items():
+            for folder in folders:
+                with replacing(folder / f"generator_{direction}.keras") as temporary:
+                    generator.save(temporary)
 
     def _drop_metrics_after(self, step: int) -> None:
         if not self.metrics.exists():
@@ -356,37 +274,19 @@ class Run:
         try:
             yield
         except OSError as e:
-            good = ", ".join(path.name for path in self.checkpoints()) or "none"
+            checkpoints = self.checkpoints.positions()
+            good = ", ".join(path.name for path in checkpoints) or "none"
             raise InputError(
                 f"Step {step} cannot be written to {self.folder} ({e}); the last good "
-                f"checkpoint ({good}) is untouched: make room and go on with --resume "
-                f"{self.folder}."
+                f"checkpoint ({good}) is untouched: make room, then resume with "
+                f"`resume={self.folder}`."
             ) from e
-
-    def _prune(self) -> None:
-        checkpoints = list(self.checkpoints())
-        kept = (checkpoints[-1], self._best_checkpoint())
-        for folder in checkpoints:
-            if folder not in kept:
-                remove(folder)
-
-    def _best_checkpoint(self) -> pathlib.Path | None:
-        """The checkpoint with the least score, by what is measured now."""
-        scores = {
-            folder: position.score
-            for folder, position in self.checkpoints().items()
-            if position.score is not None
-            and position.metric == self.config.record.keep_best
-        }
-        return min(scores, key=scores.__getitem__, default=None)
 
     def _remove_leftovers(self) -> None:
         """Remove what a killed process was writing."""
-        for pattern in (".*.step-*", ".*.keras"):
-            for folder in (
-                self.folder,
-                *map(self.folder.joinpath, ("best", "checkpoints")),
-            ):
+        folders = (self.folder, self.folder / "best", self.checkpoints.folder)
+        for folder in folders:
+            for pattern in (".*.step-*", ".*.keras"):
                 for leftover in folder.glob(pattern):
                     remove(leftover)
 
@@ -394,40 +294,6 @@ class Run:
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         return folder
-
-
-def choose_generator(
-    run_dir: pathlib.Path | None, direction: str, generator: Generator | None
-) -> pathlib.Path | Generator:
-    """Return where a generator is: that of a run, or a file of its own.
-
-    Args:
-        run_dir: the run, if its generator is meant.
-        direction: `"g"` (X to Y) or `"f"` (Y to X): which of the run.
-        generator: the file, if that is meant.
-
-    Returns:
-        The path in the run, or `generator`.
-
-    Raises:
-        InputError: if both are given or neither, or the run has none yet.
-    """
-    if (run_dir is None) == (generator is None):
-        raise InputError(
-            "Name what translates: either a run by --run-dir or a generator's file by "
-            "--generator, not both."
-        )
-    if generator is not None:
-        return generator
-    assert run_dir is not None
-    return Run(run_dir).trained_generator(direction)
-
-
-def _damaged(checkpoint: pathlib.Path, error: Exception) -> InputError:
-    return InputError(
-        f"{checkpoint} is damaged ({error}); remove it, and the run goes on from the "
-        "checkpoint before it, if it has one."
-    )
 
 
 def _write_config(folder: pathlib.Path, config: TrainConfig) -> None:

@@ -1,4 +1,4 @@
-"""From the options of the networks to their architectures, and back."""
+"""Build the model that options describe; find the options that describe networks."""
 
 import contextlib
 import dataclasses
@@ -8,18 +8,13 @@ from typing import Any
 import keras
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf.config.options import (
-    NetworkConfig,
-    TrainConfig,
-)
+from cyclegan_tf.config.options import CycleGANObjective, NetworkConfig, TrainConfig
 from cyclegan_tf.models.acceleration.adam import Adam
+from cyclegan_tf.models.adversarial import AdversarialModel
 from cyclegan_tf.models.cyclegan import CycleGAN
-from cyclegan_tf.models.networks.architecture import (
-    GENERATORS,
-    Architecture,
-    architecture_of,
-)
+from cyclegan_tf.models.networks.architecture import GENERATORS, Architecture
 from cyclegan_tf.models.schedules import LinearDecay
+from cyclegan_tf.pretrained.recognition import architecture_of
 
 # What the options of an architecture are called in the configuration, where every
 # option of a generator or discriminator needs a name of its own.
@@ -36,6 +31,100 @@ _FIELDS: Mapping[str, Mapping[str, str]] = {
 _FIELDS_OF_ALL = ("norm", "norm_epsilon")
 _FIELDS_OF_GENERATORS = ("dropout", "upsampling")
 _PADDED = ("resnet", "mobile_resnet", "patchgan")
+
+
+def build_model(config: TrainConfig) -> AdversarialModel:
+    """Build the model that a configuration describes, not compiled.
+
+    The type of the objective is the method.
+
+    Raises:
+        InputError: if the options contradict one another.
+    """
+    objective, seed = config.objective, config.optimization.seed
+    x, y = config.dataset.channels_x, config.dataset.channels_y
+
+    def generator(direction: str, input_channels: int, output_channels: int) -> Any:
+        architecture = generator_architecture(
+            config.networks, input_channels, output_channels
+        )
+        return architecture.build(f"generator_{direction}")
+
+    def discriminator(domain: str, channels: int) -> Any:
+        architecture = discriminator_architecture(config.networks, channels)
+        return architecture.build(f"discriminator_{domain}")
+
+    try:
+        with _dtype_policy(config.optimization.precision):
+            match objective:
+                case CycleGANObjective():
+                    return CycleGAN(
+                        generator("g", x, y),
+                        generator("f", y, x),
+                        discriminator("x", x),
+                        discriminator("y", y),
+                        cycle_weight=objective.cycle_weight,
+                        identity_weight=objective.identity_weight,
+                        pool_size=objective.pool_size,
+                        seed=seed,
+                    )
+    except ValueError as e:
+        raise InputError(str(e)) from e
+
+
+def compile_model(
+    model: AdversarialModel, config: TrainConfig, steps_per_epoch: int
+) -> None:
+    """Compile a model as a configuration says.
+
+    Args:
+        model: what `build_model` returned.
+        config: all options.
+        steps_per_epoch: int. For the learning-rate schedule.
+
+    Raises:
+        InputError: if the networks cannot be trained like that.
+    """
+    options = config.optimization
+
+    def adam() -> keras.optimizers.Optimizer:
+        schedule = LinearDecay(
+            options.learning_rate,
+            steps_per_epoch,
+            options.constant_epochs,
+            options.decay_epochs,
+        )
+        # Keras wants None where nothing is accumulated.
+        accumulate = options.accumulate if options.accumulate > 1 else None
+        return Adam(
+            schedule,
+            options.beta_1,
+            options.beta_2,
+            options.epsilon,
+            gradient_accumulation_steps=accumulate,
+        )
+
+    try:
+        model.compile(
+            adam(),
+            adam(),
+            config.objective.adversarial_loss,
+            jit_compile=options.jit_compile,
+            remat=options.remat,
+        )
+    except ValueError as e:
+        raise InputError(str(e)) from e
+
+
+@contextlib.contextmanager
+def _dtype_policy(name: str) -> Iterator[None]:
+    """Build layers under a policy; Keras takes it from a global setting."""
+    previous = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(previous)
 
 
 def generator_architecture(
@@ -68,7 +157,7 @@ def adopt_networks(
     Args:
         config: all options.
         networks: some of the four networks, by the names of
-            `cyclegan_tf.models.cyclegan.NETWORKS`.
+            `CycleGAN.network_names`.
 
     Returns:
         The configuration that builds networks like these.
@@ -121,8 +210,8 @@ def _fields(name: str, network: keras.Model) -> dict[str, Any]:
     kinds = GENERATORS if role == "generator" else ("patchgan", "pixel")
     if architecture is None or architecture.kind not in kinds:
         raise InputError(
-            f"The {name} to start from is no {role} that can be trained here, only "
-            "used as it is, say by cyclegan translate; leave it out of the folder."
+            f"The {name} to start from is a {role} that can be used, for example by "
+            "cyclegan translate, but not trained here; leave it out of the folder."
         )
     options = architecture.options
     domains = {"g": ("x", "y"), "f": ("y", "x"), "x": ("x",), "y": ("y",)}[which]
@@ -141,95 +230,3 @@ def _fields(name: str, network: keras.Model) -> dict[str, Any]:
         },
         **{f"channels_{domain}": n for domain, n in zip(domains, channels)},
     }
-
-
-def build_model(config: TrainConfig) -> CycleGAN:
-    """Build the four networks and the CycleGAN of a configuration, not compiled.
-
-    Args:
-        config: all options.
-
-    Returns:
-        A `CycleGAN`.
-
-    Raises:
-        InputError: if the options contradict one another.
-    """
-    channels_x, channels_y = config.dataset.channels_x, config.dataset.channels_y
-    options = config.networks
-    try:
-        with _dtype_policy(config.optimization.precision):
-            return CycleGAN(
-                generator_architecture(options, channels_x, channels_y).build(
-                    "generator_g"
-                ),
-                generator_architecture(options, channels_y, channels_x).build(
-                    "generator_f"
-                ),
-                discriminator_architecture(options, channels_x).build(
-                    "discriminator_x"
-                ),
-                discriminator_architecture(options, channels_y).build(
-                    "discriminator_y"
-                ),
-                cycle_weight=config.objective.cycle_weight,
-                identity_weight=config.objective.identity_weight,
-                pool_size=config.objective.pool_size,
-                seed=config.optimization.seed,
-            )
-    except ValueError as e:
-        raise InputError(str(e)) from e
-
-
-def compile_model(model: CycleGAN, config: TrainConfig, steps_per_epoch: int) -> None:
-    """Compile a model as a configuration says.
-
-    Args:
-        model: a `CycleGAN`.
-        config: all options.
-        steps_per_epoch: int. For the learning-rate schedule.
-
-    Raises:
-        InputError: if the networks cannot be trained like that.
-    """
-    options = config.optimization
-
-    def adam() -> keras.optimizers.Optimizer:
-        schedule = LinearDecay(
-            options.learning_rate,
-            steps_per_epoch,
-            options.constant_epochs,
-            options.decay_epochs,
-        )
-        return Adam(
-            schedule,
-            options.beta_1,
-            options.beta_2,
-            options.epsilon,
-            # Keras does not take 1 for an answer.
-            gradient_accumulation_steps=(
-                options.accumulate if options.accumulate > 1 else None
-            ),
-        )
-
-    try:
-        model.compile(
-            adam(),
-            adam(),
-            config.objective.adversarial_loss,
-            jit_compile=options.jit_compile,
-            remat=options.remat,
-        )
-    except ValueError as e:
-        raise InputError(str(e)) from e
-
-
-@contextlib.contextmanager
-def _dtype_policy(name: str) -> Iterator[None]:
-    """Build layers under a policy; Keras takes it from a global setting."""
-    previous = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(previous)

@@ -1,6 +1,7 @@
 """What happens beside the training step: pictures, a log, checkpoints, Ctrl-C."""
 
 import contextlib
+import itertools
 import json
 import logging
 import pathlib
@@ -12,63 +13,69 @@ from typing import Any
 
 import keras
 
+from cyclegan_tf.config.directions import DIRECTIONS
+from cyclegan_tf.config.options import RecordConfig
 from cyclegan_tf.evaluation.evaluator import Evaluator
 from cyclegan_tf.images import Image, write_contact_sheet
+from cyclegan_tf.models.adversarial import AdversarialModel
 from cyclegan_tf.translation.translator import Translator
 
 _LOG = logging.getLogger(__name__)
 
 
 class SampleSheet(keras.callbacks.Callback):
-    """Write a picture of some images, translated and cycled, after each epoch.
+    """Write a picture of some images, translated and translated back, each epoch.
 
     Args:
-        translators: for `"g"` (X to Y) and `"f"` (Y to X) a translator of the model's
-            generator.
-        images_x: images of X, uint8 arrays (height, width, channels).
-        images_y: as many images of Y.
+        translators: a translator of each of the model's generators, by direction.
+        images: for each direction images of what it translates, uint8 arrays (height,
+            width, channels).
         folder: where `epoch-0001.png` and so on are written.
     """
 
     def __init__(
         self,
         translators: Mapping[str, Translator],
-        images_x: Sequence[Image],
-        images_y: Sequence[Image],
+        images: Mapping[str, Sequence[Image]],
         folder: pathlib.Path,
     ):
         super().__init__()
         self.translators = translators
-        self.images_x = images_x
-        self.images_y = images_y
+        self.images = images
         self.folder = folder
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        translate_g, translate_f = self.translators["g"], self.translators["f"]
-        translate_g.refresh()
-        translate_f.refresh()
-        rows = []
-        for real_x, real_y in zip(self.images_x, self.images_y):
-            fake_y, fake_x = translate_g(real_x), translate_f(real_y)
-            cycled_x, cycled_y = translate_f(fake_y), translate_g(fake_x)
-            rows.append([real_x, fake_y, cycled_x, real_y, fake_x, cycled_y])
+        for translator in self.translators.values():
+            translator.refresh()
+        columns = [self._translated(direction) for direction in self.translators]
         write_contact_sheet(
             self.folder / f"epoch-{epoch + 1:04d}.png",
-            rows,
-            ["x", "G(x)", "F(G(x))", "y", "F(y)", "G(F(y))"],
+            [list(itertools.chain(*row)) for row in zip(*columns)],
+            [
+                label
+                for direction in self.translators
+                for label in DIRECTIONS[direction].labels[: len(columns[0][0])]
+            ],
         )
+
+    def _translated(self, direction: str) -> list[list[Image]]:
+        """For each image: itself, its translation and, if possible, that back."""
+        translate = self.translators[direction]
+        back = self.translators.get(DIRECTIONS[direction].back)
+        rows = [[image, translate(image)] for image in self.images[direction]]
+        return [[*row, back(row[1])] for row in rows] if back else rows
 
 
 class Evaluating(keras.callbacks.Callback):
     """Add scores to the logs of every n-th epoch and of the last one.
 
-    Their names are `eval_g_` (X to Y) or `eval_f_` (Y to X) and the name of the score.
+    A score is called `eval_`, its direction, and its own name: `eval_g_kid_random`.
 
     Args:
-        translators: for `"g"` and `"f"` a translator of the model's generator.
-        evaluators: what scores them.
+        translators: a translator of each of the model's generators, by direction.
+        evaluators: the evaluator of each direction.
         every: int. Epochs from one evaluation to the next.
-        epochs: int. The number of the last epoch, which this `fit` may not come to.
+        epochs: int. The number of the last epoch of the training.
     """
 
     def __init__(
@@ -89,14 +96,37 @@ class Evaluating(keras.callbacks.Callback):
             return
         for translator in self.translators.values():
             translator.refresh()
-        for direction, back in (("g", "f"), ("f", "g")):
-            translate, translate_back = (
-                self.translators[direction],
-                self.translators[back],
-            )
-            for metric in self.evaluators[direction](translate, translate_back):
+        for direction, translate in self.translators.items():
+            back = self.translators.get(DIRECTIONS[direction].back)
+            for metric in self.evaluators[direction](translate, back):
                 for score in metric.scores:
                     logs[f"eval_{direction}_{score.name}"] = score.translated
+
+
+def score_of_epoch(
+    logs: Mapping[str, float], record: RecordConfig, model: AdversarialModel
+) -> float | None:
+    """Return the score that the best checkpoint has least of.
+
+    Args:
+        logs: of the epoch: losses, and what `Evaluating` added.
+        record: `keep_best` names the score.
+        model: what is trained.
+
+    Returns:
+        The score, less is better; `None` if it was not measured in this epoch.
+    """
+    if record.keep_best == "loss":
+        return sum(logs[f"val_{name}"] for name in model.quality_losses)
+    name: str = record.keep_best
+    if name in ("fid", "kid"):
+        name += f"_{pathlib.PurePath(record.features).name}"
+    scores = [logs.get(f"eval_{direction}_{name}") for direction in model.generators]
+    measured = [score for score in scores if score is not None]
+    if not measured:
+        return None
+    mean = sum(measured) / len(measured)
+    return 1 - mean if name == "hit_rate" else mean
 
 
 class MetricsLog(keras.callbacks.Callback):
@@ -144,9 +174,9 @@ class Checkpointing(keras.callbacks.Callback):
         save: called with the number of finished steps and, after an epoch, with its
             logs (otherwise with `None`).
         first_step: int. Training steps before this `fit`.
-        minutes: float. At most so long between checkpoints.
-        ask_workers: whether any of the processes of the training says yes, so that
-            all stop after the same step. Defaults to what this one says.
+        minutes: float. The longest time between checkpoints.
+        ask_workers: whether any process of the training says yes, so that all stop
+            after the same step. Defaults to what this process says.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""The processes that train one model together, as `TF_CONFIG` names them.
+"""What a training runs on: its strategy, its worker processes, its precision.
 
-Each runs the same program on the same options. What only one of them should do, the
-chief does; what all must decide alike, they decide by a vote.
+Each worker runs the same program on the same options. What only one of them should do,
+the chief does: it writes the run folder. The others read it.
 """
 
 import contextlib
@@ -86,8 +86,8 @@ class Workers:
                 raise
             raise WorkerLostError(
                 f"Another worker has ended or cannot be reached ({_reason(e)}); see "
-                "its messages for why, and start all workers again with --resume "
-                f"{run_dir}."
+                "its messages for why, and start all workers again with "
+                f"`resume={run_dir}`."
             ) from e
 
 
@@ -126,7 +126,7 @@ def _read_tf_config(environment: Mapping[str, str]) -> tuple[int, int]:
     text = environment.get("TF_CONFIG", "")
     if not text:
         raise InputError(
-            "--strategy multi-worker needs the environment variable TF_CONFIG, which "
+            "`strategy=multi-worker` needs the environment variable TF_CONFIG, which "
             "names all workers; docs/distributed.md shows how to set it."
         )
     try:
@@ -176,16 +176,16 @@ def choose_strategy(options: OptimizationConfig) -> tf.distribute.Strategy:
     """
     if options.strategy == "single":
         return tf.distribute.get_strategy()
-    # Keras accumulates in a branch, where replicas cannot meet, be it only one; XLA
-    # compiles for one device.
+    # Keras accumulates in a branch, where replicas cannot meet, even if there is only
+    # one; XLA compiles for one device.
     for option, wanted in {
-        f"--accumulate {options.accumulate}": options.accumulate > 1,
-        "--jit-compile": options.jit_compile,
+        f"`accumulate={options.accumulate}`": options.accumulate > 1,
+        "`jit_compile=True`": options.jit_compile,
     }.items():
         if wanted:
             raise InputError(
-                f"{option} does not work with --strategy {options.strategy}; leave it "
-                "out, or use --strategy single."
+                f"{option} does not work with `strategy={options.strategy}`; leave it "
+                "out, or use `strategy=single`."
             )
     if options.strategy == "mirrored":
         strategy = tf.distribute.MirroredStrategy()
@@ -195,7 +195,7 @@ def choose_strategy(options: OptimizationConfig) -> tf.distribute.Strategy:
     if options.batch_size % replicas:
         raise InputError(
             f"A batch of {options.batch_size} cannot be split over {replicas} devices; "
-            f"make --batch-size a multiple of {replicas}."
+            f"make `batch_size` a multiple of {replicas}."
         )
     return strategy
 

@@ -14,7 +14,6 @@ import keras
 from cyclegan_tf._shared.errors import TrainingStoppedError
 from cyclegan_tf.evaluation import metrics
 from cyclegan_tf.images import Image
-from cyclegan_tf.models import losses
 from cyclegan_tf.translation.translator import Translator
 
 _LOG = logging.getLogger(__name__)
@@ -22,7 +21,11 @@ _LOG = logging.getLogger(__name__)
 INVERTED_CORRELATION = -0.3
 COLLAPSED_DIVERSITY = 0.1  # as a share of that of real images
 UNCHANGED_GRAY_LEVELS = 1.0
-SATURATED_LOSS = 0.02  # as a share of the loss of guessing
+SATURATED_LOSS = 0.02  # as a share of a guesser's loss
+
+# The loss of a discriminator that cannot tell real from fake: its logits are 0 or, for
+# LSGAN, the middle of the targets. A Wasserstein critic's logits have no scale.
+GUESSING_LOSSES = {"lsgan": 0.5, "bce": 2 * math.log(2), "hinge": 2.0}
 
 
 class FiniteLosses(keras.callbacks.Callback):
@@ -39,9 +42,9 @@ class FiniteLosses(keras.callbacks.Callback):
         for name, value in (logs or {}).items():
             if not math.isfinite(value):
                 raise TrainingStoppedError(
-                    f"{name} became {value} in step {batch + 1} of the epoch, which no "
-                    "later step mends; go on from the last checkpoint with a lower "
-                    "--learning-rate, or with --precision float32."
+                    f"{name} became {value} in step {batch + 1} of the epoch, and no "
+                    "later step can repair that; resume from the last checkpoint with "
+                    "a lower `learning_rate`, or with `precision=float32`."
                 )
 
 
@@ -79,7 +82,7 @@ class Watchdog(keras.callbacks.Callback):
         self.translators = translators
         self.images = images
         self.targets = targets
-        self.guessing_loss = losses.get_adversarial_loss(adversarial_loss).guessing_loss
+        self.guessing_loss = GUESSING_LOSSES.get(adversarial_loss)
         self.stop = stop
         self._told: set[str] = set()
         self._stopped_by = ""
@@ -114,15 +117,17 @@ class Watchdog(keras.callbacks.Callback):
             )
         if self.guessing_loss is None:
             return
-        for name in ("discriminator_x", "discriminator_y"):
+        for name in self.model.loss_names:
+            if not name.startswith("discriminator"):
+                continue
             # The model halves these losses.
-            share = logs[f"{name}_loss"] / (0.5 * self.guessing_loss)
+            share = logs[name] / (0.5 * self.guessing_loss)
             if share < SATURATED_LOSS:
                 yield (
-                    f"{name} is hardly ever wrong: its loss is {share:.1%} of that of "
-                    "guessing, and its generator learns little from it; try smaller "
-                    "--discriminator-filters, --num-layers 2 or another "
-                    "--adversarial-loss."
+                    f"{name.removesuffix('_loss')} is hardly ever wrong: its loss is "
+                    f"{share:.1%} of a guesser's, and its generator learns little from "
+                    "it; try smaller `discriminator_filters`, `num_layers=2` or "
+                    "another `adversarial_loss`."
                 )
 
 
@@ -173,14 +178,14 @@ def signs_in_translations(
         yield (
             f"{generator} inverts colours: the luminance of its translations "
             f"correlates with that of their images by {correlation:.2f}; start again "
-            "with another --seed or a larger --identity-weight, as this seldom mends "
-            "itself."
+            "with another `seed` or a larger `identity_weight`, as this rarely "
+            "recovers."
         )
     if change < UNCHANGED_GRAY_LEVELS:
         yield (
             f"{generator} changes nothing: its translations differ from their images "
-            f"by {change:.1f} of 255 gray levels; lower --identity-weight or "
-            "--cycle-weight, or train on smaller crops."
+            f"by {change:.1f} of 255 gray levels; lower `identity_weight` or "
+            "`cycle_weight`, or train on smaller crops."
         )
     if len(images) < 2 or len(targets) < 2:
         return
@@ -190,5 +195,5 @@ def signs_in_translations(
         yield (
             f"{generator} has collapsed: its translations differ from one another by "
             f"{diversity:.1f} gray levels, real images by {real_diversity:.1f}; start "
-            "again with a lower --learning-rate or a larger --cycle-weight."
+            "again with a lower `learning_rate` or a larger `cycle_weight`."
         )

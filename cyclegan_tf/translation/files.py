@@ -3,8 +3,11 @@
 import pathlib
 import tempfile
 
+from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.images import denormalize, is_larger_than, read_image, write_image
+from cyclegan_tf.pretrained.find import Generator
 from cyclegan_tf.pretrained.keras3 import check_image_channels
+from cyclegan_tf.translation.exported import ExportedTranslator, load_translator
 from cyclegan_tf.translation.tiled.rasters import RasterFile
 from cyclegan_tf.translation.tiled.translator import TiledTranslator
 from cyclegan_tf.translation.tiled.vips import (
@@ -20,7 +23,7 @@ class FileTranslator:
     """A generator as a function from image file to image file.
 
     Args:
-        generator: the path of a saved generator.
+        generator: a generator that `find_generators` found.
         tile: int. Translate images with a longer side than so many pixels in tiles of
             that size. Defaults to translating all images whole.
         progress: bool. Show the progress of images in tiles. Defaults to `False`.
@@ -32,17 +35,23 @@ class FileTranslator:
 
     def __init__(
         self,
-        generator: pathlib.Path,
+        generator: Generator,
         tile: int | None = None,
         progress: bool = False,
     ):
-        self._translator: Translator
+        self._translator: Translator | ExportedTranslator
         if tile is None:
-            self._translator = Translator(generator)
-        else:
-            require_libvips()
-            self._translator = TiledTranslator(generator, tile, progress)
-        check_image_channels(self._translator.generator, generator)
+            self._translator = load_translator(generator)
+            return
+        if generator.is_exported:
+            raise InputError(
+                f"{generator.path} is an exported generator, which cannot translate in "
+                "tiles; name the run or the .keras file that it was exported from."
+            )
+        require_libvips()
+        tiled = TiledTranslator(generator.path, tile, progress)
+        check_image_channels(tiled.channels, tiled.output_channels, generator.path)
+        self._translator = tiled
 
     def __call__(self, path: pathlib.Path, output: pathlib.Path) -> tuple[int, int]:
         """Translate one file.

@@ -2,7 +2,9 @@
 
 import dataclasses
 import pathlib
-from typing import Literal
+from typing import Annotated, Literal
+
+import tyro
 
 from cyclegan_tf._shared.errors import InputError
 
@@ -12,24 +14,22 @@ class TranslateConfig:
     """Translate images with a trained generator.
 
     Attributes:
+        source: A run, a generator's .keras file, or a folder of cyclegan export.
         inputs: Image files and folders; folders are searched through, and their
             subfolders kept.
-        run_dir: The run whose generator translates.
         out: The folder for the translations and their manifest.csv.
-        direction: g translates X to Y, f translates Y to X: which generator of the run.
+        direction: Which generator of the source: g from X to Y, f from Y to X.
         overwrite: Replace translations that are already there.
-        generator: A generator's .keras file, instead of a run.
         tile: Translate images with a longer side than so many pixels in tiles of that
             size: the same result in little memory, but with up to 262 bytes for each
             pixel on the disk of --out meanwhile. 512 is a good size.
     """
 
-    inputs: tuple[pathlib.Path, ...]
-    run_dir: pathlib.Path | None = None
+    source: Annotated[pathlib.Path, tyro.conf.Positional]
+    inputs: Annotated[tuple[pathlib.Path, ...], tyro.conf.Positional]
     out: pathlib.Path = pathlib.Path("translated")
     direction: Literal["g", "f"] = "g"
     overwrite: bool = False
-    generator: pathlib.Path | None = None
     tile: int | None = None
 
     def check(self) -> None:
@@ -39,7 +39,7 @@ class TranslateConfig:
             InputError: if it is none.
         """
         if self.tile is not None and self.tile < 1:
-            raise InputError(f"--tile must be at least 1, not {self.tile}.")
+            raise InputError(f"`tile` must be at least 1, not {self.tile}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,4 +64,4 @@ class ServeConfig:
             InputError: if it is none.
         """
         if not 1 <= self.port <= 65535:
-            raise InputError(f"--port must be from 1 to 65535, not {self.port}.")
+            raise InputError(f"`port` must be from 1 to 65535, not {self.port}.")

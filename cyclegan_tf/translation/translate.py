@@ -1,4 +1,4 @@
-"""Translate image files with a generator: that of a run, or a file of its own."""
+"""Translate image files with a generator."""
 
 import csv
 import dataclasses
@@ -7,7 +7,7 @@ import pathlib
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import check_free, replacing
 from cyclegan_tf.images import SUFFIXES, UnreadableImageError, find_images
-from cyclegan_tf.runs.run import choose_generator
+from cyclegan_tf.pretrained.find import choose_generator
 from cyclegan_tf.translation.files import FileTranslator
 from cyclegan_tf.translation.options import TranslateConfig
 
@@ -55,11 +55,9 @@ def translate(config: TranslateConfig) -> list[Translation]:
     config.check()
     if not config.inputs:
         raise InputError("There is nothing to translate; name image files or folders.")
-    generator_path = choose_generator(
-        config.run_dir, config.direction, config.generator
-    )
+    generator = choose_generator(config.source, config.direction)
     outputs = _plan(config)
-    translate_file = FileTranslator(generator_path, config.tile, progress=True)
+    translate_file = FileTranslator(generator, config.tile, progress=True)
     translations = []
     for output, path in outputs.items():
         width = height = 0
@@ -69,7 +67,7 @@ def translate(config: TranslateConfig) -> list[Translation]:
         except UnreadableImageError as e:
             error = str(e)
         translations.append(
-            Translation(path, output, width, height, generator_path, error)
+            Translation(path, output, width, height, generator.path, error)
         )
     _write_manifest(config.out / MANIFEST, translations)
     return translations

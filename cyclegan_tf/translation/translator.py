@@ -40,6 +40,7 @@ class Translator:
         self.generator = generator
         self.size_multiple = size_multiple(generator)
         self.channels: int = generator.input_shape[-1]
+        self.output_channels: int = generator.output_shape[-1]
         self._model = inference_model(generator)
         # Traced once for all sizes.
         self._run = tf.function(

@@ -9,8 +9,8 @@ import pathlib
 import numpy as np
 import pytest
 
-from cyclegan_tf.models.networks.architecture import architecture_of
 from cyclegan_tf.pretrained.find import read_network
+from cyclegan_tf.pretrained.recognition import architecture_of
 
 FOLDER = pathlib.Path(os.environ["ADDONS_MODELS"])
 OURS = {"resnet": "resnet", "functional_resnet": "resnet", "discriminator": "patchgan"}

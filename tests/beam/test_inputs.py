@@ -44,13 +44,13 @@ def folder(tmp_path):
 def test_names(given, names, folder, monkeypatch):
     monkeypatch.chdir(folder)
     [pattern] = find_patterns([given], "images")
-    config = TranslateBeamConfig((given,), out=str(folder / "photos/out"))
+    config = TranslateBeamConfig("g.keras", (given,), out=str(folder / "photos/out"))
     assert sorted(found.name for found in match(pattern, config)) == names
     assert all(found.path.startswith(f"{folder}/") for found in match(pattern, config))
 
 
 def test_records(folder):
-    config = TranslateBeamConfig((), input_format="tfrecords")
+    config = TranslateBeamConfig("g.keras", (), input_format="tfrecords")
     for given in ("records", "records/*-of-*"):
         [pattern] = find_patterns([str(folder / given)], "tfrecords")
         [found] = match(pattern, config)

@@ -56,7 +56,7 @@ def photos(tmp_path_factory):
 def expected(photos, run_dir, tmp_path_factory):
     """What `translate` makes of the photos: its rows, and the bytes of its files."""
     out = tmp_path_factory.mktemp("expected") / "out"
-    rows = translate(TranslateConfig((photos,), run_dir, out))
+    rows = translate(TranslateConfig(run_dir, (photos,), out))
     return {
         str(row.output.relative_to(out)): row.error or row.output.read_bytes()
         for row in rows
@@ -87,10 +87,10 @@ def test_two_processes_write_what_translate_writes(
     root = str(pathlib.Path(cyclegan_tf.__file__).parents[1])
     monkeypatch.setenv("PYTHONPATH", root)
     monkeypatch.chdir(photos.parent)
-    options = ["--run-dir", str(run_dir), "--out", str(tmp_path / "out")]
+    options = ["--out", str(tmp_path / "out")]
     of_beam = ["--direct_num_workers=2", "--direct_running_mode=multi_processing"]
     inputs = ["in", "in/deep/**", "in/*.jpg", str(photos / "2.png")]
-    code = cli.main(["translate-beam", *inputs, *options, "--", *of_beam])
+    code = cli.main(["translate-beam", str(run_dir), *inputs, *options, "--", *of_beam])
 
     captured = capsys.readouterr()
     assert code == 1, captured.err
@@ -133,7 +133,7 @@ def failing_after(monkeypatch):
 
 def test_a_failed_job_goes_on(photos, run_dir, expected, tmp_path, failing_after):
     out = tmp_path / "out"
-    config = TranslateBeamConfig((str(photos),), run_dir, str(out))
+    config = TranslateBeamConfig(str(run_dir), (str(photos),), str(out))
     failing_after(2)
     with pytest.raises(JobFailedError, match="No space left.*same command goes on"):
         translate_beam(config)
@@ -166,7 +166,7 @@ def test_only_the_same_job_goes_on(photos, run_dir, tmp_path, failing_after):
     def job(direction="g", **options):
         inputs, out = (str(photos / "2.png"),), str(tmp_path / "out")
         return translate_beam(
-            TranslateBeamConfig(inputs, run_dir, out, direction, **options)
+            TranslateBeamConfig(str(run_dir), inputs, out, direction, **options)
         )
 
     assert job().translated == 1
@@ -192,11 +192,11 @@ def test_only_the_same_job_goes_on(photos, run_dir, tmp_path, failing_after):
 def test_tiles_in_bundles_that_are_tried_again(photos, run_dir, tmp_path):
     """Beam runs each bundle a second time, as after a loss of its first result."""
     inputs, tile = photos / "deep", 32
-    translate(TranslateConfig((inputs,), run_dir, tmp_path / "expected", tile=tile))
+    translate(TranslateConfig(run_dir, (inputs,), tmp_path / "expected", tile=tile))
     (tmp_path / "expected/manifest.csv").unlink()
     config = TranslateBeamConfig(
+        str(run_dir),
         (str(inputs),),
-        run_dir,
         str(tmp_path / "out"),
         tile=tile,
         pipeline_options=("--direct_runner_bundle_repeat=1",),
@@ -212,7 +212,7 @@ def test_there_and_back_through_records(photos, run_dir, expected, tmp_path):
     images = images_of(expected)
     first, second, third = (tmp_path / name for name in ("first", "second", "third"))
     to_records = TranslateBeamConfig(
-        (str(photos),), run_dir, str(first), output_format="tfrecords", shards=2
+        str(run_dir), (str(photos),), str(first), output_format="tfrecords", shards=2
     )
     assert translate_beam(to_records).translated == 4
     assert (
@@ -231,8 +231,8 @@ def test_there_and_back_through_records(photos, run_dir, expected, tmp_path):
     def back(inputs, out, output_format):
         return translate_beam(
             TranslateBeamConfig(
+                str(run_dir),
                 (str(inputs),),
-                run_dir,
                 str(out),
                 "f",
                 input_format="tfrecords",
@@ -248,7 +248,7 @@ def test_there_and_back_through_records(photos, run_dir, expected, tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     inputs = (tmp_path / "once",)
-    translate(TranslateConfig(inputs, run_dir, tmp_path / "twice", "f"))
+    translate(TranslateConfig(run_dir, inputs, tmp_path / "twice", "f"))
     (tmp_path / "twice/manifest.csv").unlink()
     twice = files_in(tmp_path / "twice")
     assert {
@@ -264,8 +264,8 @@ def test_there_and_back_through_records(photos, run_dir, expected, tmp_path):
 def test_more_photos_for_a_finished_shard(photos, run_dir, tmp_path):
     write_image(tmp_path / "in/a.png", read_image(photos / "2.png"))
     config = TranslateBeamConfig(
+        str(run_dir),
         (f"{tmp_path}/in/*.png",),
-        run_dir,
         str(tmp_path / "out"),
         output_format="tfrecords",
         shards=1,
@@ -307,8 +307,8 @@ def test_bad_records(photos, run_dir, expected, tmp_path):
     def job(output_format):
         out = tmp_path / output_format
         config = TranslateBeamConfig(
+            str(run_dir),
             (str(tmp_path / "in"),),
-            run_dir,
             str(out),
             input_format="tfrecords",
             output_format=output_format,
@@ -345,7 +345,9 @@ def test_two_images_of_one_name(photos, run_dir, expected, tmp_path):
     # A link is the image that it leads to.
     (tmp_path / "other/10.jpg").symlink_to(photos / "10.jpg")
     inputs = (str(photos / "*"), f"{tmp_path}/other/")
-    result = translate_beam(TranslateBeamConfig(inputs, run_dir, f"{tmp_path}/out"))
+    result = translate_beam(
+        TranslateBeamConfig(str(run_dir), inputs, f"{tmp_path}/out")
+    )
     both = [error for error in result.skipped if "would both become" in error]
     assert len(both) == 2 and str(photos / "2.png") in both[0]
     assert files_in(tmp_path / "out") == {"10.jpg": expected["10.jpg"]}
@@ -357,7 +359,7 @@ def test_compressed_records(photos, run_dir, expected, tmp_path):
         writer.write(encode_record("a.png", (photos / "2.png").read_bytes()))
     formats = {"input_format": "tfrecords", "output_format": "tfrecords"}
     out = tmp_path / "out"
-    translate_beam(TranslateBeamConfig((str(path),), run_dir, str(out), **formats))
+    translate_beam(TranslateBeamConfig(str(run_dir), (str(path),), str(out), **formats))
     data = tf.data.TFRecordDataset(str(out / path.name), compression_type="GZIP")
     [record] = data.as_numpy_iterator()
     assert decode_record(record, "") == ("a.png", expected["2.png"])
@@ -417,7 +419,7 @@ def test_beam_knows_the_options_in_the_documentation(
     assert len(commands) == 5
     monkeypatch.chdir(tmp_path)
     for command in commands:
-        command[command.index("--run-dir") + 1] = str(run_dir)
+        command[1] = str(run_dir)
         assert cli.main(command) == 2
         message = capsys.readouterr().err
         assert "There is no file" in message or "cannot run with these" in message
@@ -427,7 +429,7 @@ def test_beam_knows_the_options_in_the_documentation(
 def test_without_beam(photos, run_dir, tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'cyclegan_tf\[beam\]'"):
-        translate_beam(TranslateBeamConfig((str(photos),), run_dir, str(tmp_path)))
+        translate_beam(TranslateBeamConfig(str(run_dir), (str(photos),), str(tmp_path)))
 
 
 def test_a_failure_without_a_message(photos, run_dir, tmp_path, monkeypatch):
@@ -437,13 +439,13 @@ def test_a_failure_without_a_message(photos, run_dir, tmp_path, monkeypatch):
         raise TimeoutError
 
     monkeypatch.setattr("apache_beam.Pipeline.run", run)
-    config = TranslateBeamConfig((str(photos),), run_dir, str(tmp_path / "out"))
+    config = TranslateBeamConfig(str(run_dir), (str(photos),), str(tmp_path / "out"))
     with pytest.raises(JobFailedError, match=r"The job failed \(TimeoutError\)"):
         translate_beam(config)
 
 
 def test_no_images(run_dir, tmp_path):
     (tmp_path / "notes.txt").write_text("not an image")
-    config = TranslateBeamConfig((str(tmp_path),), run_dir, str(tmp_path / "out"))
+    config = TranslateBeamConfig(str(run_dir), (str(tmp_path),), str(tmp_path / "out"))
     with pytest.raises(InputError, match="There are no images in"):
         translate_beam(config)

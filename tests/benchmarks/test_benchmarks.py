@@ -15,7 +15,6 @@ import tutorial_structure
 from torch_networks import InstanceNorm2d, PatchGAN, ResNet
 
 import cyclegan_tf
-from cyclegan_tf.models.cyclegan import NETWORKS
 from cyclegan_tf.pretrained.pytorch.keys import weights_by_key
 from cyclegan_tf.pretrained.pytorch.weights import state_dict_of
 
@@ -32,7 +31,7 @@ def training():
     start = copy_of(tiny.cyclegan(FILTERS))
     model = copy_of(start)
     model.compile(run_eagerly=True)  # twice as fast for so few steps
-    model.build_pools(*(batch.shape for batch in batches()[0]))
+    model.build_for(*(batch.shape for batch in batches()[0]))
     losses = []
     for batch in batches():
         model.reset_metrics()
@@ -49,7 +48,7 @@ def batches():
 
 
 def networks_of(model):
-    return [getattr(model, name) for name in NETWORKS]
+    return list(model.networks.values())
 
 
 def copy_of(model):

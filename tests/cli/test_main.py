@@ -186,7 +186,7 @@ def test_translate(tmp_path):
         generator.save(run_folder.generator_path(direction))
     write_image(tmp_path / "photo.jpg", np.zeros((8, 8, 3), np.uint8))
     write_image(tmp_path / "folder/a.png", np.zeros((8, 8, 3), np.uint8))
-    arguments = ["translate", "--run-dir", "runs/h2z", "--direction", "g"]
+    arguments = ["translate", "runs/h2z", "--direction", "g"]
     inputs = ["photo.jpg", "folder/", "--out", "translated/"]
     result = run([*arguments, *inputs], cwd=tmp_path)
     assert result.returncode == 0, result.stderr

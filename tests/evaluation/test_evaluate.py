@@ -91,7 +91,7 @@ def test_the_best_epoch_by_a_score_is_kept(run):
         if "eval_g_swd" in line
     }
     best = min(scores, key=scores.get)
-    checkpoints = run.checkpoints()
+    checkpoints = run.checkpoints.positions()
     assert {position.step for position in checkpoints.values()} == {best, run.step}
     [position] = [p for p in checkpoints.values() if p.step == best]
     assert (position.score, position.metric) == (pytest.approx(scores[best]), "swd")

@@ -8,7 +8,7 @@ import tiny
 
 import cyclegan_tf
 from cyclegan_tf.models.acceleration.adam import Adam
-from cyclegan_tf.models.cyclegan import LOSS_NAMES, NETWORKS
+from cyclegan_tf.models.cyclegan import CycleGAN
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +82,7 @@ def test_losses_are_what_the_docstring_says():
         + 3 * (expected["cycle_x_loss"] + expected["cycle_y_loss"])
         + 2 * (expected["identity_x_loss"] + expected["identity_y_loss"])
     )
-    assert set(logs) == set(LOSS_NAMES)
+    assert set(logs) == set(CycleGAN.loss_names)
     assert {name: float(value) for name, value in logs.items()} == pytest.approx(
         expected, rel=1e-4
     )
@@ -128,7 +128,7 @@ def test_other_adversarial_losses_train(loss):
     model.compile(adversarial_loss=loss)
     before = model.discriminator_x.get_weights()
     history = model.fit(tiny.dataset(4), verbose=0).history
-    assert np.isfinite([history[name] for name in LOSS_NAMES]).all()
+    assert np.isfinite([history[name] for name in CycleGAN.loss_names]).all()
     assert np.abs(before[0] - model.discriminator_x.get_weights()[0]).max() > 0
 
 
@@ -170,7 +170,7 @@ def test_mixed_precision_follows_float32(policy):
 
     expected_logs, expected = step("float32")
     logs, found = step(policy)
-    for name in LOSS_NAMES:
+    for name in CycleGAN.loss_names:
         assert float(logs[name]) == pytest.approx(float(expected_logs[name]), rel=0.02)
     # A wrong scale would show in the size. The direction cannot be the same: the
     # gradient of |a - b| is a sign, which rounding turns where a and b are close.
@@ -188,7 +188,7 @@ def test_float16_scales_the_loss_by_itself():
     for optimizer in (model.generator_optimizer, model.discriminator_optimizer):
         assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
     history = model.fit(tiny.dataset(), epochs=2, verbose=0).history
-    assert np.isfinite([history[name] for name in LOSS_NAMES]).all()
+    assert np.isfinite([history[name] for name in CycleGAN.loss_names]).all()
 
 
 def test_jit_compile_gives_the_same_step():
@@ -274,7 +274,7 @@ def test_accumulated_gradients_are_those_of_the_whole_batch():
         model.fit(tiny.dataset(8, batch_size), verbose=0)
         return [
             weight.numpy()
-            for name in NETWORKS
+            for name in CycleGAN.network_names
             for weight in getattr(model, name).weights
         ]
 
@@ -328,7 +328,7 @@ def test_two_replicas_equal_one_with_the_whole_batch(pool_size, two_replicas, fl
     two, two_history = trained_under(two_replicas, pool_size, Adam, dataset)
     assert two.distribute_strategy.num_replicas_in_sync == 2
     assert tiny.largest_difference(one, two) < 1e-9
-    for name in LOSS_NAMES:
+    for name in CycleGAN.loss_names:
         assert two_history[name] == pytest.approx(one_history[name], rel=1e-6)
     if pool_size:
         assert int(two.pool_x.num_seen.numpy()) == 12
@@ -386,7 +386,7 @@ def test_fit_on_arrays():
     model = tiny.cyclegan()
     model.compile()
     history = model.fit(tiny.images(4), tiny.images(4), batch_size=2, verbose=0)
-    assert set(history.history) == set(LOSS_NAMES)
+    assert set(history.history) == set(CycleGAN.loss_names)
 
 
 def test_networks_must_fit_one_another():

@@ -17,9 +17,9 @@ import cyclegan_tf
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.cli import main as cli
 from cyclegan_tf.config.options import DatasetConfig, NetworkConfig, TrainConfig
-from cyclegan_tf.models.networks.architecture import architecture_of
-from cyclegan_tf.pretrained.find import read_network, read_networks
+from cyclegan_tf.pretrained.find import find_networks, read_network
 from cyclegan_tf.pretrained.pytorch.files import read_state_dict
+from cyclegan_tf.pretrained.recognition import architecture_of
 from cyclegan_tf.runs.run import Run
 from cyclegan_tf.training.building import adopt_networks
 
@@ -99,7 +99,7 @@ def test_gan_compression_through_the_command(shared, tmp_path, capsys):
     assert "mobile ResNet generator (9 residual blocks" in capsys.readouterr().out
 
     photo = shared / "data/horse2zebra/testA/n02381460_1000.jpg"
-    command("translate", "--generator", out, photo, "--out", tmp_path / "out")
+    command("translate", out, photo, "--out", tmp_path / "out")
     assert (tmp_path / "out/n02381460_1000.jpg").is_file()
 
 
@@ -202,11 +202,11 @@ def test_the_newest_epoch_of_a_checkpoint_folder(checkpoints, tmp_path):
         for name in ("G_A", "G_B"):
             source = checkpoints / f"latest_net_{name}.pth"
             shutil.copyfile(source, tmp_path / f"{epoch}_net_{name}.pth")
-    found = read_networks(tmp_path)
+    found = find_networks(tmp_path)
     assert list(found) == ["generator_g", "generator_f"]
     assert found["generator_g"].origin["file"] == "200_net_G_A.pth"
     shutil.copyfile(checkpoints / "latest_net_G_A.pth", tmp_path / "latest_net_G_A.pth")
-    assert list(read_networks(tmp_path)) == ["generator_g"]
+    assert list(find_networks(tmp_path)) == ["generator_g"]
 
 
 @pytest.fixture(scope="module")
@@ -230,8 +230,8 @@ def test_training_from_a_checkpoint(checkpoints, data, tmp_path, capsys):
     networks = Run(run_dir).config.networks
     assert (networks.filters, networks.num_residual_blocks) == (2, 1)
     assert (networks.discriminator_filters, networks.num_layers) == (2, 1)
-    before = {name: p.network for name, p in read_networks(checkpoints).items()}
-    after = {name: p.network for name, p in read_networks(run_dir).items()}
+    before = {name: p.network for name, p in find_networks(checkpoints).items()}
+    after = {name: p.network for name, p in find_networks(run_dir).items()}
     assert after.keys() == before.keys()
     for name, network in after.items():
         # Ten steps of Adam at 2e-4 away from there, and no more.
@@ -254,7 +254,7 @@ def test_training_from_a_checkpoint(checkpoints, data, tmp_path, capsys):
 def test_an_imported_pair_learns(shared):
     """Ten steps from the reference's start weights: the cycle loss falls."""
     keras.utils.set_random_seed(0)
-    found = read_networks(shared / "golden/pytorch/resnet9")
+    found = find_networks(shared / "golden/pytorch/resnet9")
     model = cyclegan_tf.CycleGAN(**{name: p.network for name, p in found.items()})
     model.compile()
     real_x, real_y = (tiny.images(1, side=32, seed=seed) for seed in (1, 2))

@@ -40,7 +40,7 @@ def model():
 
 
 def steps(run):
-    return [position.step for position in run.checkpoints().values()]
+    return [position.step for position in run.checkpoints.positions().values()]
 
 
 def test_config_round_trip(run):
@@ -123,7 +123,7 @@ def test_restore_brings_everything_back(run, model):
     run.save_checkpoint(model, Position(1, 1, 0.5))
     other = tiny.cyclegan(pool_size=2)
     other.compile()
-    other.build_pools(*[(None, 16, 16, 3)] * 2)
+    other.build_for(*[(None, 16, 16, 3)] * 2)
     assert run.restore(other) == Position(1, 1, 0.5)
     assert tiny.largest_difference(model, other) == 0.0
     for part in ("generator_optimizer", "discriminator_optimizer"):
@@ -153,7 +153,7 @@ def test_another_architecture(run, model):
     run.save_checkpoint(model, Position(1, 1))
     wider = tiny.cyclegan(filters=6, pool_size=2)
     wider.compile()
-    wider.build_pools(*[(None, 16, 16, 3)] * 2)
+    wider.build_for(*[(None, 16, 16, 3)] * 2)
     with pytest.raises(InputError, match="does not fit the options to go on with"):
         run.restore(wider)
 

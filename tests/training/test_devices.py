@@ -14,7 +14,7 @@ import tensorflow as tf
 import tiny
 
 from cyclegan_tf.cli import main as cli
-from cyclegan_tf.models.cyclegan import NETWORKS
+from cyclegan_tf.models.cyclegan import CycleGAN
 from cyclegan_tf.runs.run import Run
 from cyclegan_tf.training import devices
 
@@ -142,9 +142,9 @@ def test_two_workers_equal_one_through_death_and_resume(folder, tmp_path):
     )
     two, one = Run(run_dir), Run(one_dir)
     assert two.step == one.step == STEPS
-    two_model, one_model = (run.load_newest()[1] for run in (two, one))
+    two_model, one_model = (run.checkpoints.load_newest()[1] for run in (two, one))
     assert int(two_model.pool_x.num_seen.numpy()) == 4 * STEPS
-    for name in NETWORKS:
+    for name in CycleGAN.network_names:
         networks = getattr(two_model, name), getattr(one_model, name)
         assert tiny.largest_difference(*networks) < 1e-5, name
     # Images of such networks: 23 times as far apart, where a pixel's sign had turned.

@@ -168,7 +168,7 @@ def test_the_run_folder_is_complete(uninterrupted):
     sheet = read_image(uninterrupted / "samples/epoch-0001.png")
     assert sheet.shape[1] > 6 * 192
     assert list((uninterrupted / "tensorboard").rglob("events.*"))
-    scores = {p.score for p in Run(uninterrupted).checkpoints().values()}
+    scores = {p.score for p in Run(uninterrupted).checkpoints.positions().values()}
     totals = [r["val_cycle_x_loss"] + r["val_cycle_y_loss"] for r in records]
     assert scores == {totals[-1], min(totals)}
 
@@ -176,9 +176,9 @@ def test_the_run_folder_is_complete(uninterrupted):
 def test_the_samples_are_those_of_the_networks_of_their_epoch(uninterrupted, tmp_path):
     """Not of the networks that the training began with."""
     run = Run(uninterrupted)
-    model = run.load_newest()[1]
+    model = run.checkpoints.load_newest()[1]
     domains = load_domains(run.config, 4)
-    samples = [StillImages(domain, 4) for domain in (domains.test_x, domains.test_y)]
+    samples = [StillImages(domain, 4) for domain in domains.test.values()]
     translators = {
         "g": Translator(model.generator_g),
         "f": Translator(model.generator_f),

@@ -32,7 +32,8 @@ def test_the_same_function_saved_or_not(name, tmp_path):
     loaded = keras.saving.load_model(tmp_path / "generator.keras")
     for source in (generator, loaded):
         model = inference_model(source)
-        np.testing.assert_array_equal(model(images, training=False), expected)
+        # The stock norm multiplies out what this one does not: rounding differs.
+        np.testing.assert_allclose(model(images, training=False), expected, atol=5e-6)
         assert model.input_shape == (None, None, None, images.shape[-1])
 
 
@@ -59,13 +60,16 @@ def test_mixed_precision_becomes_float32(policy):
     in_float32.set_weights(generator.get_weights())
     images = tiny.images(1, 32)
     model = inference_model(generator)
-    np.testing.assert_array_equal(model(images), in_float32(images))
+    np.testing.assert_allclose(model(images), in_float32(images), atol=5e-6)
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
 
 
 def test_squares_are_products():
-    kinds = [type(o).__name__ for o in inference_model(GENERATORS["unet"]()).operations]
-    assert "Square" not in kinds and "Multiply" in kinds
+    model = inference_model(GENERATORS["unet"]())
+    traced = tf.function(lambda images: model(images, training=False))
+    graph = traced.get_concrete_function(tf.zeros((1, 32, 32, 3))).graph
+    kinds = {operation.type for operation in graph.get_operations()}
+    assert "Mul" in kinds and not {"Square", "SquaredDifference"} & kinds
 
 
 def test_the_generator_is_not_changed():

@@ -22,10 +22,11 @@ from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.cli import main as cli
 from cyclegan_tf.config.options import DatasetConfig, TrainConfig
 from cyclegan_tf.images import read_image
+from cyclegan_tf.pretrained.find import find_generators
 from cyclegan_tf.runs.run import Run
 from cyclegan_tf.translation import page as serving
+from cyclegan_tf.translation.exported import load_translator
 from cyclegan_tf.translation.options import ServeConfig
-from cyclegan_tf.translation.page import load_generators
 from cyclegan_tf.translation.translator import Translator
 
 
@@ -169,11 +170,12 @@ def test_an_exported_folder(run, photo, tmp_path):
     arguments = ["export", run.folder, "--formats", "savedmodel", "--out"]
     arguments += [tmp_path / "exported", "--report-images", "1", "--image-size"]
     assert cli.main([str(argument) for argument in (*arguments, 32, 32)]) == 0
-    generators = load_generators(tmp_path / "exported")
-    assert [generator.title[0] for generator in generators] == ["G", "F"]
-    for direction, generator in zip("gf", generators, strict=True):
-        translated = generator.translate(read_image(photo))
-        expected = Translator(run.generator_path(direction))(read_image(photo))
+    generators = find_generators(tmp_path / "exported")
+    assert [generator.direction for generator in generators] == ["g", "f"]
+    for generator in generators:
+        translated = load_translator(generator)(read_image(photo))
+        path = run.generator_path(generator.direction)
+        expected = Translator(path)(read_image(photo))
         # A rounding may fall to the other side of a half.
         assert np.abs(translated.astype(int) - expected).max() <= 1
         assert (translated == expected).mean() > 0.999

@@ -48,7 +48,7 @@ def photos(tmp_path):
 
 def test_a_tree_keeps_its_names_sizes_and_order(photos, run_dir, tmp_path):
     out = tmp_path / "out"
-    translations = translate(TranslateConfig((photos,), run_dir, out, "f"))
+    translations = translate(TranslateConfig(run_dir, (photos,), out, "f"))
 
     names = [str(item.output.relative_to(out)) for item in translations]
     expected = ["2.png", "10.jpg", "bad.png", "deep/er/a.bmp", "deep/gray.png"]
@@ -69,7 +69,7 @@ def test_a_tree_keeps_its_names_sizes_and_order(photos, run_dir, tmp_path):
 
 
 def test_the_translation_is_the_generators(photos, run_dir, tmp_path):
-    translate(TranslateConfig((photos / "2.png",), run_dir, tmp_path / "out", "g"))
+    translate(TranslateConfig(run_dir, (photos / "2.png",), tmp_path / "out", "g"))
     translator = Translator(run_dir / "generator_g.keras")
     image = read_image(photos / "2.png")
     expected = translator.generator(normalize(image[None].astype("float32")))[0]
@@ -81,25 +81,25 @@ def test_the_translation_is_the_generators(photos, run_dir, tmp_path):
 def test_all_images_not_fifty(run_dir, tmp_path):
     for i in range(60):
         write_image(tmp_path / f"in/{i}.png", np.zeros((4, 4, 3), np.uint8))
-    found = translate(TranslateConfig((tmp_path / "in",), run_dir, tmp_path / "out"))
+    found = translate(TranslateConfig(run_dir, (tmp_path / "in",), tmp_path / "out"))
     assert len(found) == 60 and not any(item.error for item in found)
 
 
 def test_nothing_is_overwritten_unless_asked(photos, run_dir, tmp_path):
     inputs, out = (photos / "2.png",), tmp_path / "out"
-    translate(TranslateConfig(inputs, run_dir, out))
+    translate(TranslateConfig(run_dir, inputs, out))
     before = (out / "2.png").stat().st_mtime_ns
     with pytest.raises(InputError, match=r"2\.png already exists.*`overwrite=True`"):
-        translate(TranslateConfig(inputs, run_dir, out))
+        translate(TranslateConfig(run_dir, inputs, out))
     assert (out / "2.png").stat().st_mtime_ns == before
-    translate(TranslateConfig(inputs, run_dir, out, overwrite=True))
+    translate(TranslateConfig(run_dir, inputs, out, overwrite=True))
     assert (out / "2.png").stat().st_mtime_ns > before
 
 
 def test_an_output_folder_inside_the_input_folder(photos, run_dir):
     out = photos / "translated"
     for _ in range(2):
-        config = TranslateConfig((photos,), run_dir, out, overwrite=True)
+        config = TranslateConfig(run_dir, (photos,), out, overwrite=True)
         assert len(translate(config)) == 5
 
 
@@ -107,7 +107,7 @@ def test_two_images_of_one_name(photos, run_dir, tmp_path):
     write_image(tmp_path / "other/2.png", np.zeros((4, 4, 3), np.uint8))
     inputs = (photos / "2.png", tmp_path / "other")
     with pytest.raises(InputError, match="would both become"):
-        translate(TranslateConfig(inputs, run_dir, tmp_path / "out"))
+        translate(TranslateConfig(run_dir, inputs, tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
@@ -124,13 +124,13 @@ def test_wrong_inputs(inputs, message, photos, run_dir, tmp_path):
     (photos / "empty").mkdir()
     paths = tuple(photos / name for name in inputs)
     with pytest.raises(InputError, match=message):
-        translate(TranslateConfig(paths, run_dir, tmp_path / "out"))
+        translate(TranslateConfig(run_dir, paths, tmp_path / "out"))
 
 
 def test_a_run_without_generators(tmp_path):
     Run.create(tmp_path / "run", TrainConfig(DatasetConfig("demo")))
-    config = TranslateConfig((tmp_path,), tmp_path / "run", tmp_path / "out")
-    with pytest.raises(InputError, match="has no generator_g.keras yet"):
+    config = TranslateConfig(tmp_path / "run", (tmp_path,), tmp_path / "out")
+    with pytest.raises(InputError, match="has no generators yet"):
         translate(config)
 
 
@@ -186,7 +186,7 @@ def test_not_a_generator(tmp_path):
 def test_a_network_that_translates_no_image_files(make, message, photos, tmp_path):
     make().save(tmp_path / "network.keras")
     config = TranslateConfig(
-        (photos,), generator=tmp_path / "network.keras", out=tmp_path / "out"
+        tmp_path / "network.keras", (photos,), out=tmp_path / "out"
     )
     with pytest.raises(InputError, match=message):
         translate(config)

@@ -12,9 +12,10 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from cyclegan_tf.models.networks.architecture import Architecture, same_network_of_ours
+from cyclegan_tf.models.networks.architecture import Architecture
 from cyclegan_tf.models.networks.blocks import instance_norm
 from cyclegan_tf.pretrained.keras2.files import Keras2Model, Weights
+from cyclegan_tf.pretrained.recognition import same_network_of_ours
 
 Options = Mapping[str, Any]
 

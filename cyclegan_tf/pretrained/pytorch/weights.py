@@ -9,9 +9,10 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
-from cyclegan_tf.models.networks.architecture import Architecture, architecture_of
+from cyclegan_tf.models.networks.architecture import Architecture
 from cyclegan_tf.models.networks.blocks import NORM_EPSILON
 from cyclegan_tf.pretrained.pytorch.keys import unet_level, weights_by_key
+from cyclegan_tf.pretrained.recognition import architecture_of
 
 StateDict = Mapping[str, np.ndarray]
 

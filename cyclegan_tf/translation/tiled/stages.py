@@ -202,6 +202,8 @@ class _Graph:
 
     def _add_norm(self, moments: Moments) -> None:
         (source,) = input_names(moments)
+        if source == self.image.name:  # a stage before it would compute nothing
+            raise refused(moments.name, "a norm of the image itself")
         mean, variance = moments.output
         self.tensors |= {mean.name: mean, variance.name: variance}
         self.norms.append(Norm(source, mean.name, variance.name))

@@ -66,11 +66,6 @@ class TiledTranslator(Translator):
                 f"than a tile of {tile} pixels; use tiles of {halo} pixels or more."
             )
 
-    @property
-    def output_channels(self) -> int:
-        """Channels of a translation."""
-        return int(self._model.output_shape[-1])
-
     def __call__(self, image: Image) -> Image:
         """Translate one image.
 

@@ -4,12 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from cyclegan_tf.models.networks.architecture import (
-    Architecture,
-    architecture_of,
-    same_network_of_ours,
-)
+from cyclegan_tf.models.networks.architecture import Architecture
 from cyclegan_tf.models.networks.graph import normalization_of
+from cyclegan_tf.pretrained.recognition import architecture_of, same_network_of_ours
 
 SMALL = {"filters": 2, "num_residual_blocks": 1}
 AFFINE = {"norm": "instance_affine", "norm_epsilon": 1e-3}

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf.models.networks.architecture import architecture_of
 from cyclegan_tf.models.networks.blocks import Normalization
 from cyclegan_tf.pretrained.keras2.files import (
     Keras2Model,
@@ -19,6 +18,7 @@ from cyclegan_tf.pretrained.keras2.files import (
     read_saved_model,
 )
 from cyclegan_tf.pretrained.keras2.layers import build_keras2_model
+from cyclegan_tf.pretrained.recognition import architecture_of
 
 GOLDEN = pathlib.Path(__file__).parents[2] / "golden/addons"
 

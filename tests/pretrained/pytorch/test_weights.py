@@ -6,12 +6,13 @@ import torch
 import torch_networks
 
 import cyclegan_tf
-from cyclegan_tf.models.networks.architecture import Architecture, architecture_of
+from cyclegan_tf.models.networks.architecture import Architecture
 from cyclegan_tf.pretrained.pytorch.weights import (
     find_architecture,
     network_from_state_dict,
     state_dict_of,
 )
+from cyclegan_tf.pretrained.recognition import architecture_of
 
 WIDTHS = (2, 4, 8, 4, 2)
 MOBILE = (3, 6, 8, 5, 4)

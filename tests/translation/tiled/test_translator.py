@@ -154,7 +154,11 @@ def test_a_field_of_view_larger_than_a_tile():
 
 
 def whole_image_layer(x):
-    return keras.layers.GroupNormalization(3, name="group_norm")(x)
+    return keras.layers.GroupNormalization(1, name="group_norm")(x)
+
+
+def norm_of_the_image(x):
+    return keras.layers.GroupNormalization(-1, name="first")(x)
 
 
 def shared_layer(x):
@@ -174,6 +178,7 @@ def shrinking(x):
     ("function", "named"),
     [
         (whole_image_layer, "group_norm"),
+        (norm_of_the_image, "first_moments"),
         (shared_layer, "shared"),
         (image_mean, "Mean"),
         (shrinking, "another size"),

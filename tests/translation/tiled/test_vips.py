@@ -106,7 +106,7 @@ def test_translate_writes_the_same_in_tiles(tmp_path, generator, capsys):
     write_image(folder / "deep/photo.jpg", smooth(37, 33))
     write_image(folder / "small.bmp", smooth(20, 32))
     write_image(folder / "unknown.bmp", smooth(20, 33))
-    options = ["translate", "--generator", str(generator), str(folder), "--out"]
+    options = ["translate", str(generator), str(folder), "--out"]
     assert main([*options, str(tmp_path / "whole")]) == 0
     assert main([*options, str(tmp_path / "tiled"), "--tile", "32"]) == 1
     errors = capsys.readouterr().err
@@ -124,7 +124,7 @@ def test_translate_writes_the_same_in_tiles(tmp_path, generator, capsys):
 def test_more_pixels_than_pillow_reads(tmp_path, generator, monkeypatch):
     write_image(tmp_path / "image.png", smooth(40, 40))
     monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 700)
-    options = ["translate", "--generator", str(generator), str(tmp_path / "image.png")]
+    options = ["translate", str(generator), str(tmp_path / "image.png")]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert main([*options, "--out", str(tmp_path / "a")]) == 1
@@ -136,7 +136,7 @@ def test_more_pixels_than_pillow_reads(tmp_path, generator, monkeypatch):
 def test_without_room_or_libvips(tmp_path, generator, monkeypatch, capsys):
     write_image(tmp_path / "image.png", smooth(40, 40))
     out = tmp_path / "out"
-    options = ["translate", "--generator", str(generator), str(tmp_path / "image.png")]
+    options = ["translate", str(generator), str(tmp_path / "image.png")]
     options += ["--out", str(out), "--tile"]
     assert main([*options, "0"]) == 2
     assert "--tile must be at least 1" in capsys.readouterr().err

@@ -1,0 +1,243 @@
+"""What every adversarial game shares: two optimizers, replicas, metrics, saving.
+
+The game itself, its training step and its losses, is in the model of each method.
+"""
+
+import types
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import keras
+import tensorflow as tf
+
+from cyclegan_tf.models import losses
+from cyclegan_tf.models.acceleration.adam import Adam
+from cyclegan_tf.models.acceleration.fusion import fused
+from cyclegan_tf.models.acceleration.rematerialization import Rematerialized
+from cyclegan_tf.models.acceleration.tracing import traced, without_remapper
+
+
+class AdversarialModel(keras.Model):
+    """Generators and discriminators that are trained against one another.
+
+    A subclass has one attribute for each name in `network_names`, implements
+    `train_step` and `test_step`, and sets the class attributes below.
+
+    Attributes:
+        network_names: names of the networks, in the order in which they are saved.
+            Generators are called `generator_` and a direction: `generator_g`.
+        loss_names: names of the losses that a step reports.
+        quality_losses: names of the losses whose sum on validation images is least
+            for the best weights.
+        takes_pairs: whether `real_x[i]` and `real_y[i]` show the same scene.
+    """
+
+    network_names: ClassVar[tuple[str, ...]]
+    loss_names: ClassVar[tuple[str, ...]]
+    quality_losses: ClassVar[tuple[str, ...]]
+    takes_pairs: ClassVar[bool] = False
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs)
+        # Keras saves the metrics that it finds. Saving them reads their values, which
+        # needs all workers of a distributed training, but only one of them saves. It
+        # does not look into a namespace.
+        self._means = types.SimpleNamespace(
+            **{name: keras.metrics.Mean(name) for name in self.loss_names}
+        )
+
+    @property
+    def networks(self) -> dict[str, keras.Model]:
+        """All networks by name."""
+        return {name: getattr(self, name) for name in self.network_names}
+
+    @property
+    def generators(self) -> dict[str, keras.Model]:
+        """The generators by direction: `"g"` from X to Y, `"f"` from Y to X."""
+        return {
+            name.removeprefix("generator_"): network
+            for name, network in self.networks.items()
+            if name.startswith("generator_")
+        }
+
+    @property
+    def generator_weights(self) -> list[keras.Variable]:
+        """What the generator optimizer updates."""
+        return _trainable_weights(self.generators.values())
+
+    @property
+    def discriminator_weights(self) -> list[keras.Variable]:
+        """What the discriminator optimizer updates."""
+        generators = self.generators.values()
+        return _trainable_weights(
+            [network for network in self.networks.values() if network not in generators]
+        )
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        return list(vars(self._means).values())
+
+    def compile(
+        self,
+        generator_optimizer: Any = None,
+        discriminator_optimizer: Any = None,
+        adversarial_loss: str = "lsgan",
+        *,
+        jit_compile: bool = False,
+        remat: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """Configure training.
+
+        Args:
+            generator_optimizer: Keras optimizer of all generators, or its name.
+                Defaults to the paper's Adam: learning rate 2e-4, beta_1 0.5,
+                beta_2 0.999, epsilon 1e-8.
+            discriminator_optimizer: Keras optimizer of all discriminators. The
+                same default.
+            adversarial_loss: `"lsgan"`, `"bce"`, `"hinge"` or `"wgan-gp"`.
+                Defaults to `"lsgan"`.
+            jit_compile: bool. Compile the training step with XLA. Defaults to
+                `False`.
+            remat: bool. Train in less memory: compute the inside of each residual
+                block again for its gradient instead of keeping it. Defaults to
+                `False`.
+            **kwargs: `run_eagerly` and `steps_per_execution` of
+                `keras.Model.compile`.
+
+        Raises:
+            ValueError: if the loss is unknown, or a network cannot be rematerialized.
+        """
+        self._adversarial_loss = losses.get_adversarial_loss(adversarial_loss)
+        with self.distribute_strategy.scope():
+            self.generator_optimizer = self._prepare_optimizer(
+                generator_optimizer, self.generator_weights
+            )
+            self.discriminator_optimizer = self._prepare_optimizer(
+                discriminator_optimizer, self.discriminator_weights
+            )
+            super().compile(
+                optimizer=self.generator_optimizer, jit_compile=jit_compile, **kwargs
+            )
+        self._players = self._prepare_networks(remat)
+        self._compile_arguments = {
+            "adversarial_loss": adversarial_loss,
+            "jit_compile": jit_compile,
+            "remat": remat,
+        }
+
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Train as `keras.Model.fit` does, on batches of `(real_x, real_y)`."""
+        images: Any = (x, y)
+        if isinstance(x, tf.data.Dataset | tf.distribute.DistributedDataset):
+            # Under a strategy, a spec has one part for each replica.
+            images = tuple(
+                tf.nest.flatten(spec, expand_composites=True)[0]
+                for spec in x.element_spec[:2]
+            )
+            # Keras warns that its default cannot shuffle a dataset.
+            kwargs.setdefault("shuffle", False)
+        self.build_for(*(batch.shape for batch in images))
+        with without_remapper():
+            return super().fit(x, y, *args, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        networks = {
+            name: keras.saving.serialize_keras_object(network)
+            for name, network in self.networks.items()
+        }
+        return super().get_config() | networks
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        networks = {
+            name: keras.saving.deserialize_keras_object(config[name], custom_objects)
+            for name in cls.network_names
+        }
+        return cls(**(config | networks))
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        if not self.compiled:
+            return None
+        optimizers = {
+            name: keras.saving.serialize_keras_object(getattr(self, name))
+            for name in ("generator_optimizer", "discriminator_optimizer")
+        }
+        return self._compile_arguments | optimizers
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    def build_for(self, shape_x: Any, shape_y: Any) -> None:
+        """Create what depends on the shapes of the images; `fit` calls it.
+
+        Args:
+            shape_x: (batch, height, width, channels) of `real_x`.
+            shape_y: the same of `real_y`.
+        """
+
+    def _objective(self, example_losses: Any, optimizer: Any) -> Any:
+        """Return this replica's share of the mean over the global batch.
+
+        Keras sums gradients over replicas, so their objectives must add up to the
+        mean, also where the replicas' batches differ in length.
+        """
+        batch_size = tf.shape(example_losses)[0]
+        context = tf.distribute.get_replica_context()
+        if context is not None and context.num_replicas_in_sync > 1:
+            batch_size = context.all_reduce("sum", batch_size)
+        total = tf.reduce_sum(example_losses)
+        return optimizer.scale_loss(total / tf.cast(batch_size, total.dtype))
+
+    def _track(self, example_losses: dict[str, Any]) -> dict[str, Any]:
+        """Add losses per example to the means; return the means."""
+        for name, values in example_losses.items():
+            getattr(self._means, name).update_state(values)
+        logs = self.get_metrics_result()
+        strategy = self.distribute_strategy
+        if isinstance(
+            strategy, tf.distribute.MultiWorkerMirroredStrategy
+        ) and strategy.num_replicas_in_sync > len(strategy.extended.worker_devices):
+            # Over several workers Keras averages logs along their first axis, which
+            # scalars lack (keras-team/keras#20585).
+            logs = {name: value[None] for name, value in logs.items()}
+        return logs
+
+    def _maybe_symbolic_build(
+        self, iterator: Any = None, data_batch: Any = None
+    ) -> None:
+        """Do nothing, as everything is built already.
+
+        Under a strategy Keras would average the replicas' batches to try the model
+        on, which fails where they differ in length (keras-team/keras#20585).
+        """
+
+    def _prepare_optimizer(self, optimizer: Any, weights: list[keras.Variable]) -> Any:
+        """Build the optimizer now: under a strategy the compiled step is too late."""
+        optimizer = keras.optimizers.get(Adam() if optimizer is None else optimizer)
+        half_precision = any(
+            layer.compute_dtype == "float16"
+            for network in self.networks.values()
+            for layer in network.layers
+        )
+        if half_precision and not isinstance(
+            optimizer, keras.optimizers.LossScaleOptimizer
+        ):
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        optimizer.build(weights)
+        return optimizer
+
+    def _prepare_networks(self, remat: bool) -> types.SimpleNamespace:
+        """Return the networks as the steps call them: same results, faster."""
+        prepare = Rematerialized if remat else fused
+        calls: dict[str, Any] = {
+            name: prepare(network) for name, network in self.networks.items()
+        }
+        if not self.run_eagerly:
+            calls = {name: traced(call) for name, call in calls.items()}
+        # In a namespace, which Keras does not save.
+        return types.SimpleNamespace(**calls)
+
+
+def _trainable_weights(networks: Sequence[keras.Model] | Any) -> list[keras.Variable]:
+    return [weight for network in networks for weight in network.trainable_weights]

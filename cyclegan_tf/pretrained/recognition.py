@@ -1,0 +1,164 @@
+"""How a loaded network was built: its architecture, found from its layers.
+
+A file does not say how its network was built. With its architecture, a network can be
+described, built anew to train on, or written in the form of another framework.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from cyclegan_tf.models.networks.architecture import GENERATORS, Architecture
+from cyclegan_tf.models.networks.graph import normalization_of
+
+
+def architecture_of(network: keras.Model) -> Architecture | None:
+    """Find how a network was built.
+
+    Args:
+        network: any Keras model.
+
+    Returns:
+        Its architecture, with every option; `None` if it is none of
+        `cyclegan_tf.models.networks`.
+    """
+    layers = {layer.name: layer for layer in network.layers}
+    try:
+        if "stem_conv" in layers:
+            mobile = "block_0_depthwise_0" in layers
+            kind = "mobile_resnet" if mobile else "resnet"
+            options = _mobile_options(layers) if mobile else _resnet_options(layers)
+        elif "down_0_conv" in layers:
+            kind, options = "unet", _unet_options(layers)
+        elif layers["layer_0_conv"].kernel_size == (1, 1):
+            kind, options = "pixel", {"filters": layers["layer_0_conv"].filters}
+        else:
+            kind, options = "patchgan", _patchgan_options(layers)
+        options["image_shape"] = tuple(network.input_shape[1:])
+        options |= normalization_of(network)
+        if kind in GENERATORS:
+            options |= _generator_options(network)
+        architecture = Architecture(kind, options)
+        same = _weight_shapes(architecture.outline()) == _weight_shapes(network)
+    except (KeyError, AttributeError, TypeError, ValueError):
+        return None  # another network, or only the names of our layers
+    return architecture if same else None
+
+
+def same_network_of_ours(network: keras.Model) -> keras.Model | None:
+    """Find the network of ours that computes the same, if one does.
+
+    Args:
+        network: a functional model with layers of any name.
+
+    Returns:
+        Such a network with the same weights: its output for random images is the
+        same within 1e-5. `None` if there is none.
+    """
+    architecture = _like_ours(network)
+    if architecture is None:
+        return None
+    try:
+        outline = architecture.outline()
+    except ValueError:
+        return None  # options that ours do not have
+    shapes = [tuple(weight.shape) for weight in network.weights]
+    if shapes != [tuple(weight.shape) for weight in outline.weights]:
+        return None
+    ours = architecture.build(network.name)
+    ours.set_weights(network.get_weights())
+    # Sides that tell the paddings apart, and are enough for five halvings.
+    images = keras.random.uniform(
+        (1, 64, 96, network.input_shape[-1]), -1.0, 1.0, seed=0
+    )
+    expected, found = network(images), ours(images)
+    if found.shape != expected.shape:
+        return None
+    difference = keras.ops.max(keras.ops.abs(found - expected))
+    return ours if float(difference) < 1e-5 else None
+
+
+def _like_ours(network: keras.Model) -> Architecture | None:
+    """Guess by the convolutions what a network of other names could be."""
+    convs = [layer for layer in network.layers if type(layer) is keras.layers.Conv2D]
+    if len(convs) < 3:
+        return None
+    options = {
+        "filters": convs[0].filters,
+        "padding": _padding(convs[1]),
+        "image_shape": tuple(network.input_shape[1:]),
+        **normalization_of(network),
+    }
+    if convs[0].kernel_size == (4, 4):
+        return Architecture("patchgan", options | {"num_layers": len(convs) - 2})
+    options |= _generator_options(network)
+    # Stem, head and the strided convolutions are in no residual block; transposed ones
+    # are of another type.
+    others = 4 if options["upsampling"] == "transpose" else 6
+    return Architecture(
+        "resnet", options | {"num_residual_blocks": (len(convs) - others) // 2}
+    )
+
+
+def _resnet_options(layers: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "filters": layers["stem_conv"].filters,
+        "num_residual_blocks": _count(layers, "block_{}_conv_0"),
+        "padding": _padding(layers["down_0_conv"]),
+    }
+
+
+def _mobile_options(layers: Mapping[str, Any]) -> dict[str, Any]:
+    stages = ("stem", "down_0", "down_1", "up_0", "up_1")
+    blocks = range(_count(layers, "block_{}_pointwise_0"))
+    return {
+        "filters": tuple(layers[f"{stage}_conv"].filters for stage in stages),
+        "block_filters": tuple(
+            layers[f"block_{i}_pointwise_0"].filters for i in blocks
+        ),
+        "padding": _padding(layers["down_0_conv"]),
+    }
+
+
+def _unet_options(layers: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "filters": layers["down_0_conv"].filters,
+        "num_levels": _count(layers, "down_{}_conv"),
+    }
+
+
+def _patchgan_options(layers: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "filters": layers["layer_0_conv"].filters,
+        "num_layers": _count(layers, "layer_{}_conv") - 1,
+        "padding": _padding(layers["layer_0_conv"]),
+    }
+
+
+def _generator_options(network: keras.Model) -> dict[str, Any]:
+    def first(cls: type, attribute: str, default: Any) -> Any:
+        found = (layer for layer in network.layers if isinstance(layer, cls))
+        return getattr(next(found, None), attribute, default)
+
+    return {
+        "output_channels": network.output_shape[-1],
+        "dropout": first(keras.layers.Dropout, "rate", 0.0),
+        "upsampling": first(keras.layers.UpSampling2D, "interpolation", "transpose"),
+    }
+
+
+def _padding(strided_conv: keras.layers.Conv2D) -> str:
+    return "same" if strided_conv.padding == "same" else "symmetric"
+
+
+def _count(layers: Mapping[str, Any], pattern: str) -> int:
+    return sum(pattern.format(i) in layers for i in range(len(layers)))
+
+
+def _weight_shapes(network: keras.Model) -> list[tuple[str, tuple[int, ...]]]:
+    return [
+        (f"{layer.name}/{weight.name}", tuple(weight.shape))
+        for layer in network.layers
+        for weight in layer.weights
+    ]

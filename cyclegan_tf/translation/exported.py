@@ -1,0 +1,73 @@
+"""A generator that `cyclegan export` wrote as a SavedModel, applied to images."""
+
+import pathlib
+
+import tensorflow as tf
+
+from cyclegan_tf._shared.errors import InputError, first_line
+from cyclegan_tf.images import Image
+from cyclegan_tf.pretrained.find import Generator
+from cyclegan_tf.pretrained.keras3 import check_image_channels
+from cyclegan_tf.translation.translator import Translator
+
+
+class ExportedTranslator:
+    """A SavedModel as a function from image to image, of any size.
+
+    Args:
+        folder: the SavedModel, as `cyclegan export` wrote it.
+
+    Attributes:
+        channels: int. Of the images that it takes.
+        output_channels: int. Of the images that it makes.
+        size_multiple: int. 1: the SavedModel pads its images itself.
+
+    Raises:
+        InputError: if it is no SavedModel of `cyclegan export`.
+    """
+
+    size_multiple = 1
+
+    def __init__(self, folder: pathlib.Path):
+        try:
+            # The signature alone would not keep its weights.
+            self._model = tf.saved_model.load(str(folder))
+            signature = self._model.signatures["uint8"]
+        except (OSError, ValueError, KeyError) as e:
+            raise InputError(
+                f"{folder} is no SavedModel of cyclegan export ({first_line(e)}); "
+                "export again, or bring a model from elsewhere by cyclegan import."
+            ) from e
+        image = signature.structured_input_signature[1]["image"]
+        self.channels: int = image.shape[-1]
+        self.output_channels: int = signature.structured_outputs["translated"].shape[-1]
+
+    def __call__(self, image: Image) -> Image:
+        """Translate one image.
+
+        Args:
+            image: uint8 array (height, width, channels).
+
+        Returns:
+            uint8 array (height, width, output channels).
+        """
+        outputs = self._model.signatures["uint8"](image=tf.constant(image[None]))
+        return outputs["translated"].numpy()[0]
+
+
+def load_translator(generator: Generator) -> Translator | ExportedTranslator:
+    """Load a generator that a path holds, to translate image files with.
+
+    Raises:
+        InputError: if it cannot be loaded, or takes or makes other images than files
+            hold.
+    """
+    translator = (
+        ExportedTranslator(generator.path)
+        if generator.is_exported
+        else Translator(generator.path)
+    )
+    check_image_channels(
+        translator.channels, translator.output_channels, generator.path
+    )
+    return translator
