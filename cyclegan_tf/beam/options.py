@@ -50,11 +50,11 @@ class TranslateBeamConfig:
         Raises:
             InputError: if one is not fit for it.
         """
-        for option, value in {"--tile": self.tile, "--shards": self.shards}.items():
+        for option, value in {"tile": self.tile, "shards": self.shards}.items():
             if value is not None and value < 1:
-                raise InputError(f"{option} must be at least 1, not {value}.")
+                raise InputError(f"`{option}` must be at least 1, not {value}.")
         if set(self.out) & set("*?["):
             raise InputError(
-                f"--out {self.out} has a *, ? or [ in it, which Beam would take for a "
+                f"`out={self.out}` has a *, ? or [ in it, which Beam would take for a "
                 "pattern; choose another folder."
             )

@@ -372,15 +372,10 @@ def test_compressed_records(photos, run_dir, expected, tmp_path):
         (("absent.png",), {}, "There is no file or folder .*absent.png"),
         (("*.gif",), {}, r"There is no file that .*\*.gif matches"),
         (("notes.txt",), {}, r"notes\.txt has no image suffix"),
-        (("2.png",), {"shards": 0}, "--shards must be at least 1"),
+        (("2.png",), {"shards": 0}, "`shards` must be at least 1"),
         (("2.png",), {"out": "a*b"}, "would take for a pattern"),
         (("2.png",), {"out": "gs://bucket/out"}, "no file system for gs://bucket/out"),
-        (("2.png",), {"run_dir": None}, "Name what translates"),
-        (
-            ("2.png",),
-            {"run_dir": None, "generator": "absent.keras"},
-            "There is no network .*/absent.keras",
-        ),
+        (("2.png",), {"source": "absent.keras"}, "There is no network .*/absent.keras"),
         (
             ("2.png",),
             {"pipeline_options": ("--direct_num_worker=2",)},
@@ -399,10 +394,10 @@ def test_compressed_records(photos, run_dir, expected, tmp_path):
     ],
 )
 def test_wrong_options(inputs, options, message, photos, run_dir, tmp_path):
-    defaults = {"run_dir": run_dir, "out": str(tmp_path / "out")}
+    defaults = {"source": str(run_dir), "out": str(tmp_path / "out")}
     paths = tuple(str(photos / name) for name in inputs)
     with pytest.raises(InputError, match=message):
-        translate_beam(TranslateBeamConfig(paths, **{**defaults, **options}))
+        translate_beam(TranslateBeamConfig(inputs=paths, **{**defaults, **options}))
     assert not (tmp_path / "out").exists()
 
 
