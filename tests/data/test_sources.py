@@ -40,5 +40,5 @@ def test_a_download_without_network(tmp_path, monkeypatch):
         raise requests.exceptions.ConnectionError("no network")
 
     monkeypatch.setattr(tfds.download.DownloadManager, "download_and_extract", fail)
-    with pytest.raises(InputError, match=r"cannot prepare .*no network.*--data-dir"):
+    with pytest.raises(InputError, match=r"cannot prepare .*no network.*`data_dir`"):
         find_sources("tfds:cycle_gan/apple2orange", "trainA", tmp_path)

@@ -65,7 +65,7 @@ def test_config_values_are_checked():
 
 
 def test_a_folder_in_use_is_refused(run, tmp_path):
-    with pytest.raises(InputError, match="already holds a run.*--resume"):
+    with pytest.raises(InputError, match="already holds a run.*`resume="):
         Run.create(run.folder, CONFIG)
     (tmp_path / "other").mkdir()
     (tmp_path / "other/file").touch()
@@ -154,7 +154,7 @@ def test_another_architecture(run, model):
     wider = tiny.cyclegan(filters=6, pool_size=2)
     wider.compile()
     wider.build_for(*[(None, 16, 16, 3)] * 2)
-    with pytest.raises(InputError, match="does not fit the options to go on with"):
+    with pytest.raises(InputError, match="does not fit the options to resume with"):
         run.restore(wider)
 
 
