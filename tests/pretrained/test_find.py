@@ -17,7 +17,13 @@ import cyclegan_tf
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.cli import main as cli
 from cyclegan_tf.config.options import DatasetConfig, NetworkConfig, TrainConfig
-from cyclegan_tf.pretrained.find import find_networks, read_network
+from cyclegan_tf.pretrained.find import (
+    Generator,
+    choose_generator,
+    find_generators,
+    find_networks,
+    read_network,
+)
 from cyclegan_tf.pretrained.pytorch.files import read_state_dict
 from cyclegan_tf.pretrained.recognition import architecture_of
 from cyclegan_tf.runs.run import Run
@@ -308,3 +314,36 @@ def test_networks_that_do_not_belong_together():
         adopt_networks(config, {"generator_g": four})
     with pytest.raises(InputError, match="has channels_y=1, but generator_f"):
         adopt_networks(config, {"generator_g": gray, "generator_f": g})
+
+
+@pytest.fixture(scope="module")
+def two_generators(tmp_path_factory):
+    """A folder of two generators that are not part of a run."""
+    folder = tmp_path_factory.mktemp("two")
+    for direction in "gf":
+        cyclegan_tf.resnet_generator(2, 0).save(folder / f"generator_{direction}.keras")
+    return folder
+
+
+def test_generators_of_a_folder_and_of_a_file(two_generators, tmp_path):
+    found = find_generators(two_generators)
+    assert [generator.direction for generator in found] == ["g", "f"]
+    assert choose_generator(two_generators, "f") == found[1]
+    alone = Generator("f", two_generators / "generator_f.keras")
+    assert find_generators(alone.path) == [alone]
+    # A single generator is taken, whatever its direction.
+    assert choose_generator(alone.path, "g") == alone
+    named = shutil.copy(alone.path, tmp_path / "monet.keras")
+    assert find_generators(named) == [Generator(None, named)]
+
+
+def test_generators_that_are_missing(two_generators, tmp_path):
+    run = Run.create(tmp_path / "run", TrainConfig(DatasetConfig("demo")))
+    (tmp_path / "empty").mkdir()
+    for path, message in {
+        run.folder: "has no generators yet",
+        tmp_path / "empty": "holds no generators",
+        tmp_path / "absent": "There is no file or folder",
+    }.items():
+        with pytest.raises(InputError, match=message):
+            find_generators(path)

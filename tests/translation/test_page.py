@@ -195,13 +195,13 @@ def test_mistakes(run, tmp_path, capsys, monkeypatch):
         assert cli.main(["serve", *map(str, arguments)]) == 2
         return capsys.readouterr().err
 
-    assert "is no run, no .keras file" in fails(tmp_path / "absent")
+    assert "There is no file or folder" in fails(tmp_path / "absent")
     empty = Run.create(tmp_path / "empty", TrainConfig(DatasetConfig("demo")))
     assert "has no generators yet" in fails(empty.folder)
     assert "--port must be from 1 to 65535, not 0" in fails(run.folder, "--port", 0)
     (tmp_path / "exported").mkdir()
     (tmp_path / "exported/report.json").write_text("{}")
-    assert "holds no SavedModel" in fails(tmp_path / "exported")
+    assert "holds no generators" in fails(tmp_path / "exported")
     (tmp_path / "exported/a.json").write_text('{"name": "a"}')
     assert "a.json is damaged" in fails(tmp_path / "exported")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
