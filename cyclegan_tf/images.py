@@ -1,8 +1,8 @@
-"""Images outside the networks: the value range, files, resizing, contact sheets.
+"""Images outside the networks: value range, files, resizing, contact sheets.
 
-An image is a uint8 array (height, width, channels) with values 0 to 255 and 1 or 3
-channels. The networks see float32 in [-1, 1]; `normalize` and `denormalize` are the
-only places where the one becomes the other.
+An image is a uint8 array (height, width, channels) in [0, 255] with 1 or 3 channels.
+The networks see float32 in [-1, 1]; only `normalize` and `denormalize` convert
+between the two.
 """
 
 import io
@@ -25,8 +25,7 @@ SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"}
 )
 
-
-# What Pillow raises of files that are no images, or damaged.
+# Pillow's errors for files that are damaged or not images.
 _DAMAGES = (
     OSError,
     ValueError,
@@ -41,7 +40,7 @@ class UnreadableImageError(InputError):
 
 
 def normalize(image: Any) -> Any:
-    """Map float values 0 to 255 to [-1, 1], the range of the networks.
+    """Map [0, 255] to [-1, 1], the range of the networks.
 
     Args:
         image: float array or tensor in [0, 255].
@@ -53,10 +52,10 @@ def normalize(image: Any) -> Any:
 
 
 def denormalize(image: Any) -> Image:
-    """Map the networks' [-1, 1] to uint8, rounded; values beyond are clipped.
+    """Map [-1, 1], the range of the networks, to rounded uint8.
 
     Args:
-        image: float array or tensor in [-1, 1].
+        image: float array or tensor; values outside [-1, 1] are clipped.
 
     Returns:
         uint8 array of the same shape.
@@ -66,23 +65,23 @@ def denormalize(image: Any) -> Image:
 
 
 def read_image(source: pathlib.Path | bytes, channels: int = 3) -> Image:
-    """Read an image file, upright, in the wanted number of channels.
+    """Read an image file that Pillow knows, upright.
 
-    Reads what Pillow reads: JPEG, PNG, BMP, GIF and TIFF (the first frame), WebP
-    and more. The EXIF orientation is applied, an alpha channel is dropped, colour
-    profiles are ignored, and 16-bit gray values are scaled to 8 bits.
+    The EXIF orientation is applied, an alpha channel is dropped, color profiles are
+    ignored, 16-bit gray is scaled to 8 bits, and only the first frame is read.
 
     Args:
         source: a path, or the bytes of a file.
-        channels: int. 3 (gray files are repeated) or 1 (colours are weighted to
-            luminance). Defaults to `3`.
+        channels: int. 3 (gray is repeated) or 1 (color is converted to luminance).
+            Defaults to `3`.
 
     Returns:
         uint8 array (height, width, channels).
 
     Raises:
-        UnreadableImageError: if it is no image, or damaged, or beyond Pillow's
-            limit for decompression bombs.
+        UnreadableImageError: if the file is damaged, not an image, or larger than
+            Pillow's limit for decompression bombs.
+        InputError: if there is no such file.
     """
     name = "the image" if isinstance(source, bytes) else str(source)
     try:
@@ -94,41 +93,26 @@ def read_image(source: pathlib.Path | bytes, channels: int = 3) -> Image:
         raise InputError(f"There is no file {name}; check the name.") from None
     except _DAMAGES as e:
         raise UnreadableImageError(f"{name} cannot be read as an image ({e}).") from e
-    if upright.mode.startswith("I"):  # 16-bit gray, which convert() would clip
+    if upright.mode.startswith("I"):  # 16-bit gray: convert() would clip it
         upright = PIL.Image.fromarray((np.asarray(upright) // 257).astype(np.uint8))
-    if upright.mode == "P":  # some palettes with transparency go by way of it only
+    if upright.mode == "P":  # Pillow warns if it converts transparent palettes directly
         upright = upright.convert("RGBA")
     pixels = np.asarray(upright.convert("L" if channels == 1 else "RGB"))
     return pixels.reshape(*pixels.shape[:2], channels)
 
 
 def in_channels(image: Image, channels: int) -> Image:
-    """Turn an image into so many channels, as `read_image` does.
-
-    Args:
-        image: uint8 array (height, width, 1 or 3).
-        channels: int. 3 or 1.
-
-    Returns:
-        uint8 array (height, width, channels).
-    """
+    """Convert an image (height, width, 1 or 3) to 1 or 3 channels, as `read_image`."""
     if image.shape[-1] == channels:
         return image
-    pixels = PIL.Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-    pixels = pixels.convert("L" if channels == 1 else "RGB")
+    pixels = to_pillow(image).convert("L" if channels == 1 else "RGB")
     return np.asarray(pixels).reshape(*image.shape[:2], channels)
 
 
 def is_larger_than(path: pathlib.Path, side: int) -> bool:
-    """Say whether an image has a longer side, without decoding it.
+    """Say whether an image file's longer side exceeds so many pixels, without decoding.
 
-    Args:
-        path: an image file.
-        side: int. Pixels.
-
-    Returns:
-        bool. `False` for what `read_image` cannot read, `True` for what is too large
-        for it.
+    An image beyond Pillow's limit counts as larger, an unreadable file does not.
     """
     try:
         with warnings.catch_warnings():
@@ -142,50 +126,36 @@ def is_larger_than(path: pathlib.Path, side: int) -> bool:
 
 
 def write_image(path: pathlib.Path, image: Image) -> None:
-    """Write an image in the format of the name's suffix; JPEG in quality 95.
+    """Write an image in the format of the name's suffix, JPEG in quality 95.
 
     Args:
-        path: the file; folders above it are made.
+        path: the file; missing folders are created.
         image: uint8 array (height, width, 1 or 3).
     """
-    pixels = image[..., 0] if image.shape[-1] == 1 else image
     with replacing(path) as temporary:
-        PIL.Image.fromarray(pixels).save(temporary, quality=95)
+        to_pillow(image).save(temporary, quality=95)
+
+
+def to_pillow(image: Image) -> PIL.Image.Image:
+    """Return an image (height, width, 1 or 3) as Pillow's mode L or RGB."""
+    return PIL.Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
 
 
 def resize_image(image: Image, height: int, width: int) -> Image:
-    """Resize with an antialiased bicubic filter, as the reference does.
-
-    Args:
-        image: uint8 array (height, width, 1 or 3).
-        height: int. The new height in pixels.
-        width: int. The new width in pixels.
-
-    Returns:
-        uint8 array (height, width, channels).
-    """
+    """Resize an image with an antialiased bicubic filter, as the reference does."""
     if image.shape[:2] == (height, width):
         return image
-    pixels = PIL.Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-    resized = pixels.resize((width, height), PIL.Image.Resampling.BICUBIC)
+    resized = to_pillow(image).resize((width, height), PIL.Image.Resampling.BICUBIC)
     return np.asarray(resized).reshape(height, width, image.shape[-1])
 
 
-def colour_square(image: Image, side: int) -> Image:
-    """Resize to a square in three channels, the form that images are compared in.
-
-    Args:
-        image: uint8 array (height, width, 1 or 3).
-        side: int. Pixels.
-
-    Returns:
-        uint8 array (side, side, 3).
-    """
+def color_square(image: Image, side: int) -> Image:
+    """Resize an image to (side, side, 3), the form in which images are compared."""
     return np.broadcast_to(resize_image(image, side, side), (side, side, 3))
 
 
 def find_images(folder: pathlib.Path) -> list[pathlib.Path]:
-    """List the image files in a folder and the folders in it, in natural order."""
+    """List the image files in a folder and its subfolders, in natural order."""
     return sorted(
         (
             path
@@ -201,13 +171,13 @@ def find_images(folder: pathlib.Path) -> list[pathlib.Path]:
 def write_contact_sheet(
     path: pathlib.Path, rows: Sequence[Sequence[Image]], headings: Sequence[str]
 ) -> None:
-    """Write a PNG with images in rows, at their own resolution, under headings.
+    """Write a PNG with rows of images under headings.
 
     Args:
         path: the PNG file.
-        rows: for each row one image per heading. Small images are enlarged by a
-            whole factor so that they can be seen.
-        headings: the title of each column.
+        rows: one image per heading in each row. Small images are enlarged by a whole
+            factor.
+        headings: titles of the columns.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

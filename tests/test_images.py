@@ -20,7 +20,7 @@ from cyclegan_tf.images import (
 
 @pytest.fixture
 def photo():
-    """A smooth colour gradient, which lossy formats keep."""
+    """A smooth color gradient that lossy formats preserve."""
     rows, columns = np.mgrid[:24, :36]
     return np.stack([rows * 10, columns * 7, 250 - rows * 5], axis=-1).astype(np.uint8)
 
@@ -46,26 +46,26 @@ def test_lossy_formats(photo, tmp_path, suffix):
 
 
 def test_first_frame_of_an_animation(tmp_path):
-    frames = [PIL.Image.new("RGB", (8, 6), colour) for colour in ("red", "blue")]
+    frames = [PIL.Image.new("RGB", (8, 6), color) for color in ("red", "blue")]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     assert (read_image(tmp_path / "a.gif") == [255, 0, 0]).all()
 
 
 def test_a_palette_with_transparency(photo, tmp_path):
-    """Pillow warns of these where they are turned into colours at once."""
+    """Pillow warns if it converts these directly to RGB."""
     palette = PIL.Image.fromarray(photo).quantize(16)
     palette.save(tmp_path / "a.png", transparency=bytes(range(0, 256, 16)))
     found = read_image(tmp_path / "a.png")
     np.testing.assert_array_equal(found, np.asarray(palette.convert("RGB")))
 
 
-def test_gray_becomes_colour_and_colour_gray(photo, tmp_path):
+def test_gray_becomes_color_and_color_gray(photo, tmp_path):
     PIL.Image.fromarray(photo).convert("L").save(tmp_path / "gray.png")
     gray = read_image(tmp_path / "gray.png")
     assert gray.shape == (24, 36, 3)
     np.testing.assert_array_equal(gray[..., 0], gray[..., 2])
-    write_image(tmp_path / "colour.png", photo)
-    assert read_image(tmp_path / "colour.png", channels=1).shape == (24, 36, 1)
+    write_image(tmp_path / "color.png", photo)
+    assert read_image(tmp_path / "color.png", channels=1).shape == (24, 36, 1)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -92,7 +92,7 @@ def test_alpha_and_palette(photo, tmp_path):
 
 def test_exif_orientation(photo, tmp_path):
     exif = PIL.Image.Exif()
-    exif[0x0112] = 6  # turned by a quarter
+    exif[0x0112] = 6  # rotated by 90 degrees
     PIL.Image.fromarray(photo).save(tmp_path / "turned.png", exif=exif)
     found = read_image(tmp_path / "turned.png")
     np.testing.assert_array_equal(found, np.rot90(photo, -1))

@@ -1,1 +1,1 @@
-"""What all folders use: errors, files, optional packages, tables, the machine."""
+"""Mechanisms for all folders: errors, files, optional packages, tables, machine."""

@@ -1,4 +1,4 @@
-"""The exceptions that stand for a mistake of the user, not of the program."""
+"""Exceptions for mistakes of the user and failures outside the program."""
 
 
 class InputError(ValueError):
@@ -13,23 +13,23 @@ class InputError(ValueError):
 
 
 class TrainingStoppedError(RuntimeError):
-    """The watchdog stopped a training, and why."""
+    """The watchdog stopped a training; the message says why."""
 
 
 class WorkerLostError(RuntimeError):
-    """Another process of a distributed training is gone, and what to do."""
+    """Another process of a distributed training is gone."""
 
 
 class JobFailedError(RuntimeError):
-    """An Apache Beam job ended before all was done, and what to do."""
+    """An Apache Beam job ended before all images were done."""
 
 
 class RefusedFileError(InputError):
-    """An exported file would not run, or not compute the translation."""
+    """An exported file does not run, or computes something else than the generator."""
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an exception's message, or else its type's name."""
+    """Return the first line of an exception's message, or its type's name if empty."""
     message = str(error).strip()
     return message.splitlines()[0] if message else type(error).__name__
 

@@ -6,19 +6,19 @@ from cyclegan_tf._shared.errors import InputError
 
 
 def require_package(package: str, name: str, use: str, extra: str) -> None:
-    """Check that a package is there, before any work is done; it is not imported.
+    """Check that a package is installed, without importing it.
 
     Args:
-        package: what is imported.
-        name: what people call it.
-        use: what it does here, or what needs it: the end of "..., which ...".
-        extra: that installs it.
+        package: import name.
+        name: name in the message.
+        use: end of the message's clause "..., which ...": its use here.
+        extra: the extra of cyclegan_tf that installs it.
 
     Raises:
         InputError: if it is not installed.
     """
     if importlib.util.find_spec(package) is None:
         raise InputError(
-            f"{name} is not installed, which {use}; install it with "
+            f"{name}, which {use}, is not installed; install it with "
             f"pip install 'cyclegan_tf[{extra}]'."
         )

@@ -1,4 +1,4 @@
-"""Files that are never half-written, and names in the order people count."""
+"""Write, remove and check files, and name and sort them as people do."""
 
 import contextlib
 import json
@@ -17,14 +17,13 @@ from cyclegan_tf._shared.errors import InputError
 def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """Write a file or folder under a temporary name, then rename it.
 
-    If the block fails, what stood at `path` before is left as it was and the
-    temporary file is removed.
+    If the block fails, `path` stays as it was and the temporary file is removed.
 
     Args:
-        path: the final name. A file there is replaced, a folder must not be there.
+        path: final name. An existing file is replaced; an existing folder is an error.
 
     Yields:
-        A temporary path beside it, with the same suffixes.
+        A temporary path beside `path`, with the same suffixes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
@@ -37,20 +36,16 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def write_json(path: pathlib.Path, content: Any) -> None:
-    """Write a JSON file, indented; an earlier one is replaced."""
+    """Write an indented JSON file, replacing an earlier one."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n")
 
 
 def check_free(path: pathlib.Path, overwrite: bool) -> None:
-    """Check that an output does not replace a file or folder by accident.
-
-    Args:
-        path: where the output goes.
-        overwrite: bool. Whether the user allows it to be replaced.
+    """Check that an output replaces an existing file or folder only on request.
 
     Raises:
-        InputError: if something is there and `overwrite` is false.
+        InputError: if `path` exists and `overwrite` is false.
     """
     if path.exists() and not overwrite:
         raise InputError(
@@ -60,7 +55,7 @@ def check_free(path: pathlib.Path, overwrite: bool) -> None:
 
 
 def remove(path: pathlib.Path) -> None:
-    """Remove a file, or a folder of files, if it is there; of a link, the link."""
+    """Remove a file, a folder with its contents, or a link itself, if it exists."""
     if path.is_dir() and not path.is_symlink():
         for child in path.iterdir():
             remove(child)
@@ -70,22 +65,28 @@ def remove(path: pathlib.Path) -> None:
 
 
 def check_not_compressed(path: pathlib.Path) -> None:
-    """Check that a zip file is as large as what it holds, that is, no zip bomb.
+    """Check that a zip file is not compressed, and therefore no zip bomb.
 
-    PyTorch and Keras put models into zip files without compression.
+    PyTorch and Keras store models in zip files without compression.
 
     Raises:
-        InputError: if a file in it is compressed.
-        zipfile.BadZipFile: if it is no zip file.
+        InputError: if an entry is compressed.
+        zipfile.BadZipFile: if it is not a zip file.
     """
     with zipfile.ZipFile(path) as archive:
         for entry in archive.infolist():
             if entry.file_size > entry.compress_size:
                 raise InputError(
                     f"{path} is compressed ({entry.filename} grows from "
-                    f"{entry.compress_size} to {entry.file_size} bytes), as no "
-                    "framework writes its models; save it again."
+                    f"{entry.compress_size} to {entry.file_size} bytes), but no "
+                    "framework compresses its models; save the model again."
                 )
+
+
+def relative_name(path: str, folder: str | pathlib.Path) -> str:
+    """Return a path relative to a folder, or unchanged if it is not inside."""
+    full = pathlib.PurePath(path)
+    return full.relative_to(folder).as_posix() if full.is_relative_to(folder) else path
 
 
 def natural_key(path: pathlib.Path | str) -> list[tuple[int, str]]:

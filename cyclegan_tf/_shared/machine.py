@@ -1,4 +1,4 @@
-"""How much memory and how much room on its disks this machine has."""
+"""Memory, disk, processor and packages of this machine, and the time of a call."""
 
 import importlib.metadata
 import pathlib
@@ -11,44 +11,40 @@ import psutil
 
 
 def total_memory() -> int:
-    """Return the bytes of memory that the machine has, or lets its container use."""
+    """Return the bytes of memory of the machine, or of its container if limited."""
     return min([psutil.virtual_memory().total, *memory_limits()])
 
 
 def free_memory() -> int:
-    """Return the bytes of memory that a new process could have now."""
+    """Return the bytes of memory that a new process can use now."""
     return min(psutil.virtual_memory().available, total_memory())
 
 
 def free_disk(path: pathlib.Path) -> int:
-    """Return the bytes that can be written to the disk of a path.
-
-    Args:
-        path: a file or folder, which need not be there yet.
-    """
+    """Return the free bytes on the disk of a path, which need not exist yet."""
     path = path.absolute()
     nearest = next(p for p in (path, *path.parents) if p.exists())
     return psutil.disk_usage(str(nearest)).free
 
 
 def processor_name() -> str:
-    """Return what the processor is called, as far as the system tells."""
+    """Return the name of the processor, or else its architecture."""
     name = _processor_facts().get("model name", "")
     return name or platform.processor() or platform.machine()
 
 
 def processor_flags() -> frozenset[str]:
-    """Return the instruction sets of the processor; none where Linux does not tell."""
+    """Return the instruction sets of the processor; empty except on Linux."""
     return frozenset(_processor_facts().get("flags", "").split())
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """Return the installed versions of packages by name; they are not imported."""
+    """Return the installed versions of packages by name, without importing them."""
     return {package: importlib.metadata.version(package) for package in packages}
 
 
 def _processor_facts() -> dict[str, str]:
-    """Read what Linux says about the first processor."""
+    """Read the first processor's entry of /proc/cpuinfo."""
     path = pathlib.Path("/proc/cpuinfo")
     first = path.read_text().partition("\n\n")[0] if path.exists() else ""
     facts = (line.partition(":") for line in first.splitlines())
@@ -59,15 +55,15 @@ def memory_limits(
     groups: pathlib.Path = pathlib.Path("/proc/self/cgroup"),
     root: pathlib.Path = pathlib.Path("/sys/fs/cgroup"),
 ) -> Iterator[int]:
-    """Find what containers and cluster jobs may use, which `psutil` does not know.
+    """Find the memory limits of containers and cluster jobs, unknown to `psutil`.
 
     Args:
-        groups: where Linux names the control groups of this process: a line
+        groups: Linux's list of this process's control groups: one line
             `number:controllers:path` each, without controllers for version 2.
-        root: where it describes them.
+        root: folder that describes the groups.
 
     Yields:
-        Bytes: the limit of each group that has one, and of those that it is in.
+        Bytes: the limit of each group, and of its parents, that has one.
     """
     if not groups.is_file():
         return
@@ -82,28 +78,28 @@ def memory_limits(
         group = top / path.lstrip("/")
         for folder in (group, *group.parents):
             limit = folder / name
-            # The word "max" stands for none.
+            # "max" means no limit.
             if limit.is_file() and (text := limit.read_text().strip()).isdigit():
                 yield int(text)
 
 
-# Of a generator that takes seconds, a few runs say as much.
+# A few runs are enough for a generator that takes seconds.
 _ENOUGH_SECONDS = 60.0
 
 
 def run_times(
     function: Callable[[], object], runs: int, seconds: float = _ENOUGH_SECONDS
 ) -> list[float]:
-    """Time a function, after one call that is not counted.
+    """Time a function, after one uncounted call.
 
     Args:
-        function: is called without arguments.
-        runs: int. How often.
-        seconds: float. After so many seconds no further run is begun, but there is
-            one. Defaults to `60`.
+        function: called without arguments.
+        runs: int. Number of timed calls.
+        seconds: float. Start no further call after this time; at least one call is
+            timed. Defaults to `60`.
 
     Returns:
-        Milliseconds of each run.
+        Milliseconds of each call.
     """
     function()
     times: list[float] = []
@@ -115,14 +111,10 @@ def run_times(
 
 
 def peak_memory() -> int | None:
-    """Return the most memory this process has held so far, in bytes.
-
-    Returns:
-        Bytes of physical memory; `None` where the system does not tell.
-    """
+    """Return this process's peak physical memory in bytes; `None` if unknown."""
     status = pathlib.Path("/proc/self/status")
     if status.exists():
-        # Not getrusage: on Linux it counts what the process was before exec().
+        # getrusage on Linux also counts the process before exec().
         for line in status.read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024

@@ -1,4 +1,4 @@
-"""Tables as Markdown, aligned so that they can be read in a terminal, too."""
+"""Markdown tables, aligned for reading in a terminal."""
 
 from collections.abc import Sequence
 
@@ -7,10 +7,10 @@ def markdown_table(rows: Sequence[Sequence[str]]) -> str:
     """Write rows of text as a Markdown table.
 
     Args:
-        rows: the headings first; all of the same length.
+        rows: headings first; all of the same length.
 
     Returns:
-        Lines of equal width, without a line break at the end.
+        Lines of equal width, without a final line break.
     """
     widths = [max(map(len, column)) for column in zip(*rows)]
     lines = [

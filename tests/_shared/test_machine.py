@@ -1,4 +1,4 @@
-"""What the machine has, and what a container may use of it."""
+"""Memory, disk and processor of the machine, and limits of containers."""
 
 import pathlib
 import subprocess
@@ -44,18 +44,18 @@ def test_no_control_groups(tmp_path):
     assert list(machine.memory_limits(tmp_path / "absent", tmp_path)) == []
 
 
-def test_runs_are_counted_without_the_first():
+def test_the_first_run_is_not_counted():
     calls = []
     times = machine.run_times(lambda: calls.append(None), 5)
     assert len(times) == 5 and len(calls) == 6
     assert all(time >= 0 for time in times)
 
 
-def test_no_run_is_begun_after_enough_time():
+def test_no_run_starts_after_enough_time():
     assert len(machine.run_times(lambda: sum(range(100_000)), 1000, seconds=1e-9)) == 1
 
 
-def test_peak_memory_sees_what_was_freed_again():
+def test_peak_memory_includes_freed_memory():
     script = """
 from cyclegan_tf._shared.machine import peak_memory
 before = peak_memory()
@@ -71,6 +71,6 @@ print(peak_memory() - before)
 
 def test_the_flags_of_this_processor_are_read():
     if not pathlib.Path("/proc/cpuinfo").exists():
-        pytest.skip("only Linux names the flags of its processor there")
+        pytest.skip("only Linux lists processor flags there")
     text = pathlib.Path("/proc/cpuinfo").read_text()
     assert ("avx2" in machine.processor_flags()) == (" avx2 " in text)
