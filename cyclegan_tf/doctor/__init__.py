@@ -1,1 +1,1 @@
-"""What is wrong with a data set."""
+"""Faults of a data set."""

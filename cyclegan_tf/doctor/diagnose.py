@@ -1,4 +1,4 @@
-"""Look through a data set for what would spoil a training, before it is begun."""
+"""Look for faults of a data set before training on it."""
 
 import concurrent.futures
 import dataclasses
@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 import PIL.Image
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf._shared.files import write_json
+from cyclegan_tf._shared.files import relative_name, write_json
 from cyclegan_tf._shared.tables import markdown_table
 from cyclegan_tf.data.sources import Source, find_sources
 from cyclegan_tf.doctor.checks import check
-from cyclegan_tf.doctor.findings import Finding
+from cyclegan_tf.doctor.findings import Finding, warn
 from cyclegan_tf.doctor.image_facts import ImageFacts, examine
 from cyclegan_tf.doctor.options import DoctorConfig
 from cyclegan_tf.images import SUFFIXES
@@ -23,14 +23,14 @@ _FILES_SHOWN = 5
 
 @dataclasses.dataclass(frozen=True)
 class SplitSummary:
-    """The images of a split in numbers.
+    """Counts and sizes of a split's images.
 
     Attributes:
-        split: its name.
-        images: how many there are.
-        unreadable: how many of them cannot be read.
-        sizes: their size, or what their widths and heights lie between.
-        gray: how many have no colour.
+        split: name of the split.
+        images: number of images.
+        unreadable: number of images that cannot be read.
+        sizes: their common size, or the smallest and largest width and height.
+        gray: number of images without color.
     """
 
     split: str
@@ -42,12 +42,12 @@ class SplitSummary:
 
 @dataclasses.dataclass(frozen=True)
 class Diagnosis:
-    """What was found in a data set.
+    """The faults of a data set.
 
     Attributes:
-        data: the data set, as it was named.
-        splits: its splits in numbers.
-        findings: what is wrong, errors first.
+        data: the data set as the user named it.
+        splits: summaries of its splits.
+        findings: its faults, errors first.
     """
 
     data: str
@@ -56,45 +56,34 @@ class Diagnosis:
 
     @property
     def trainable(self) -> bool:
-        """Whether it can be trained on, be it with warnings."""
+        """Whether training is possible, perhaps with warnings."""
         return all(finding.severity != "error" for finding in self.findings)
 
+    @property
+    def exit_code(self) -> int:
+        """0 if training is possible, else 1."""
+        return 0 if self.trainable else 1
+
     def to_text(self) -> str:
-        """Return a table of the splits, and the findings with the first files."""
+        """Return a table of the splits, and the findings with their first files."""
         rows = [("split", "images", "unreadable", "size", "gray")]
         rows += [
             (s.split, str(s.images), str(s.unreadable), s.sizes, str(s.gray))
             for s in self.splits
         ]
-        lines = [markdown_table(rows)]
-        for finding in self.findings:
-            count = f" ({len(finding.files)})" if finding.files else ""
-            lines += ["", f"{finding.severity}: {finding.where}: {finding.what}{count}"]
-            lines += [f"  {name}" for name in finding.files[:_FILES_SHOWN]]
-            if len(finding.files) > _FILES_SHOWN:
-                lines.append(f"  and {len(finding.files) - _FILES_SHOWN} more")
-            lines.append(f"  {finding.advice}")
-        if not self.findings:
-            lines += ["", "Nothing is wrong with it."]
-        return "\n".join(lines)
+        found = [_describe(finding) for finding in self.findings]
+        return "\n\n".join([markdown_table(rows), *(found or ["No faults found."])])
 
     def write(self, path: pathlib.Path) -> None:
-        """Write it as JSON, with all files."""
-        content = {"trainable": self.trainable, **dataclasses.asdict(self)}
-        write_json(path, content)
+        """Write a JSON file with all findings and all their files."""
+        write_json(path, {"trainable": self.trainable, **dataclasses.asdict(self)})
 
 
 def diagnose(config: DoctorConfig) -> Diagnosis:
-    """Read every image of a data set once, and say what is wrong.
-
-    Args:
-        config: which data set, and for what size of crop.
-
-    Returns:
-        What was found.
+    """Read every image of a data set once, and look for faults.
 
     Raises:
-        InputError: if there is no such data set at all.
+        InputError: if there is no such data set.
     """
     config.check()
     root = pathlib.Path(config.data)
@@ -123,22 +112,17 @@ def diagnose(config: DoctorConfig) -> Diagnosis:
 
 
 def _examine_all(root: pathlib.Path, sources: Sequence[Source]) -> list[ImageFacts]:
-    """Examine images in threads; each holds the pixels of one image at a time."""
+    """Examine images in threads, each with the pixels of one image at a time."""
     with concurrent.futures.ThreadPoolExecutor() as pool:
         facts = pool.map(examine, sources)
         return [
-            dataclasses.replace(image, name=_relative(root, image.name))
+            dataclasses.replace(image, name=relative_name(image.name, root))
             for image in facts
         ]
 
 
-def _relative(root: pathlib.Path, name: str) -> str:
-    path = pathlib.Path(name)
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else name
-
-
 def _overlooked(root: pathlib.Path) -> Iterator[Finding]:
-    """Images in the folders of the splits that are not read for their suffix."""
+    """Find images whose suffix keeps training from reading them."""
     for split in _SPLITS:
         names = tuple(
             path.relative_to(root).as_posix()
@@ -148,14 +132,12 @@ def _overlooked(root: pathlib.Path) -> Iterator[Finding]:
             and not path.name.startswith(".")
             and _is_image(path)
         )
-        if names:
-            yield Finding(
-                "warning",
-                split,
-                "images that are not read, for their suffix",
-                f"Rename them to one of {', '.join(sorted(SUFFIXES))}.",
-                names,
-            )
+        yield from warn(
+            split,
+            "images that are not read because of their suffix",
+            f"Rename them to one of {', '.join(sorted(SUFFIXES))}.",
+            names,
+        )
 
 
 def _is_image(path: pathlib.Path) -> bool:
@@ -164,6 +146,15 @@ def _is_image(path: pathlib.Path) -> bool:
             return True
     except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError):
         return False
+
+
+def _describe(finding: Finding) -> str:
+    count = f" ({len(finding.files)})" if finding.files else ""
+    lines = [f"{finding.severity}: {finding.where}: {finding.what}{count}"]
+    lines += [f"  {name}" for name in finding.files[:_FILES_SHOWN]]
+    if len(finding.files) > _FILES_SHOWN:
+        lines.append(f"  and {len(finding.files) - _FILES_SHOWN} more")
+    return "\n".join([*lines, f"  {finding.advice}"])
 
 
 def _summary(split: str, images: Sequence[ImageFacts]) -> SplitSummary:

@@ -1,24 +1,24 @@
-"""Which images are equal, and which look nearly so."""
+"""Find images that are equal or look nearly alike."""
 
 import collections
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from cyclegan_tf.doctor.findings import Finding
+from cyclegan_tf.doctor.findings import Finding, warn
 from cyclegan_tf.doctor.image_facts import ImageFacts, Splits
 
-# Bits of 256 in which the fingerprints of two images of one scene may differ. A little
-# below the largest that was right on 1,867 images (see `image_facts.py`): the more
-# images, the more are alike by accident.
+# Fingerprints of 256 bits of one scene differ in at most this many bits. This is a
+# little below the largest value that was right on 1,867 images (see `image_facts.py`),
+# because more images give more chance matches.
 NEAR_BITS = 60
 
 
 def duplicates(splits: Splits) -> Iterator[Finding]:
-    """Find images of equal pixels, wherever they are.
+    """Find images of equal pixels, within and across splits.
 
     Args:
-        splits: images that can be read, of each split.
+        splits: the readable images of each split.
 
     Yields:
         A finding for each combination of splits; its files are groups of equal images.
@@ -39,22 +39,22 @@ def duplicates(splits: Splits) -> Iterator[Finding]:
         yield Finding(
             "warning",
             where,
-            f"images that are there more than once, {bytewise} byte for byte",
+            f"images that occur more than once, {bytewise} byte for byte",
             _advice_on_duplicates(where),
             tuple(" = ".join(image.name for image in group) for group in equal),
         )
 
 
 def near_duplicates(splits: Splits) -> Iterator[Finding]:
-    """Find images of one domain that look nearly the same, but are not equal.
+    """Find images of one domain that look nearly alike, but are not equal.
 
-    Between the domains that is no fault: the same scene in summer and in winter.
+    Similar images in different domains are no fault: one scene in summer and winter.
 
     Args:
-        splits: images that can be read, of each split.
+        splits: the readable images of each split.
 
     Yields:
-        A finding for each split, and for training and test; its files are pairs.
+        A finding for each split, and one across training and test; its files are pairs.
     """
     for domain in "AB":
         train = _distinct(splits.get(f"train{domain}", ()))
@@ -65,29 +65,27 @@ def near_duplicates(splits: Splits) -> Iterator[Finding]:
             (test, train, f"train{domain} and test{domain}"),
         ):
             pairs = tuple(f"{a.name} ~ {b.name}" for a, b in _nearest(images, others))
-            if pairs:
-                advice = _advice_on_duplicates(where)
-                yield Finding(
-                    "warning",
-                    where,
-                    "images that look nearly like another",
-                    f"If they show the same: {advice[0].lower()}{advice[1:]}",
-                    pairs,
-                )
+            advice = _advice_on_duplicates(where)
+            yield from warn(
+                where,
+                "images that look nearly like another",
+                f"If they show the same scene, {advice[0].lower()}{advice[1:]}",
+                pairs,
+            )
 
 
 def _advice_on_duplicates(where: str) -> str:
     if "A" in where and "B" in where:
-        return "Decide for one domain, as an image cannot belong to both."
+        return "Keep them in one domain, because an image cannot belong to both."
     if "train" in where and "test" in where:
-        return "Remove them from the training, as a score on such test images flatters."
-    return "Keep one of each, as they count as often as they are there."
+        return "Remove them from the training images, or test scores are too good."
+    return "Keep one of each, because copies count more than other images."
 
 
 def _distinct(
     images: Sequence[ImageFacts], but: Sequence[ImageFacts] = ()
 ) -> list[ImageFacts]:
-    """One of each group of equal images, none blank, and none that is in others."""
+    """Return one of each group of equal images, without blank ones and `but`."""
     first = {
         image.pixels_digest: image for image in reversed(images) if not image.blank
     }
@@ -99,9 +97,9 @@ def _distinct(
 def _nearest(
     images: Sequence[ImageFacts], others: Sequence[ImageFacts]
 ) -> Iterator[tuple[ImageFacts, ImageFacts]]:
-    """Pair each image with the other it looks most like, if it is near enough.
+    """Pair each image with the most similar other, if it is near enough.
 
-    Within one list only earlier ones count, so that no pair comes twice.
+    Within one list, images are compared with earlier ones only, so no pair repeats.
     """
     if not images or not others:
         return
@@ -109,7 +107,7 @@ def _nearest(
         np.where([image.fingerprint for image in some], 1, -1).astype(np.float32)
         for some in (images, others)
     ]
-    rows = 1024  # keeps the table of distances small
+    rows = 1024  # limits the memory of the distances
     for start in range(0, len(images), rows):
         agreement = signs[0][start : start + rows] @ signs[1].T
         distances = (signs[0].shape[1] - agreement) / 2

@@ -1,15 +1,16 @@
-"""A fault of a data set, for whoever reports it."""
+"""A fault of a data set."""
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Literal
 
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """Something that is wrong.
+    """A fault of a data set.
 
     Attributes:
-        severity: `"error"` if training is impossible with it, else `"warning"`.
+        severity: `"error"` if it makes training impossible, else `"warning"`.
         where: the splits concerned.
         what: what was found there.
         advice: what to do, in one sentence.
@@ -21,3 +22,11 @@ class Finding:
     what: str
     advice: str
     files: tuple[str, ...] = ()
+
+
+def warn(
+    where: str, what: str, advice: str, files: tuple[str, ...]
+) -> Iterator[Finding]:
+    """Yield a warning about files, or nothing if there are none."""
+    if files:
+        yield Finding("warning", where, what, advice, files)

@@ -1,4 +1,4 @@
-"""What can be known of one image file without training on it."""
+"""Examine one image file."""
 
 import dataclasses
 import hashlib
@@ -15,21 +15,21 @@ import PIL.Image
 from cyclegan_tf.data.sources import Source
 from cyclegan_tf.images import Image, UnreadableImageError, read_image
 
-# Levels of 255 by which the colour channels of a pixel may differ on average in an
-# image that counts as gray. In horse2zebra and monet2photo it is up to 0.5 in gray
-# photographs, for a coloured mark or the rounding of JPEG, and from 2.5 in toned ones.
+# Mean difference of a gray image's color channels, in levels of 255. In horse2zebra and
+# monet2photo it is at most 0.5 in gray photographs, from a colored mark or JPEG
+# rounding, and at least 2.5 in toned ones.
 _GRAY_SPREAD = 1.0
 
-# Levels by which the pixels of a blank image deviate, say for the rounding of JPEG.
+# Standard deviation of a blank image's pixels, in levels of 255, from JPEG rounding.
 _BLANK_DEVIATION = 1.0
 
-# Pixels a side of the grid that colours are judged by.
+# Pixels per side of the grid on which colors are judged, to save time on photographs.
 _GRID = 256
 
-# The side of the perceptual hash, which has its square of bits. With the usual 8,
-# different horses come as near to one another (8 of 64 bits) as two photographs of one
-# scene do; with 16, all pairs up to 64 of 256 bits show one scene, in horse2zebra and
-# in monet2photo, and the first of two scenes is at 78.
+# Side of the perceptual hash, which has side^2 bits. With the usual 8, different horses
+# are as near to each other (8 of 64 bits) as two photographs of one scene. With 16, all
+# pairs up to 64 of 256 bits in horse2zebra and monet2photo show one scene, and the
+# nearest pair of two scenes is at 78.
 _HASH_SIDE = 16
 
 _ORIENTATION = PIL.ExifTags.Base.Orientation
@@ -38,23 +38,23 @@ _UPRIGHT = 1
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ImageFacts:
-    """One image of a data set.
+    """Facts about one image of a data set.
 
     Attributes:
-        name: its name.
-        problem: why it cannot be read; empty if it can. Nothing below holds then.
-        missing: it is named in a list, but is not there.
+        name: file name.
+        problem: why it cannot be read, which leaves the fields below unset; else empty.
+        missing: whether a list names it, but it does not exist.
         width: pixels, upright.
         height: pixels, upright.
-        gray: it has no colour, whatever its file could hold.
-        blank: it has one colour only.
-        traits: what is particular about its file: of `"alpha"`, `"cmyk"`,
-            `"palette"`, `"deep"` (more than 8 bits), `"animated"`, `"rotated"` and
-            `"suffix"` (of another format).
+        gray: whether its pixels have no color, whatever the file's format.
+        blank: whether it has a single color.
+        traits: peculiarities of its file, among `"alpha"`, `"cmyk"`, `"palette"`,
+            `"deep"` (more than 8 bits), `"animated"`, `"rotated"` and `"suffix"` (of
+            another format).
         bytes_digest: equal for equal files.
-        pixels_digest: equal for images of equal pixels.
-        fingerprint: bool (256,), a perceptual hash: images that look alike differ in
-            few bits. Of a blank one it says nothing.
+        pixels_digest: equal for equal pixels.
+        fingerprint: bool (256,), a perceptual hash: similar images differ in few bits.
+            It has no meaning for blank images.
     """
 
     name: str
@@ -72,19 +72,12 @@ class ImageFacts:
     )
 
 
-# The images of each split that there is, of trainA, trainB, testA and testB.
+# Facts by split; absent splits have no entry.
 Splits: TypeAlias = Mapping[str, Sequence[ImageFacts]]
 
 
 def examine(source: Source) -> ImageFacts:
-    """Read an image as training does, and note what is particular about it.
-
-    Args:
-        source: the image.
-
-    Returns:
-        What is known of it; the pixels themselves are not kept.
-    """
+    """Read an image as training does, and return facts about it, without its pixels."""
     name, content = source
     if isinstance(content, np.ndarray):
         return _describe(name, content, content.tobytes(), frozenset())
@@ -93,10 +86,10 @@ def examine(source: Source) -> ImageFacts:
         image = read_image(encoded)
         traits = _traits(encoded, content)
     except FileNotFoundError:
-        return ImageFacts(name, "it is not there", missing=True)
+        return ImageFacts(name, "it does not exist", missing=True)
     except UnreadableImageError as e:
         if isinstance(e.__cause__, PIL.UnidentifiedImageError):
-            return ImageFacts(name, "of no known format")
+            return ImageFacts(name, "unknown format")
         return ImageFacts(name, str(e.__cause__))
     except OSError as e:
         return ImageFacts(name, e.strerror or str(e))
@@ -106,7 +99,6 @@ def examine(source: Source) -> ImageFacts:
 def _describe(
     name: str, image: Image, encoded: bytes, traits: frozenset[str]
 ) -> ImageFacts:
-    # A grid of pixels will do to judge colours, and spares seconds on photographs.
     rows, columns = (max(1, side // _GRID) for side in image.shape[:2])
     sample = image[::rows, ::columns]
     spread = sample.max(axis=-1) - sample.min(axis=-1)
@@ -128,10 +120,10 @@ def _describe(
 
 def _traits(encoded: bytes, content: pathlib.Path | bytes) -> frozenset[str]:
     with PIL.Image.open(io.BytesIO(encoded)) as file:
-        # Multi-picture JPEG is what some cameras write: a photograph and its preview.
+        # Some cameras write multi-picture JPEG: a photograph and its preview.
         file_format = "JPEG" if file.format == "MPO" else file.format
         frames = getattr(file, "is_animated", False) and file.format != "MPO"
-        # Pillow opens 16-bit colour as 8-bit; only its decoder's arguments tell.
+        # Pillow opens 16-bit color as 8-bit; only its decoder's arguments show it.
         deep = file.mode[0] in "IF" or any(";16" in str(tile) for tile in file.tile)
         orientation = file.getexif().get(_ORIENTATION, _UPRIGHT)
         found = {

@@ -1,4 +1,4 @@
-"""cyclegan doctor: each fault is planted and found, and clean data has none."""
+"""cyclegan doctor finds each planted fault, and none in clean data."""
 
 import dataclasses
 import json
@@ -25,7 +25,7 @@ SIDE = 48
 
 
 def scene(seed, side=SIDE):
-    """A picture with large shapes, unlike any of another seed."""
+    """Large shapes that differ from those of any other seed."""
     random = np.random.default_rng(seed)
     coarse = random.integers(0, 256, (12, 12, 3), dtype=np.uint8)
     return PIL.Image.fromarray(coarse).resize(
@@ -35,7 +35,7 @@ def scene(seed, side=SIDE):
 
 @pytest.fixture
 def data(tmp_path):
-    """Ten images in each split, with nothing wrong."""
+    """Ten faultless images in each split."""
     for number, split in enumerate(SPLITS):
         (tmp_path / split).mkdir()
         for i in range(10):
@@ -56,7 +56,7 @@ def test_clean_data_has_no_finding(data, capsys):
     assert findings(data) == ()
     assert cli.main(["doctor", str(data), "--crop-size", str(SIDE)]) == 0
     text = capsys.readouterr().out
-    assert "Nothing is wrong with it." in text
+    assert "No faults found." in text
     assert "| trainA | 10     | 0          | 48x48 | 0    |" in text
 
 
@@ -69,7 +69,7 @@ def test_damaged_files(data, capsys):
     assert finding.what == "files that cannot be read"
     truncated, other = finding.files
     assert truncated.startswith("trainA/3.png (") and "truncated" in truncated
-    assert other == "trainA/4.png (of no known format)"
+    assert other == "trainA/4.png (unknown format)"
     assert cli.main(["doctor", str(data), "--crop-size", str(SIDE)]) == 0
 
     for path in (data / "trainA").iterdir():
@@ -109,7 +109,7 @@ def test_duplicates_across_training_and_test(data):
     finding = only_finding(data)
     assert finding.where == "trainB and testB"
     assert finding.files == ("trainB/2.png = testB/copy.png",)
-    assert "Remove them from the training" in finding.advice
+    assert "Remove them from the training images" in finding.advice
 
 
 def test_duplicates_across_domains(data):
@@ -117,11 +117,11 @@ def test_duplicates_across_domains(data):
     shutil.copy(data / "trainA/2.png", data / "testA/copy.png")
     finding = only_finding(data)
     assert finding.where == "trainA and trainB and testA"
-    assert "Decide for one domain" in finding.advice
+    assert "Keep them in one domain" in finding.advice
 
 
 def test_near_duplicates(data):
-    """Brighter, and stored with losses: other bytes and pixels, but the same scene."""
+    """The same scene, brighter and compressed, has other bytes and pixels."""
     brighter = scene(4).point(lambda value: value * 0.8 + 40)
     brighter.save(data / "trainA/brighter.jpg", quality=60)
     brighter.resize((64, 64)).save(data / "testA/larger.png")
@@ -129,8 +129,8 @@ def test_near_duplicates(data):
     assert within.files == ("trainA/brighter.jpg ~ trainA/4.png",)
     assert across.where == "trainA and testA"
     assert across.files[0].startswith("testA/larger.png ~ trainA/")
-    assert "score on such test images flatters" in across.advice
-    # In the other domain it is no fault: the same scene in summer and in winter.
+    assert "test scores are too good" in across.advice
+    # In the other domain it is no fault, such as one scene in summer and winter.
     (data / "testA/larger.png").unlink()
     (data / "trainA/brighter.jpg").rename(data / "trainB/brighter.jpg")
     assert findings(data) == ()
@@ -144,7 +144,7 @@ def test_sizes(data):
     assert found == {
         "images smaller than the crop of 48x48": ("trainA/tiny.png",),
         "images of an aspect ratio above 2:1": ("trainA/long.png",),
-    }  # and no usual size: 10 of 13 are no rule
+    }  # 10 of 13 images make no usual size
 
 
 def test_an_odd_size(data):
@@ -157,36 +157,36 @@ def test_an_odd_size(data):
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
-def test_gray_among_colour(data, mode):
+def test_gray_among_color(data, mode):
     scene(900).convert("L").convert(mode).save(data / "trainB/gray.png")
     finding = only_finding(data)
-    assert (finding.where, finding.what) == ("trainB", "gray images among colour")
+    assert (finding.where, finding.what) == ("trainB", "gray images among color images")
     assert finding.files == ("trainB/gray.png",)
 
 
-def test_colour_among_gray_and_all_gray(data):
+def test_color_among_gray_and_all_gray(data):
     for path in (data / "trainB").iterdir():
         PIL.Image.open(path).convert("L").save(path)
     assert findings(data) == ()
-    scene(900).save(data / "trainB/colour.png")
+    scene(900).save(data / "trainB/color.png")
     finding = only_finding(data)
-    assert finding.what == "images in colour among gray"
-    assert finding.files == ("trainB/colour.png",)
+    assert finding.what == "color images among gray images"
+    assert finding.files == ("trainB/color.png",)
 
 
 def test_blank_images(data):
-    """Black and white are not nearly the same, though their fingerprints are."""
-    for name, colour in (("black", 0), ("white", 255)):
-        image = PIL.Image.new("RGB", (SIDE, SIDE), (colour, colour, colour))
+    """Black and white images are no near duplicates, despite similar fingerprints."""
+    for name, color in (("black", 0), ("white", 255)):
+        image = PIL.Image.new("RGB", (SIDE, SIDE), (color, color, color))
         image.save(data / f"trainA/{name}.jpg")
     gray, blank = findings(data)
-    assert gray.what == "gray images among colour"
-    assert blank.what == "images of a single colour"
+    assert gray.what == "gray images among color images"
+    assert blank.what == "images of a single color"
     assert blank.files == ("trainA/black.jpg", "trainA/white.jpg")
 
 
 def facts(count, seed):
-    """Images of nothing in common."""
+    """Facts of images that have nothing in common."""
     random = np.random.default_rng(seed)
     return [
         ImageFacts(
@@ -201,7 +201,7 @@ def facts(count, seed):
 
 
 def test_near_duplicates_among_many():
-    """More than are compared at a time; the nearest is named, each pair once."""
+    """More images than fit one block: the nearest is named, each pair once."""
     train, test = facts(2100, 1), facts(1030, 2)
 
     def differing(image, bits, name):
@@ -227,7 +227,8 @@ def test_imbalance():
     (finding,) = check({**splits, "trainB": facts(301, 4)}, 256)
     assert finding.where == "trainA and trainB"
     assert finding.what == "30 images against 301"
-    assert "Those of trainA are seen 10 times as often" in finding.advice
+    assert "Images of trainA are seen 10 times as often" in finding.advice
+    assert "use `max_images`" in finding.advice
 
 
 def test_missing_splits(data, capsys):
@@ -248,7 +249,7 @@ def test_missing_splits(data, capsys):
 
 
 def test_file_lists(data):
-    """Training stops at a name that is not there."""
+    """Training stops at a listed name that does not exist."""
     (data / "testB.txt").write_text("testA/1.png\n")
     (data / "trainB.txt").write_text("trainB/1.png\nabsent/2.png\n")
     for split in ("trainB", "testB"):
@@ -264,16 +265,16 @@ def test_suffixes(data):
     (data / "trainA/3.png").unlink()
     scene(3).save(data / "trainA/3.png", format="JPEG", quality=95)
     scene(900).save(data / "trainB/photo.jfif", format="JPEG")
-    (data / "trainB/notes.txt").write_text("no image, and no fault")
+    (data / "trainB/notes.txt").write_text("not an image, and no fault")
     overlooked, misnamed = findings(data)
-    assert overlooked.what == "images that are not read, for their suffix"
+    assert overlooked.what == "images that are not read because of their suffix"
     assert overlooked.files == ("trainB/photo.jfif",)
     assert misnamed.what == "files of another format than their suffix says"
     assert misnamed.files == ("trainA/3.png",)
 
 
 def png_of_16_bits():
-    """Pillow reads 16-bit colour, but does not write it."""
+    """A PNG with 16-bit color, which Pillow reads but does not write."""
     pixels = np.random.default_rng(0).integers(0, 2**16, (SIDE, SIDE, 3))
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
 
@@ -341,7 +342,7 @@ def test_a_photograph_with_its_preview_is_not_animated(tmp_path):
     assert examine(Source("camera.jpg", path)).traits == frozenset()
 
 
-def test_the_bytes_of_a_file_and_pixels_will_do(data):
+def test_bytes_of_a_file_and_pixels_are_examined_too(data):
     path = data / "trainA/1.png"
     from_file = examine(Source("1", path))
     from_bytes = examine(Source("1", path.read_bytes()))
@@ -370,13 +371,15 @@ def test_json(data, tmp_path):
 
 
 def test_real_photographs(shared):
-    """What is known of these by hand."""
+    """These faults were found by hand."""
     found = diagnose(DoctorConfig(str(shared / "data/horse2zebra"))).findings
     duplicates = [f for f in found if "byte for byte" in f.what]
     assert [f.where for f in duplicates] == ["trainB"]
     assert "3 byte for byte" in duplicates[0].what
     assert len(duplicates[0].files) == 3
-    gray = {f.where: f.files for f in found if f.what == "gray images among colour"}
+    gray = {
+        f.where: f.files for f in found if f.what == "gray images among color images"
+    }
     assert {f"trainB/n02391049_{i}.jpg" for i in (226, 2341, 2361, 2757)} < set(
         gray["trainB"]
     )
