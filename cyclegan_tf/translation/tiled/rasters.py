@@ -1,4 +1,4 @@
-"""Arrays of pixels that are never in memory as a whole, and their tiles."""
+"""Pixel arrays in files, their tiles, and statistics of them part by part."""
 
 import dataclasses
 import math
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Box:
-    """A rectangle of pixels; the last row and column are not in it."""
+    """A rectangle of pixels, without row `bottom` and column `right`."""
 
     top: int
     left: int
@@ -19,11 +19,11 @@ class Box:
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """The rows and columns."""
+        """Slices of rows and columns."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
     def grown(self, pixels: int, bounds: "Box") -> "Box":
-        """Return it with so many pixels more on each side, where there are any."""
+        """Return the box with a margin of so many pixels, cut off at the bounds."""
         return Box(
             max(self.top - pixels, bounds.top),
             max(self.left - pixels, bounds.left),
@@ -32,7 +32,7 @@ class Box:
         )
 
     def relative_to(self, other: "Box") -> "Box":
-        """Return the same pixels, counted from the corner of another box."""
+        """Return the box in coordinates of another box's top left corner."""
         return Box(
             self.top - other.top,
             self.left - other.left,
@@ -41,11 +41,11 @@ class Box:
         )
 
     def at_scale(self, scale: int) -> "Box":
-        """Return the same part of a map that is smaller; sides must be multiples."""
+        """Return the box in a smaller map; the factor must divide its sides."""
         return Box(*(side // scale for side in dataclasses.astuple(self)))
 
     def tiles(self, side: int) -> Iterator["Box"]:
-        """Cut it into squares, row by row; the last ones may be smaller."""
+        """Cut the box into squares, row by row; the last ones may be smaller."""
         for top in range(self.top, self.bottom, side):
             for left in range(self.left, self.right, side):
                 yield Box(
@@ -60,12 +60,11 @@ class Box:
 class RasterFile:
     """An array (height, width, channels) in a file, read and written by rectangles.
 
-    Its bytes are those of the array in C order, and nothing else. It is neither held
-    in memory nor mapped into it: what is written to a full disk is an `OSError`, where
-    a mapping would end the process.
+    The file holds the bytes of the array in C order. It is not mapped into memory, so
+    that a full disk raises an `OSError` instead of killing the process.
 
     Attributes:
-        path: the file; the first write makes it.
+        path: the file; the first write creates it.
         shape: (height, width, channels).
         dtype: name of NumPy's type.
     """
@@ -76,11 +75,11 @@ class RasterFile:
 
     @property
     def nbytes(self) -> int:
-        """Size of the file when all is written."""
+        """Size of the complete file."""
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
     def __getitem__(self, part: tuple[slice, slice]) -> np.ndarray:
-        """Read some rows and columns, given by their starts and stops."""
+        """Read rows and columns, given by slices with starts and stops."""
         rows, columns = part
         values = np.empty(
             (rows.stop - rows.start, columns.stop - columns.start, self.shape[2]),
@@ -94,7 +93,7 @@ class RasterFile:
         return values
 
     def __setitem__(self, part: tuple[slice, slice], values: np.ndarray) -> None:
-        """Write some rows and columns, given by their starts and stops."""
+        """Write rows and columns, given by slices with starts and stops."""
         rows, columns = part
         values = np.ascontiguousarray(values, self.dtype)
         self.path.touch()
@@ -109,7 +108,7 @@ class RasterFile:
 
 
 class Moments:
-    """Mean and variance of each channel of a map that is seen part by part."""
+    """Mean and variance of each channel of a map, computed part by part."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -117,7 +116,7 @@ class Moments:
         self._deviation = np.float64(0)
 
     def add(self, values: np.ndarray) -> None:
-        """Take in a part.
+        """Add a part of the map.
 
         Args:
             values: float32 array (height, width, channels).
@@ -128,9 +127,9 @@ class Moments:
         """
         count = values.shape[0] * values.shape[1]
         mean = values.mean(axis=(0, 1), dtype=np.float64)
-        centred = values - mean.astype(np.float32)
-        rounding = centred.mean(axis=(0, 1), dtype=np.float64)
-        squares = np.square(centred).sum(axis=(0, 1), dtype=np.float64)
+        centered = values - mean.astype(np.float32)
+        rounding = centered.mean(axis=(0, 1), dtype=np.float64)
+        squares = np.square(centered).sum(axis=(0, 1), dtype=np.float64)
         total = self._count + count
         difference = mean - self._mean
         self._deviation += (

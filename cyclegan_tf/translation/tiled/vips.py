@@ -1,6 +1,6 @@
-"""Image files that are never in memory as a whole, read and written by libvips.
+"""Read and write image files strip by strip with libvips.
 
-Needs the extra `large`. Pillow, which reads all other images, decodes a file at once.
+Pillow, which reads all other images, decodes whole files. Needs the extra `large`.
 """
 
 import pathlib
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Pillow's weights of red, green and blue (ITU-R BT.601).
 _LUMINANCE = [0.299, 0.587, 0.114]
-# Quality, and half the resolution of colours, as `write_image` has them.
+# Quality and chroma subsampling of `write_image`.
 _JPEG = {"Q": 95, "subsample_mode": "on"}
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     ".jpg": _JPEG,
@@ -31,7 +31,7 @@ def require_libvips() -> None:
     """Check that libvips is installed.
 
     Raises:
-        InputError: if it is not.
+        InputError: if it is not installed.
     """
     try:
         import pyvips  # noqa: F401
@@ -43,7 +43,7 @@ def require_libvips() -> None:
 
 
 def large_image_size(path: pathlib.Path) -> tuple[int, int]:
-    """Return height and width of an image file, upright, without decoding it.
+    """Return the upright height and width of an image file, without decoding it.
 
     Raises:
         UnreadableImageError: if libvips does not know the format.
@@ -54,10 +54,10 @@ def large_image_size(path: pathlib.Path) -> tuple[int, int]:
 
 
 def decode(path: pathlib.Path, channels: int, pixels: pathlib.Path) -> RasterFile:
-    """Write the pixels of an image file into a plain file, as `read_image` reads them.
+    """Write the pixels of an image file into a raw file, equal to `read_image`.
 
-    A progressive JPEG and an interlaced PNG, whose rows are not stored one after the
-    other, are decoded at once by their libraries all the same.
+    Progressive JPEG and interlaced PNG do not store their rows in order, and are still
+    decoded as a whole.
 
     Args:
         path: a JPEG, PNG, TIFF, WebP or GIF file (the first frame).
@@ -65,16 +65,15 @@ def decode(path: pathlib.Path, channels: int, pixels: pathlib.Path) -> RasterFil
         pixels: the file to write.
 
     Returns:
-        What was written: uint8 (height, width, channels).
+        The written file: uint8 (height, width, channels).
 
     Raises:
-        UnreadableImageError: if libvips does not know the format, or the file is
-            damaged.
+        UnreadableImageError: if the format is unknown, or the file is damaged.
     """
     import pyvips
 
     image = _open(path, "sequential")
-    if _orientation(image) > 2:  # the first row is not needed first
+    if _orientation(image) > 2:  # the upright image starts elsewhere
         image = _open(path, "random")
     try:
         image = _in_channels(image.autorot(), channels)
@@ -85,17 +84,17 @@ def decode(path: pathlib.Path, channels: int, pixels: pathlib.Path) -> RasterFil
 
 
 def encode(path: pathlib.Path, pixels: RasterFile) -> None:
-    """Write an image file in the format of the name's suffix; JPEG in quality 95.
+    """Write an image file in the format of the name's suffix, JPEG in quality 95.
 
-    libvips maps the file of pixels: the process seems to grow by its size, but these
-    are pages that the system takes back when it needs them.
+    libvips maps the raw file into memory: the process seems to grow by its size, but
+    the system can reclaim these pages.
 
     Args:
-        path: the file; folders above it are made.
+        path: the file; missing folders are created.
         pixels: uint8 (height, width, 1 or 3).
 
     Raises:
-        InputError: if libvips cannot write that format, or not in that size.
+        InputError: if libvips cannot write that format in that size.
     """
     import pyvips
 
@@ -111,7 +110,7 @@ def encode(path: pathlib.Path, pixels: RasterFile) -> None:
         except pyvips.Error as e:
             raise InputError(
                 f"{path} cannot be written in {width}x{height} pixels "
-                f"({_reason(e)}); give the image a suffix of another format."
+                f"({_reason(e)}); use the suffix of another format."
             ) from e
 
 
@@ -125,7 +124,7 @@ def _open(path: pathlib.Path, access: str) -> "pyvips.Image":
 
 
 def _orientation(image: "pyvips.Image") -> int:
-    """Return EXIF's number: from 3 on rows change places, from 5 on with columns."""
+    """Return EXIF's number: 3 and above reorder rows, 5 and above swap the sides."""
     known = "orientation" in image.get_fields()
     return int(image.get("orientation")) if known else 1
 
