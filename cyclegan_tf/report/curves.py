@@ -1,7 +1,7 @@
-"""The lines of metrics.jsonl become curves: SVG that takes its colours from the page.
+"""Draw the values of metrics.jsonl as SVG curves in the colors of the page.
 
-matplotlib draws them, with text as text. The colours it is given stand for custom
-properties of the page's style sheet, so that a curve is legible in light and dark.
+matplotlib draws in placeholder colors, which become custom properties of the page's
+style sheet, so that curves are legible in light and dark mode.
 """
 
 import dataclasses
@@ -18,9 +18,9 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-# What matplotlib draws in the first colour, the page shows in the second.
+# Placeholder colors of matplotlib, and the page's colors that replace them.
 _G, _F, _SINGLE, _TEXT, _RULE = "#000001", "#000002", "#000003", "#000004", "#000005"
-_PAGE_COLOURS = {
+_PAGE_COLORS = {
     _G: "var(--g)",
     _F: "var(--f)",
     _SINGLE: "var(--ink)",
@@ -45,7 +45,7 @@ _STYLE: Any = {
     "lines.markersize": 3.2,
 }
 
-# More points than these are a line without dots.
+# Curves of more points have no dots.
 _DOTTED_EPOCHS = 30
 
 _EVALUATION_KEY = re.compile(r"eval_([gf])_(.+)")
@@ -56,9 +56,9 @@ class Series:
     """One quantity over the epochs.
 
     Attributes:
-        label: what it is called in the legend.
-        role: `"g"`, `"f"` or `"single"`: whose colour it has.
-        training: a value for each epoch, `None` where it has none.
+        label: name in the legend.
+        role: `"g"`, `"f"` or `"single"`, which determines the color.
+        training: one value per epoch, `None` if missing.
         validation: likewise, on the test images.
     """
 
@@ -69,19 +69,19 @@ class Series:
 
     @property
     def last(self) -> tuple[float | None, float | None]:
-        """The newest training and validation values, `None` if there are none."""
+        """The latest training and validation values, `None` if there are none."""
         return _last(self.training), _last(self.validation)
 
 
 @dataclasses.dataclass(frozen=True)
 class Panel:
-    """Curves that belong together.
+    """A group of curves.
 
     Attributes:
-        title: such as `"Cycle"`.
-        explanation: what is plotted, in a sentence.
-        series: the curves, with their newest values.
-        svg: the drawing, a `<svg>` element.
+        title: title such as `"Cycle"`.
+        explanation: a sentence that describes the values.
+        series: the curves.
+        svg: the drawing, an `<svg>` element.
     """
 
     title: str
@@ -95,16 +95,16 @@ class Panel:
         return any(series.last[1] is not None for series in self.series)
 
 
-# Title, explanation, and for each curve its label, its colour and its key.
+# Title, explanation, and the label, role and key of each curve.
 _PANELS: tuple[tuple[str, str, tuple[tuple[str, str, str], ...]], ...] = (
     (
         "Adversarial",
-        "Of each generator: it falls as its discriminator is deceived.",
+        "Loss of each generator: it falls as its discriminator is deceived.",
         (("G", "g", "generator_g_loss"), ("F", "f", "generator_f_loss")),
     ),
     (
         "Discriminators",
-        "Of each discriminator: it falls as it tells real images from translated ones.",
+        "Loss of each discriminator: it falls as it recognizes translated images.",
         (
             ("D_Y, against G", "g", "discriminator_y_loss"),
             ("D_X, against F", "f", "discriminator_x_loss"),
@@ -112,22 +112,22 @@ _PANELS: tuple[tuple[str, str, tuple[tuple[str, str, str], ...]], ...] = (
     ),
     (
         "Cycle",
-        "Mean absolute difference of an image to what comes back, in [-1, 1].",
+        "Mean absolute difference of an image and its cycled image, in [-1, 1].",
         (("F(G(x)) to x", "g", "cycle_x_loss"), ("G(F(y)) to y", "f", "cycle_y_loss")),
     ),
     (
         "Identity",
-        "Mean absolute change of an image that is of the target domain already.",
+        "Mean absolute change of an image that is already of the target domain.",
         (("G(y) to y", "g", "identity_y_loss"), ("F(x) to x", "f", "identity_x_loss")),
     ),
     (
-        "Generators in all",
-        "The weighted sum that both generators minimize.",
+        "Generators, total",
+        "Weighted sum of losses that both generators minimize.",
         (("total", "single", "generator_loss"),),
     ),
     (
         "Learning rate",
-        "Of Adam, at the beginning of the epoch.",
+        "Learning rate of Adam at the start of the epoch.",
         (("learning rate", "single", "learning_rate"),),
     ),
 )
@@ -137,10 +137,10 @@ def read_metrics(path: pathlib.Path) -> tuple[list[dict[str, Any]], list[str]]:
     """Read the record of each epoch.
 
     Args:
-        path: a run's metrics.jsonl, which need not be there.
+        path: a run's metrics.jsonl, which need not exist.
 
     Returns:
-        The records in order, and a sentence for each line that cannot be read.
+        The records in order, and a sentence for each unreadable line.
     """
     records, problems = [], []
     lines = path.read_text(errors="replace").splitlines() if path.is_file() else []
@@ -158,15 +158,14 @@ def read_metrics(path: pathlib.Path) -> tuple[list[dict[str, Any]], list[str]]:
 
 
 def draw_panels(records: Sequence[Mapping[str, Any]]) -> list[Panel]:
-    """Draw what the records hold, training and validation, grouped by meaning.
+    """Draw the training and validation values of all epochs, grouped by meaning.
 
     Args:
-        records: as `read_metrics` returned them. Keys `eval_g_NAME` and `eval_f_NAME`
-            are evaluation scores, which not every epoch needs to have.
+        records: result of `read_metrics`. Keys `eval_g_NAME` and `eval_f_NAME` are
+            evaluation scores, which may be missing in some epochs.
 
     Returns:
-        A panel for each group that has values other than 0, which is what a loss that
-        was skipped is logged as.
+        A panel for each group with values other than 0, the value of a skipped loss.
     """
     epochs = [record["epoch"] for record in records]
     panels = []
@@ -189,7 +188,7 @@ def _evaluation_panels(
     for name in sorted({match[2] for match in matches}):
         yield (
             f"Evaluation: {name}",
-            "Of the translated test images, where it was measured.",
+            "Score of the translated test images in the evaluated epochs.",
             (("G", "g", f"eval_g_{name}"), ("F", "f", f"eval_f_{name}")),
         )
 
@@ -204,7 +203,7 @@ def _last(values: list[float | None]) -> float | None:
 
 
 def _draw(title: str, epochs: list[int], series: list[Series]) -> str:
-    # Names of clips and markers must differ between the curves of a page.
+    # The salt makes names of clips and markers unique on the page.
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": title}):
         figure = Figure(figsize=(4, 2.3), layout="constrained")
         FigureCanvasSVG(figure)
@@ -225,7 +224,7 @@ def _draw(title: str, epochs: list[int], series: list[Series]) -> str:
 def _plot(
     axes: Any, epochs: list[int], values: list[float | None], role: str, linestyle: str
 ) -> None:
-    # A line goes across epochs without an evaluation, but breaks at NaN.
+    # Lines cross epochs without an evaluation, but break at NaN.
     points = [
         (epoch, value) for epoch, value in zip(epochs, values) if value is not None
     ]
@@ -239,9 +238,9 @@ def _plot(
 
 
 def _for_page(svg: str) -> str:
-    """Keep the `<svg>` element; drop names that nothing refers to; bind the colours."""
+    """Return the `<svg>` element, without unused names, in the colors of the page."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r' id="[\w.]+_\d+"', "", svg)
-    for colour, page_colour in _PAGE_COLOURS.items():
-        svg = svg.replace(colour, page_colour)
+    for color, page_color in _PAGE_COLORS.items():
+        svg = svg.replace(color, page_color)
     return svg

@@ -1,4 +1,4 @@
-"""What a report says in words: the facts of a run, and all of its options."""
+"""The facts of a run and its options, in words."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -12,13 +12,13 @@ from cyclegan_tf.translation.translator import Translator
 
 @dataclasses.dataclass(frozen=True)
 class Option:
-    """An option of the training.
+    """An option of the training, in words.
 
     Attributes:
-        flag: as on the command line.
-        value: in words.
-        default: likewise; empty if the option has none.
-        is_changed: whether the value is another than the default.
+        flag: its name on the command line.
+        value: its value.
+        default: its default; empty if it has none.
+        is_changed: whether the value differs from the default.
     """
 
     flag: str
@@ -33,16 +33,16 @@ def describe_run(
     translators: Mapping[str, Translator],
     domains: Domains | None,
 ) -> dict[str, str]:
-    """Say what was trained, on what data, and how far.
+    """Describe networks, data and progress of a run.
 
     Args:
         run: a run.
-        records: its metrics, one record for each epoch.
+        records: its metrics, one record per epoch.
         translators: both generators, or none before the first checkpoint.
-        domains: its images, if they are still there.
+        domains: its images, if they still exist.
 
     Returns:
-        Each fact under its heading.
+        Facts by heading.
     """
     config = run.config
     facts = {"Data": config.dataset.data}
@@ -88,14 +88,9 @@ def _duration(seconds: float) -> str:
 
 
 def list_options(config: TrainConfig) -> dict[str, list[Option]]:
-    """List all options of a training by their group.
+    """List all options of a training by group, in the order of the command line.
 
-    Args:
-        config: a run's options.
-
-    Returns:
-        The options by the name of their group, in the order of the command line.
-        Those without a default count as unchanged.
+    Options without a default count as unchanged.
     """
     return {
         group.name: [

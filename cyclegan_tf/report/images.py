@@ -1,4 +1,4 @@
-"""The test images of a report: translated, brought back, and put into the page."""
+"""Translate the test images of a report, and encode them for the page."""
 
 import base64
 import dataclasses
@@ -10,9 +10,8 @@ import time
 from collections.abc import Iterable
 
 import numpy as np
-import PIL.Image
 
-from cyclegan_tf._shared.files import natural_key
+from cyclegan_tf._shared.files import natural_key, relative_name
 from cyclegan_tf.data.domains import Domain, StillImages
 from cyclegan_tf.evaluation import metrics
 from cyclegan_tf.images import (
@@ -20,20 +19,20 @@ from cyclegan_tf.images import (
     UnreadableImageError,
     read_image,
     resize_image,
+    to_pillow,
 )
 from cyclegan_tf.translation.translator import Translator
 
 _LOG = logging.getLogger(__name__)
 
-# Pixels a side that a picture has on the page at most.
+# Most pixels per side of a picture on the page.
 LONGEST_SIDE = 256
 LONGEST_SHEET_SIDE = 1200
 
-# Up to so many pixels a side, a page enlarges a picture pixel by pixel. What a lossy
-# format does to it would be seen.
+# The page enlarges pictures up to this side, so they need a lossless format.
 ENLARGED_SIDE = 64
 
-# A quarter smaller than JPEG at the same looks; a page is often sent by mail.
+# A quarter smaller than JPEG of the same quality, for pages sent by mail.
 _WEBP_QUALITY = 75
 
 _SECONDS_BETWEEN_MESSAGES = 10
@@ -41,18 +40,17 @@ _SECONDS_BETWEEN_MESSAGES = 10
 
 @dataclasses.dataclass(frozen=True)
 class CycledImage:
-    """An image, its translation and the way back, as the page shows them.
+    """An image, its translation and the translation back, as the page shows them.
 
     Attributes:
         name: the image's name in its data set.
-        input: `data:` address of the image as the generator gets it.
-        translated: that of its translation.
-        cycled: that of the translation's translation.
+        input: `data:` URL of the generator's input.
+        translated: likewise of its translation.
+        cycled: likewise of the translation back.
         width: pixels of each on the page.
         height: likewise.
-        cycle_error: mean absolute difference of `cycled` to `input` over pixels and
-            channels, in [-1, 1], so from 0 to 2; of the 8-bit images, before they
-            were compressed for the page.
+        cycle_error: mean absolute difference of input and cycled image, for values in
+            [-1, 1], so 0 to 2; before compression for the page.
     """
 
     name: str
@@ -71,14 +69,7 @@ class CycledImage:
 
 @dataclasses.dataclass(frozen=True)
 class Sheet:
-    """The picture of samples after an epoch.
-
-    Attributes:
-        epoch: int, from 1.
-        url: its `data:` address.
-        width: pixels on the page.
-        height: likewise.
-    """
+    """The picture of samples after an epoch, counted from 1, as a `data:` URL."""
 
     epoch: int
     url: str
@@ -87,11 +78,7 @@ class Sheet:
 
 
 class Progress:
-    """Says now and then how many images are translated, and how long the rest takes.
-
-    Args:
-        total: int. Images to translate.
-    """
+    """Logs at intervals how many of `total` images are done, and the time left."""
 
     def __init__(self, total: int):
         self.total = total
@@ -118,18 +105,15 @@ def cycle_images(
     back: Translator,
     progress: Progress,
 ) -> list[CycledImage]:
-    """Translate the first images of a domain to the other one and back.
+    """Translate the first images of a domain to the other domain and back.
 
     Args:
-        domain: test images; each is cropped at the centre, if the run crops.
-        count: int. How many.
-        data: the data set as `--data` names it; names are relative to it.
-        there: the generator from this domain.
-        back: the generator to it.
+        domain: test images, cropped at the center if the run crops.
+        count: int. Number of images.
+        data: the run's data set; names are relative to it.
+        there: generator from this domain.
+        back: generator to this domain.
         progress: counts the images.
-
-    Returns:
-        The images in the order of the domain.
     """
     cycled_images = []
     for name, image in zip(domain.names, StillImages(domain, count)):
@@ -139,7 +123,7 @@ def cycle_images(
         shown = _at_most(image, LONGEST_SIDE)
         cycled_images.append(
             CycledImage(
-                _relative(name, data),
+                relative_name(name, data),
                 data_url(shown),
                 data_url(_at_most(translated, LONGEST_SIDE)),
                 data_url(_at_most(cycled, LONGEST_SIDE)),
@@ -158,11 +142,11 @@ def best_and_worst(
     """Return the images of the smallest and of the largest cycle error.
 
     Args:
-        images: any number.
-        count: int. At most so many of each; no image is both.
+        images: any number of images.
+        count: int. At most so many of each; no image is in both lists.
 
     Returns:
-        The best, the best of all first; the worst, the worst of all first.
+        The best images, best first, and the worst, worst first.
     """
     ranked = sorted(images, key=lambda image: image.cycle_error)
     count = min(count, len(ranked) // 2)
@@ -170,14 +154,14 @@ def best_and_worst(
 
 
 def sample_sheets(folder: pathlib.Path, count: int) -> tuple[list[Sheet], list[str]]:
-    """Read the pictures of samples that a training left.
+    """Read the pictures of samples of a training.
 
     Args:
-        folder: with `epoch-0001.png` and so on; it need not be there.
-        count: int. At most so many, evenly spread, with the first and the last.
+        folder: folder of `epoch-0001.png` and so on, which need not exist.
+        count: int. At most so many pictures, evenly spread, with the first and last.
 
     Returns:
-        The sheets in order, and a sentence for each that cannot be read.
+        The pictures in order, and a sentence for each unreadable one.
     """
     paths = sorted(folder.glob("epoch-[0-9]*.png"), key=natural_key)
     chosen = np.linspace(0, len(paths) - 1, min(count, len(paths))).round().astype(int)
@@ -194,14 +178,9 @@ def sample_sheets(folder: pathlib.Path, count: int) -> tuple[list[Sheet], list[s
 
 
 def data_url(image: Image) -> str:
-    """Return an image as a `data:` address: WebP, without loss if it is small.
-
-    Args:
-        image: uint8 array (height, width, 1 or 3).
-    """
-    pixels = image[..., 0] if image.shape[-1] == 1 else image
+    """Return an image (height, width, 1 or 3) as a WebP `data:` URL, small lossless."""
     file = io.BytesIO()
-    PIL.Image.fromarray(pixels).save(
+    to_pillow(image).save(
         file,
         format="WEBP",
         quality=_WEBP_QUALITY,
@@ -211,15 +190,9 @@ def data_url(image: Image) -> str:
 
 
 def _at_most(image: Image, longest_side: int) -> Image:
-    """Shrink an image that is larger."""
+    """Shrink an image whose longer side is larger."""
     height, width = image.shape[:2]
     scale = longest_side / max(height, width)
     if scale >= 1:
         return image
     return resize_image(image, math.ceil(height * scale), math.ceil(width * scale))
-
-
-def _relative(name: str, data: str) -> str:
-    """Shorten the path of an image to what says where it is in the data set."""
-    path = pathlib.PurePath(name)
-    return str(path.relative_to(data)) if path.is_relative_to(data) else name

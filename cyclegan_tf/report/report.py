@@ -1,7 +1,7 @@
-"""Write what a run is and what it came to as one HTML file, which needs nothing else.
+"""Write the options, scores, curves and images of a run as one HTML file.
 
-The file asks no computer for anything: pictures, curves, style and script are in it,
-and a policy in it forbids the rest. The page itself is in `templates/`.
+The file embeds pictures, style and script, and its content security policy forbids
+requests. The page itself is in `templates/`.
 """
 
 import dataclasses
@@ -44,11 +44,11 @@ class Gallery:
 
     Attributes:
         direction: `"g"` or `"f"`.
-        title: such as `"G: X to Y"`.
-        labels: what the input, its translation and the way back are called.
-        split: `"test"`, or `"training"` where there are no test images.
-        total: how many images that split has.
-        images: those shown, in order.
+        title: title such as `"G: X to Y"`.
+        labels: names of `input`, `translated` and `cycled` images.
+        split: `"test"`, or `"training"` if there are no test images.
+        total: number of images of that split.
+        images: the images shown, in order.
     """
 
     direction: str
@@ -72,20 +72,14 @@ class Gallery:
 
 
 def write_report(config: ReportConfig) -> pathlib.Path:
-    """Write the report of a run; an earlier one is replaced.
+    """Write the report of a run, replacing an earlier one, and return its path.
 
-    What cannot be shown, such as images that are no longer there, is left out; a
-    sentence in the report and in the log says so.
-
-    Args:
-        config: which run, and where to.
-
-    Returns:
-        The HTML file.
+    The report leaves out what is missing, such as deleted images, and says so in a
+    sentence, as does the log.
 
     Raises:
-        InputError: if there is no such run, it has nothing to report yet, or an
-            option is not fit for it.
+        InputError: if there is no such run, it has nothing to report yet, or an option
+            is out of range.
     """
     config.check()
     run = Run(config.run_dir)
@@ -96,8 +90,7 @@ def write_report(config: ReportConfig) -> pathlib.Path:
     }
     if not records and not translators:
         raise InputError(
-            f"{run.folder} has no epoch and no checkpoint yet; wait for the first one "
-            "of its training."
+            f"{run.folder} has no epoch and no checkpoint yet; wait for its first one."
         )
     domains = None
     galleries: list[Gallery] = []
@@ -108,9 +101,9 @@ def write_report(config: ReportConfig) -> pathlib.Path:
             )
             galleries = _galleries(run, domains, translators, config.images)
         except InputError as e:
-            notes.append(f"There are no translations here. {e}")
+            notes.append(f"There are no translations. {e}")
     else:
-        notes.append("There are no translations here: the run has no checkpoint yet.")
+        notes.append("There are no translations: the run has no checkpoint yet.")
     sheets, problems = sample_sheets(run.folder / "samples", _SHEETS)
     notes += problems
     evaluation = _read_evaluation(run, notes)
@@ -177,7 +170,7 @@ def _read_evaluation(run: Run, notes: list[str]) -> Evaluation | None:
     try:
         return Evaluation.read(run.evaluation)
     except InputError as e:
-        notes.append(f"There are no scores here. {e}")
+        notes.append(f"There are no scores. {e}")
         return None
 
 

@@ -1,4 +1,4 @@
-"""`cyclegan report`: the page of a real run, in a real browser."""
+"""`cyclegan report`: the page of a real run in a real browser."""
 
 import math
 import pathlib
@@ -40,7 +40,7 @@ KID = MetricScores(
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Two epochs of training, and an evaluation that was before the second."""
+    """A run of two epochs, with an evaluation before the second."""
     folder = tmp_path_factory.mktemp("data")
     tiny.write_domains(folder, 2)
     tiny.write_domains(folder, 11, splits=("testA", "testB"))
@@ -60,7 +60,7 @@ def run(tmp_path_factory):
 
 
 def report(run, *arguments):
-    """Write a report through the command line; return its address and source."""
+    """Write a report through the command line; return its URL and source."""
     assert cli.main(["report", str(run.folder), *map(str, arguments)]) == 0
     path = run.folder / "report.html"
     return path.as_uri(), path.read_text(encoding="utf-8")
@@ -75,7 +75,7 @@ def driver(run):
 
 
 def pixels(driver, selector):
-    """Return the pixels of the images that a selector finds, those not seen yet too."""
+    """Return the pixels of the images of a selector, lazily loaded ones included."""
     script = """
         const images = [...document.querySelectorAll(arguments[0])];
         const done = arguments[1];
@@ -118,7 +118,7 @@ def test_the_page_needs_nothing_else(run, driver):
     chromium.wait_for(
         driver,
         lambda: "Content Security Policy" in str(driver.get_log("browser")),
-        "the page forbids requests, and the log would have told of errors",
+        "the page forbids requests, so the log shows errors",
     )
 
 
@@ -183,12 +183,12 @@ def test_the_toggle_works_by_keyboard(driver):
             driver.find_element(By.CSS_SELECTOR, selected).send_keys(key)
         shown = visible(driver, f"{tiles} img")
         assert [image.get_attribute("class") for image in shown] == [kind] * 12
-    # The other direction has a toggle of its own.
+    # The other direction has its own toggle.
     others = visible(driver, "[aria-labelledby=images-f] .tile img")
     assert {image.get_attribute("class") for image in others} == {"translated"}
 
 
-def test_an_image_is_seen_large_beside_its_translations(driver):
+def test_an_image_is_enlarged_beside_its_translations(driver):
     tiles = driver.find_elements(By.CSS_SELECTOR, "[aria-labelledby=images-g] .tile")
     tiles[2].send_keys(Keys.ENTER)
     name = driver.find_element(By.ID, "viewer-name")
@@ -215,7 +215,7 @@ def test_the_slider_goes_through_the_epochs(run, driver):
 
 @pytest.mark.parametrize(("scheme", "is_dark"), [("light", False), ("dark", True)])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_colours_and_widths(driver, scheme, is_dark, width):
+def test_colors_and_widths(driver, scheme, is_dark, width):
     feature = {"name": "prefers-color-scheme", "value": scheme}
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
     size = {
@@ -242,8 +242,8 @@ def test_colours_and_widths(driver, scheme, is_dark, width):
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
-def brightness(colour):
-    return np.mean([float(c) for c in colour.strip("rgb()").split(",")])
+def brightness(color):
+    return np.mean([float(c) for c in color.strip("rgb()").split(",")])
 
 
 def test_scores_options_and_headings(driver):
@@ -252,7 +252,7 @@ def test_scores_options_and_headings(driver):
         "Warning. Too few images.",
         "Images: 12 translated, 1,067 reference.",
         "Polynomial kernel of degree <3>.",
-        "The run has gone on since: it stands at step 4.",
+        "The run has continued to step 4 since.",
         "2 of 2 epochs, 4 steps",
         "2 of X, 2 of Y",
         "12 of X, 11 of Y",
@@ -294,7 +294,7 @@ def test_curves_follow_the_metrics():
     fid = "Evaluation: fid_inception-v3.1"
     assert sorted(panels) == ["Cycle", fid, "Evaluation: kid", "Learning rate"]
     assert panels[fid].series[1].last == (2.5, None)
-    # A loss that has become NaN is not hidden behind an earlier value.
+    # An earlier value does not hide a loss that became NaN.
     assert math.isnan(panels["Cycle"].series[0].last[0])
     assert panels["Cycle"].series[0].last[1] == 0.75
     assert panels["Cycle"].is_validated
@@ -315,7 +315,7 @@ def test_best_and_worst_of_few_images():
     assert best_and_worst(images[:1], 4) == ([], [])
 
 
-def test_what_is_missing_is_said(run, tmp_path, caplog):
+def test_missing_parts_are_named(run, tmp_path, caplog):
     folder = tmp_path / "run"
     shutil.copytree(run.folder, folder)
     (folder / "evaluation.json").write_text("{")
@@ -327,8 +327,8 @@ def test_what_is_missing_is_said(run, tmp_path, caplog):
     _, page = report(Run(folder))
     for sentence in (
         "Line 3 of metrics.jsonl is damaged",
-        "There are no translations here. There is no folder gone",
-        "There are no scores here.",
+        "There are no translations. There is no folder gone",
+        "There are no scores.",
         "A picture of samples is left out",
     ):
         assert sentence in page

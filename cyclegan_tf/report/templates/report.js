@@ -1,6 +1,6 @@
 "use strict";
 
-// Without this script the page still shows everything but other epochs and large images.
+// Without this script, the page lacks only other epochs and enlarged images.
 
 const slider = document.querySelector(".slider");
 if (slider) {
@@ -14,7 +14,7 @@ if (slider) {
   };
   slider.hidden = sheets.length < 2;
   input.addEventListener("input", show);
-  show(); // some browsers bring back the old position after a reload
+  show(); // some browsers restore the old position on reload
 }
 
 const viewer = document.getElementById("viewer");
@@ -67,5 +67,5 @@ viewer.addEventListener("keydown", (event) => {
   if (event.key === "ArrowLeft") step(-1);
   if (event.key === "ArrowRight") step(1);
 });
-// Where one has come to, not where one began.
+// Focus the tile viewed last, not the one viewed first.
 viewer.addEventListener("close", () => tiles[current].focus());
