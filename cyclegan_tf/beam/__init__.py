@@ -1,1 +1,1 @@
-"""Millions of images, each translated once, on Apache Beam."""
+"""Translation of millions of images, each once, on Apache Beam."""

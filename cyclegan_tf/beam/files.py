@@ -1,10 +1,11 @@
-"""Files on any file system that Apache Beam knows: read, found, written whole.
+"""Find, read and write files on any file system that Apache Beam knows.
 
-Paths are strings, `gs://bucket/name` or absolute local ones. Beam packs and unpacks
-what ends in `.gz`. Needs the extra `beam`.
+Paths are strings, `gs://bucket/name` or absolute local ones. Beam compresses and
+decompresses files that end in `.gz`. Needs the extra `beam`.
 """
 
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -13,6 +14,7 @@ import tempfile
 import uuid
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 from apache_beam.io.filesystems import FileSystems
 
@@ -20,7 +22,7 @@ from cyclegan_tf._shared.errors import InputError
 
 
 def absolute(path: str) -> str:
-    """Return a path that means the same on every worker, as far as they share files.
+    """Return an absolute path, without a final slash.
 
     Raises:
         InputError: if Beam does not know its file system.
@@ -29,31 +31,31 @@ def absolute(path: str) -> str:
         FileSystems.get_filesystem(path)
     except ValueError as e:
         raise InputError(
-            f"Beam has no file system for {path}; check the name, or install what it "
-            "needs, such as apache-beam[gcp]."
+            f"Beam has no file system for {path}; check the name, or install its "
+            "package, such as apache-beam[gcp]."
         ) from e
     return path.rstrip("/") if "://" in path else os.path.abspath(path)
 
 
 def same_file_key(path: str) -> str:
-    """Return what is equal for two names of one file, links followed."""
+    """Return a key that is equal for all names of one file, links included."""
     return path if "://" in path else os.path.realpath(path)
 
 
 def exists(path: str) -> bool:
-    """Say whether there is a file, or on a disk a folder."""
+    """Say whether a file exists, or on a local disk a folder."""
     return bool(FileSystems.exists(path))
 
 
 def find(pattern: str, limit: int | None = None) -> list[str]:
-    """List the files that match a pattern; `*` is any name, `**` any path."""
+    """List the files that match a pattern: `*` is any name, `**` any path."""
     [result] = FileSystems.match([pattern], [limit])
     return [metadata.path for metadata in result.metadata_list]
 
 
 def literal(path: str) -> str:
-    """Return the pattern that matches a path with wildcards in its name."""
-    # Not [[], of which Python warns when Beam makes a regular expression of it.
+    """Return a pattern that matches only this path, even with wildcards in it."""
+    # Python would warn of [[] when Beam turns it into a regular expression.
     return re.sub(r"([*?[])", r"[/\1]", path)
 
 
@@ -64,12 +66,17 @@ def read_lines(path: str) -> Iterator[str]:
             yield line.decode()
 
 
+def read_json(path: str) -> Any:
+    """Read a JSON file."""
+    return json.loads("".join(read_lines(path)))
+
+
 def download(path: str, local: pathlib.Path) -> None:
     """Copy a file to this machine.
 
     Raises:
-        InputError: if it is gone, may not be read, or cannot be unpacked. What else a
-            file system raises may pass; it is for Beam to try again.
+        InputError: if the file is gone, unreadable or badly compressed. Beam retries
+            after all other errors of a file system.
     """
     try:
         with FileSystems.open(path) as source, local.open("wb") as target:
@@ -79,19 +86,19 @@ def download(path: str, local: pathlib.Path) -> None:
 
 
 def publish(local: pathlib.Path, path: str, unfinished: str) -> None:
-    """Copy a file from this machine, so that it is never seen half-written.
+    """Copy a local file to a path where it never appears half-written.
 
-    It is written under another name, that no second worker takes, and renamed. Where
-    two workers write the same file, the later one replaces the other's.
+    The copy gets a unique temporary name and is renamed. If two workers write the same
+    file, the later one wins.
 
     Args:
         local: the file.
-        path: the final name. A file there is replaced.
-        unfinished: a folder on the same file system, for the other name.
+        path: final name. An existing file is replaced.
+        unfinished: folder for the temporary name, on the same file system.
     """
     folder, _, name = path.rpartition("/")
     temporary = f"{unfinished}/{uuid.uuid4().hex}.{name}"
-    # Beam refuses to make what is there. Where one cannot be made, the rename says so.
+    # Beam refuses to create an existing folder; the rename reports other failures.
     with contextlib.suppress(OSError):
         FileSystems.mkdirs(folder)
     with local.open("rb") as source, FileSystems.create(temporary) as target:
@@ -100,13 +107,13 @@ def publish(local: pathlib.Path, path: str, unfinished: str) -> None:
 
 
 def remove_files(folder: str) -> None:
-    """Remove the files in a folder, as far as that is possible."""
+    """Remove the files in a folder, ignoring those that cannot be removed."""
     with contextlib.suppress(OSError):
         FileSystems.delete(find(f"{folder}/*"))
 
 
 @contextlib.contextmanager
 def scratch_folder() -> Iterator[pathlib.Path]:
-    """Make a folder on this machine, and remove it with what is in it."""
+    """Create a local temporary folder, and remove it with its contents."""
     with tempfile.TemporaryDirectory(prefix="cyclegan-") as folder:
         yield pathlib.Path(folder)

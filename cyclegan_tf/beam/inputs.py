@@ -1,9 +1,8 @@
-"""Which files the inputs of `cyclegan translate-beam` mean, and what each is called.
+"""Find the input files of a job and their names in the output folder.
 
-Names are those that `cyclegan translate` keeps: of a folder's files, the path within
-it; of a single file, its last part. Of what a pattern matches, it is the path within
-the folder that stands before the first wildcard. The TFRecord files of a folder are
-those with `.tfrecord` in their name.
+As in `translate`, a file in an input folder keeps its path within it, and a single
+file keeps its last part. A file that a pattern matches keeps its path within the folder
+before the first wildcard. TFRecord files in a folder have `.tfrecord` in their name.
 """
 
 import pathlib
@@ -23,8 +22,8 @@ class Pattern(NamedTuple):
     """Files to translate.
 
     Attributes:
-        glob: what matches them.
-        folder: what their names are relative to, with its slash.
+        glob: pattern that matches them.
+        folder: folder with a final slash that their names are relative to.
     """
 
     glob: str
@@ -35,8 +34,8 @@ class Input(NamedTuple):
     """A file to translate.
 
     Attributes:
-        name: what it keeps of its path in the output folder.
-        path: where it is.
+        name: its path in the output folder.
+        path: its full path.
     """
 
     name: str
@@ -47,8 +46,8 @@ def find_patterns(inputs: Sequence[str], input_format: ImageFormat) -> list[Patt
     """Turn files, folders and patterns into patterns.
 
     Raises:
-        InputError: if one of them matches nothing, or a single file is named that has
-            no image suffix where it should.
+        InputError: if one of them matches nothing, or is a single file without an
+            image suffix where an image is expected.
     """
     if not inputs:
         raise InputError("There is nothing to translate; name files or folders.")
@@ -59,7 +58,7 @@ def _pattern(given: str, input_format: ImageFormat) -> Pattern:
     wildcards = [given.index(sign) for sign in _WILDCARDS if sign in given]
     if wildcards and not exists(given):
         if not find(given, limit=1):
-            raise InputError(f"There is no file that {given} matches; check it.")
+            raise InputError(f"There is no file that matches {given}; check it.")
         before = given[: min(wildcards)]
         return Pattern(given, before[: before.rfind("/") + 1])
     inside = f"{literal(given)}/**"
@@ -76,11 +75,10 @@ def _pattern(given: str, input_format: ImageFormat) -> Pattern:
 
 
 def match(pattern: Pattern, config: TranslateBeamConfig) -> Iterator[Input]:
-    """List the files of a pattern that are to be translated.
+    """List the files of a pattern to translate.
 
-    Hidden files are not, nor is what lies in the output folder, which may be inside an
-    input folder, nor what an earlier job keeps, nor, among image files, what has no
-    image suffix.
+    This skips hidden files, files in the output folder or of an earlier job and, among
+    image files, those without an image suffix.
     """
     out = same_file_key(config.out)
     for path in find(pattern.glob):

@@ -1,24 +1,23 @@
-"""What the output folder of `cyclegan translate-beam` keeps besides its output.
+"""A job's own files in its output folder.
 
-.job/job.json          what the job is, by which the same command finds it again
+.job/job.json          the facts that identify the job when it continues
 .job/generator.keras   the generator, for workers that see only this folder
-.job/finished/         a note for each TFRecord file that is whole
+.job/finished/         a note for each complete TFRecord file
 .job/unfinished/       files that are being written
 """
 
 import dataclasses
 import hashlib
-import json
-import pathlib
 from typing import Any
 
 from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf._shared.files import write_json
 from cyclegan_tf.beam.files import (
     download,
     exists,
     find,
     publish,
-    read_lines,
+    read_json,
     remove_files,
     scratch_folder,
 )
@@ -31,7 +30,7 @@ JOB_FOLDER = ".job"
 
 
 def job_folder(out: str) -> str:
-    """Return the folder of what is not output."""
+    """Return the folder of the job's own files."""
     return f"{out}/{JOB_FOLDER}"
 
 
@@ -47,8 +46,8 @@ class Job:
     Attributes:
         out: the output folder.
         generator: path of the copy that workers read.
-        facts: what decides on the output. An output that is there is that of a job of
-            the same facts.
+        facts: everything that determines the output. Only a job of the same facts may
+            continue.
     """
 
     out: str
@@ -57,18 +56,23 @@ class Job:
 
     @classmethod
     def begin(cls, config: TranslateBeamConfig) -> "Job":
-        """Begin a job in its output folder, or go on with it.
+        """Begin a job in its output folder, or continue it.
 
         Args:
             config: the options, with absolute paths.
 
         Raises:
-            InputError: if the generator cannot be used, or, without `overwrite`, there
-                is another job's output in the folder.
+            InputError: if the generator cannot be used, or, without `overwrite`, the
+                folder has another job's output.
         """
         with scratch_folder() as folder:
             local = folder / "generator.keras"
-            _fetch_generator(config, local)
+            if exists(config.source):
+                download(config.source, local)
+            try:
+                FileTranslator(Generator(None, local), config.tile)
+            except InputError as e:
+                raise InputError(str(e).replace(str(local), config.source)) from e
             digest = hashlib.sha256(local.read_bytes()).hexdigest()
             job = cls(
                 config.out,
@@ -91,7 +95,7 @@ class Job:
         return job
 
     def finish(self) -> None:
-        """Note that all is written."""
+        """Mark the output as complete."""
         remove_files(unfinished_folder(self.out))
         self._write(overwriting=False)
 
@@ -100,16 +104,16 @@ class Job:
         return f"{job_folder(self.out)}/job.json"
 
     def _check(self, begun: bool) -> None:
-        """Check that what is in the output folder, if anything, is this job's."""
-        advice = "choose another --out, or replace what is there with --overwrite."
+        """Check that the output folder holds no other job's files."""
+        advice = "choose another `out`, or replace these files with `overwrite=True`."
         if not exists(self._path):
             if begun:
                 raise InputError(
-                    f"There are files in {self.out} that no cyclegan translate-beam "
-                    f"wrote; {advice}"
+                    f"{self.out} has files that cyclegan translate-beam did not write; "
+                    f"{advice}"
                 )
             return
-        content = json.loads("".join(read_lines(self._path)))
+        content = read_json(self._path)
         facts = content["facts"]
         others = [name for name in self.facts if facts.get(name) != self.facts[name]]
         if others:
@@ -119,22 +123,12 @@ class Job:
             )
         if content["overwriting"]:
             raise InputError(
-                f"Not all that was in {self.out} is replaced yet; go on with "
-                "--overwrite, or choose another --out."
+                f"{self.out} has files that are not replaced yet; continue with "
+                "`overwrite=True`, or choose another `out`."
             )
 
     def _write(self, overwriting: bool) -> None:
         content = {"facts": self.facts, "overwriting": overwriting}
         with scratch_folder() as folder:
-            (folder / "job").write_text(json.dumps(content, indent=2) + "\n")
+            write_json(folder / "job", content)
             publish(folder / "job", self._path, unfinished_folder(self.out))
-
-
-def _fetch_generator(config: TranslateBeamConfig, local: pathlib.Path) -> None:
-    """Copy the generator to this machine, and try whether it can be used."""
-    if exists(config.source):
-        download(config.source, local)
-    try:
-        FileTranslator(Generator(None, local), config.tile)
-    except InputError as e:
-        raise InputError(str(e).replace(str(local), config.source)) from e

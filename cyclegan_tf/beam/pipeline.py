@@ -1,7 +1,7 @@
-"""The pipeline of `cyclegan translate-beam`: which units of work there are.
+"""The pipeline of `cyclegan translate-beam`: units of work and the manifest.
 
-The files are found, each once, whatever matched them; each name goes to one file. Needs
-the extra `beam`.
+A file is translated once even if several patterns match it, and two files of one name
+are refused. Needs the extra `beam`.
 """
 
 import hashlib
@@ -32,13 +32,13 @@ def build_pipeline(
     config: TranslateBeamConfig,
     generator: str,
 ) -> None:
-    """Add all steps to a pipeline.
+    """Add all steps to an empty pipeline.
 
     Args:
-        pipeline: an empty one.
-        patterns: what to translate.
+        pipeline: an empty pipeline.
+        patterns: files to translate.
         config: the options, with an absolute output folder.
-        generator: the path of the generator, where all workers see it.
+        generator: path of the generator that all workers can read.
     """
     by_name = (
         pipeline
@@ -74,7 +74,7 @@ def _match(
 
 
 def _first_match(group: tuple[str, Iterable[tuple[int, str]]]) -> tuple[str, str]:
-    """Call a file as the first of the patterns does that match it."""
+    """Return the name that the first matching pattern gives a file, and its path."""
     path, matches = group
     _, name = min(matches)
     return name, path
@@ -97,12 +97,12 @@ def _collisions(
 
 
 def _different_files(paths: Iterable[str]) -> list[str]:
-    """Leave out those that are links to others."""
+    """Return the paths without links to each other."""
     return sorted({same_file_key(path): path for path in sorted(paths)}.values())
 
 
 def _with_shard(unit: Unit, shards: int) -> tuple[str, Input]:
-    """Choose the file of an image by its name alone, so that it stays there."""
+    """Choose the shard of an image by its name alone, so that it never changes."""
     [found] = unit.inputs
     digest = hashlib.sha256(unit.name.encode()).digest()
     number = int.from_bytes(digest[:8], "big") % shards
@@ -119,10 +119,10 @@ def _write(
     config: TranslateBeamConfig,
     name: str,
 ) -> None:
-    """Write rows as JSON lines into one file, which replaces that of an earlier run."""
+    """Write rows as JSON lines into one file, replacing that of an earlier run."""
     lines = (
         rows | f"Lines of {name}" >> beam.Map(lambda row: json.dumps(row) + "\n"),
-        # Where there is no line, there must be a file all the same.
+        # Without any row, there must still be a file.
         pipeline | f"Begin {name}" >> beam.Create([""]),
     ) | f"All of {name}" >> beam.Flatten()
     group = lines | f"Name {name}" >> beam.WithKeys(name)

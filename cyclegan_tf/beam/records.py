@@ -1,7 +1,7 @@
 """TFRecord files of encoded images: `tf.train.Example`s with two features.
 
-`image/encoded` has the bytes of an image file, `image/filename` its name, whose suffix
-says in which format a translation is encoded.
+`image/encoded` has the bytes of an image file, `image/filename` its name. The suffix of
+the name determines the format of the translation.
 """
 
 import pathlib
@@ -18,7 +18,7 @@ FILENAME = "image/filename"
 
 
 class UnreadableRecordsError(InputError):
-    """A file is not a TFRecord file, or is damaged."""
+    """A file is damaged or not a TFRecord file."""
 
 
 def read_records(path: pathlib.Path, label: str) -> Iterator[bytes]:
@@ -26,13 +26,13 @@ def read_records(path: pathlib.Path, label: str) -> Iterator[bytes]:
 
     Args:
         path: the file, not compressed.
-        label: what to call it in messages.
+        label: its name in messages.
 
     Yields:
         The records in order.
 
     Raises:
-        UnreadableRecordsError: where it is damaged, after the records before that.
+        UnreadableRecordsError: after the last readable record of a damaged file.
     """
     count = 0
     try:
@@ -41,36 +41,36 @@ def read_records(path: pathlib.Path, label: str) -> Iterator[bytes]:
             count += 1
     except tf.errors.DataLossError:
         raise UnreadableRecordsError(
-            f"{label} cannot be read as a TFRecord file beyond its first {count} "
+            f"{label} cannot be read as a TFRecord file after its first {count} "
             "records; write it again."
         ) from None
 
 
 def decode_record(record: bytes, label: str) -> tuple[str, bytes]:
-    """Take an image out of a record.
+    """Read the image of a record.
 
     Args:
         record: a serialized `tf.train.Example`.
-        label: what to call it in messages.
+        label: its name in messages.
 
     Returns:
-        The name of the image, a relative path with an image suffix, and its content.
+        The image's name, a relative path with an image suffix, and its encoded content.
 
     Raises:
-        InputError: if it has no such name or no content.
+        InputError: if the record has no such name or no content.
     """
     name_bytes, content = _feature(record, FILENAME), _feature(record, ENCODED)
     if name_bytes is None or content is None:
         raise InputError(
-            f"{label} is not a tf.train.Example with one {ENCODED} and one {FILENAME}; "
+            f"{label} is no tf.train.Example with one {ENCODED} and one {FILENAME}; "
             "write these features."
         )
     name = name_bytes.decode(errors="replace")
     path = pathlib.PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
         raise InputError(
-            f"{label} is named {name!r}, which leads out of the output folder; name it "
-            "by a relative path."
+            f"{label} is named {name!r}, which leads out of the output folder; use a "
+            "relative path."
         )
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(
@@ -81,25 +81,22 @@ def decode_record(record: bytes, label: str) -> tuple[str, bytes]:
 
 
 def encode_record(name: str, content: bytes, like: bytes = b"") -> bytes:
-    """Put an image into a record.
+    """Return a record of an image: a serialized `tf.train.Example`.
 
     Args:
-        name: of the image.
-        content: of its file.
-        like: a record whose other features are kept. Defaults to one without any.
-
-    Returns:
-        A serialized `tf.train.Example`.
+        name: name of the image.
+        content: encoded content of its file.
+        like: a record whose other features are kept. Defaults to an empty one.
     """
     example = tf.train.Example.FromString(like)
     for feature, value in {FILENAME: name.encode(), ENCODED: content}.items():
         example.features.feature[feature].bytes_list.value[:] = [value]
-    # Features are a map, which is in no order of its own.
+    # Features are a map without an order of its own.
     return example.SerializeToString(deterministic=True)
 
 
 def _feature(record: bytes, name: str) -> bytes | None:
-    """The only value of a feature of bytes, if it has one."""
+    """Return the value of a bytes feature, if it has exactly one."""
     try:
         features = tf.train.Example.FromString(record).features.feature
     except DecodeError:

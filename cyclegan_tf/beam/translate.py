@@ -1,4 +1,4 @@
-"""Translate images in bulk with a generator, on a runner of Apache Beam."""
+"""Translate images in bulk on a runner of Apache Beam."""
 
 import dataclasses
 import difflib
@@ -22,13 +22,13 @@ _LOG = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class BeamTranslation:
-    """What became of the images of a job.
+    """The outcome of a job.
 
     Attributes:
-        translated: how many were.
-        present: how many had been before.
-        skipped: for each of the others, why it was.
-        manifest: path of the file that has a line for each.
+        translated: number of images translated now.
+        present: number of images translated before.
+        skipped: the reason for each other image.
+        manifest: path of the file with a line for each image.
     """
 
     translated: int
@@ -36,23 +36,29 @@ class BeamTranslation:
     skipped: list[str]
     manifest: str
 
+    @property
+    def exit_code(self) -> int:
+        """1 if images were skipped, else 0."""
+        return 1 if self.skipped else 0
+
+    def to_text(self) -> str:
+        """Return the counts in a sentence."""
+        total = self.translated + self.present + len(self.skipped)
+        before = f", {self.present} already there" if self.present else ""
+        counts = f"{self.translated} of {total} images{before}"
+        return f"Translated {counts}; see {self.manifest}"
+
 
 def translate_beam(config: TranslateBeamConfig) -> BeamTranslation:
     """Translate files, folders and patterns on a runner of Apache Beam.
 
-    The translations are those of `translate`, bit for bit on the same kind of
-    processor. The same call again translates only what is missing. The manifest has a
-    line for each image; those that were skipped are also in `dead-letters.jsonl`.
-
-    Args:
-        config: what to translate, with what, where to and on what.
-
-    Returns:
-        What became of the images.
+    On the same kind of processor, the translations equal those of `translate` bit for
+    bit. A repeated call translates only what is missing. The manifest has a line for
+    each image; `dead-letters.jsonl` repeats those of skipped images.
 
     Raises:
-        InputError: if there is nothing to translate, no such generator, an option that
-            Beam does not know, or something else in the output folder.
+        InputError: if there is nothing to translate, no such generator, an unknown
+            option of Beam, or another job's output in the output folder.
         JobFailedError: if the job failed.
     """
     config.check()
@@ -60,7 +66,7 @@ def translate_beam(config: TranslateBeamConfig) -> BeamTranslation:
     source = _find_source(config)
 
     pipeline = _pipeline(config.pipeline_options)
-    # These import Beam, and are imported by the workers.
+    # These modules import Beam.
     from cyclegan_tf.beam.files import absolute
     from cyclegan_tf.beam.inputs import find_patterns
     from cyclegan_tf.beam.job import Job
@@ -100,9 +106,9 @@ def _find_source(config: TranslateBeamConfig) -> str:
 
 
 def _pipeline(flags: Sequence[str]) -> "Pipeline":
-    """Make an empty pipeline with the options that Beam's flags give."""
+    """Return an empty pipeline with the options of Beam's flags."""
     disabled = logging.root.manager.disable
-    # Beam warns of packages for Google's cloud that are not there.
+    # Beam warns of missing packages for Google's cloud.
     logging.disable(logging.WARNING)
     try:
         import apache_beam as beam
@@ -111,14 +117,13 @@ def _pipeline(flags: Sequence[str]) -> "Pipeline":
         logging.disable(disabled)
 
     options = pipeline_options.PipelineOptions(list(flags))
-    # Beam itself only logs what it does not know.
+    # Beam itself only logs unknown options.
     options.get_all_options(add_extra_args_fn=functools.partial(_check_flags, flags))
     standard = options.view_as(pipeline_options.StandardOptions)
     standard.runner = standard.runner or "DirectRunner"
     if "direct" in standard.runner.lower():
-        # Beam would first try to download another runner, Prism, which heeds no
-        # --direct_num_workers. It does not where a version to be compatible with is
-        # given, and is compatible with itself in any case.
+        # Without this version, Beam would first try to download another runner, Prism,
+        # which ignores --direct_num_workers.
         streaming = options.view_as(pipeline_options.StreamingOptions)
         streaming.update_compatibility_version = (
             streaming.update_compatibility_version or beam.version.__version__
@@ -136,9 +141,9 @@ def _pipeline(flags: Sequence[str]) -> "Pipeline":
 
 def _check_flags(flags: Sequence[str], parser: Any) -> None:
     def refuse(message: str) -> NoReturn:
-        raise InputError(f"Beam does not take the options after --: {message}.")
+        raise InputError(f"Beam refuses the options after --: {message}.")
 
-    parser.error = refuse  # or all options would be printed
+    parser.error = refuse  # the original prints all options
     known, unknown = parser.parse_known_args(flags)
     if unknown:
         option = unknown[0].partition("=")[0]
@@ -152,13 +157,13 @@ def _run(pipeline: "Pipeline", out: str) -> None:
         result = pipeline.run()
         result.wait_until_finish()
         state = str(result.state)
-    except Exception as e:  # each runner has its own
+    except Exception as e:  # each runner raises its own type
         _LOG.debug("The job failed.", exc_info=True)
         state = (str(e).strip().splitlines() or [type(e).__name__])[-1]
     if state != "DONE":
         raise JobFailedError(
-            f"The job failed ({state}); what it wrote into {out} counts, and the same "
-            "command goes on with the rest."
+            f"The job failed ({state}); its output in {out} is valid, and the same "
+            "command continues with the rest."
         )
 
 

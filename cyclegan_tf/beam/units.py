@@ -1,12 +1,10 @@
-"""What a worker of `cyclegan translate-beam` does with a unit of work.
+"""Translate units of work on a worker: single images or whole TFRecord files.
 
-That is what is written at once: an image, or a TFRecord file. Whether its output is
-there decides whether it is done, so that a unit that is tried again, on the same worker
-or on two at a time, writes the same file again or none. Needs the extra `beam`.
+An existing output marks a unit as done, so that a retry, even on two workers at once,
+writes the same file again or none. Needs the extra `beam`.
 """
 
 import functools
-import json
 import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple, NoReturn
@@ -16,11 +14,12 @@ import tensorflow as tf
 from apache_beam.utils.shared import Shared
 
 from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf._shared.files import write_json
 from cyclegan_tf.beam.files import (
     download,
     exists,
     publish,
-    read_lines,
+    read_json,
     scratch_folder,
 )
 from cyclegan_tf.beam.inputs import Input
@@ -36,17 +35,17 @@ from cyclegan_tf.pretrained.find import Generator
 from cyclegan_tf.translation.files import FileTranslator
 
 Status = Literal["translated", "present", "skipped"]
-# The columns are the arguments of `make_row`.
+# The keys are the arguments of `make_row`.
 Row = dict[str, Any]
 
 
 class Unit(NamedTuple):
-    """What is written at once.
+    """A unit of work.
 
     Attributes:
-        name: of the file, or for images of a TFRecord file the folder, in the output
-            folder.
-        inputs: the files it is made from.
+        name: path in the output folder: of the file, or of the folder for the images of
+            a TFRecord file.
+        inputs: the input files.
     """
 
     name: str
@@ -66,10 +65,10 @@ def make_row(
 
     Args:
         config: the options.
-        input: the image, or the file that was skipped as a whole.
-        output: where its translation is, or would be.
-        status: what became of it.
-        width: pixels of both, 0 where it was not translated now.
+        input: the image, or a file that was skipped entirely.
+        output: path of its translation, even if skipped.
+        status: the outcome.
+        width: pixels of both images, 0 if not translated now.
         height: likewise.
         error: why it was skipped.
     """
@@ -85,7 +84,7 @@ def make_row(
 
 
 def describe_collision(paths: list[str], output: str) -> str:
-    """Say that several images would be translated into one file."""
+    """Return the error for several images that would become one file."""
     return (
         f"{' and '.join(paths)} would both become {output}; translate them into "
         "different folders."
@@ -93,13 +92,13 @@ def describe_collision(paths: list[str], output: str) -> str:
 
 
 class _Item(NamedTuple):
-    """An image on its way.
+    """An image to translate.
 
     Attributes:
-        input: what to call it.
-        name: of its translation, in the output folder or in its record.
+        input: its name in the manifest.
+        name: path of its translation, in the output folder or in its record.
         fetch: writes its file to a path, or raises an `InputError`.
-        record: where it came from, if from a record.
+        record: the record it came from, if any.
     """
 
     input: str
@@ -109,14 +108,13 @@ class _Item(NamedTuple):
 
 
 class Translate(beam.DoFn):
-    """Translate units.
+    """Translate units of work, one image at a time, as `translate` does.
 
-    The generator is loaded once for each process, and images are translated one by one,
-    as `cyclegan translate` does.
+    Each process loads the generator once.
 
     Args:
         config: the options.
-        generator: the path of the generator.
+        generator: path of the generator.
     """
 
     def __init__(self, config: TranslateBeamConfig, generator: str):
@@ -135,7 +133,7 @@ class Translate(beam.DoFn):
             )
 
     def process(self, unit: Unit) -> Iterator[Row]:
-        # Beam may hand over plain tuples.
+        # Beam may pass plain tuples.
         unit = Unit(unit[0], [Input(*found) for found in unit[1]])
         if self._config.output_format == "images":
             yield from self._write_images(unit)
@@ -164,31 +162,44 @@ class Translate(beam.DoFn):
         shard = f"{self._config.out}/{unit.name}"
         note = f"{job_folder(self._config.out)}/finished/{unit.name}.json"
         paths = [found.path for found in unit.inputs]
-        if not self._config.overwrite and exists(note) and exists(shard):
-            finished = json.loads("".join(read_lines(note)))
-            # There may be more images now than there were.
-            if finished["inputs"] == paths:
-                for row in finished["rows"]:
-                    yield row if row["error"] else {**row, "status": "present"}
-                return
-        rows = []
-        with scratch_folder() as folder:
-            try:
-                with tf.io.TFRecordWriter(str(folder / "shard")) as writer:
-                    for item in self._items(unit):
-
-                        def keep(file: pathlib.Path, item: _Item = item) -> None:
-                            content = file.read_bytes()
-                            writer.write(encode_record(item.name, content, item.record))
-
-                        rows.append(self._translate(item, shard, keep))
-            except UnreadableRecordsError as e:
-                yield self._row(paths[0], shard, error=str(e))
-                return
-            self._publish(folder / "shard", shard)
-            (folder / "note").write_text(json.dumps({"inputs": paths, "rows": rows}))
-            self._publish(folder / "note", note)
+        rows = self._finished_rows(shard, note, paths)
+        if rows is None:
+            with scratch_folder() as folder:
+                try:
+                    rows = self._fill_shard(folder / "shard", unit, shard)
+                except UnreadableRecordsError as e:
+                    rows = [self._row(paths[0], shard, error=str(e))]
+                else:
+                    self._publish(folder / "shard", shard)
+                    write_json(folder / "note", {"inputs": paths, "rows": rows})
+                    self._publish(folder / "note", note)
         yield from rows
+
+    def _finished_rows(
+        self, shard: str, note: str, paths: list[str]
+    ) -> list[Row] | None:
+        """Return the rows of a finished TFRecord file of the same inputs."""
+        if self._config.overwrite or not exists(note) or not exists(shard):
+            return None
+        finished = read_json(note)
+        if finished["inputs"] != paths:  # new images have arrived
+            return None
+        return [
+            row if row["error"] else {**row, "status": "present"}
+            for row in finished["rows"]
+        ]
+
+    def _fill_shard(self, file: pathlib.Path, unit: Unit, shard: str) -> list[Row]:
+        rows = []
+        with tf.io.TFRecordWriter(str(file)) as writer:
+            for item in self._items(unit):
+
+                def keep(image: pathlib.Path, item: _Item = item) -> None:
+                    content = image.read_bytes()
+                    writer.write(encode_record(item.name, content, item.record))
+
+                rows.append(self._translate(item, shard, keep))
+        return rows
 
     def _items(self, unit: Unit) -> Iterator[_Item]:
         for name, path in unit.inputs:
@@ -211,7 +222,7 @@ class Translate(beam.DoFn):
                 except InputError as e:
                     yield _Item(label, "", functools.partial(_refuse, e))
                     continue
-                # What two TFRecord files call the same must not be the same file.
+                # Names may repeat across TFRecord files, so each gets a folder.
                 if self._config.output_format == "images":
                     name = f"{folder}/{name}"
                 fetch = functools.partial(_write_bytes, content)
@@ -220,7 +231,7 @@ class Translate(beam.DoFn):
     def _translate(
         self, item: _Item, output: str, keep: Callable[[pathlib.Path], None]
     ) -> Row:
-        """Translate an image by way of files on this machine."""
+        """Translate an image through local temporary files."""
         suffix = pathlib.PurePosixPath(item.name).suffix
         with scratch_folder() as folder:
             source, target = folder / f"image{suffix}", folder / f"translation{suffix}"

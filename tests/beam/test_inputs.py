@@ -1,4 +1,4 @@
-"""Which files the inputs of `translate-beam` mean, and what each is called."""
+"""Input files of `translate-beam` and their names."""
 
 import pytest
 

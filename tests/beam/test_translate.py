@@ -1,4 +1,4 @@
-"""Translation on Apache Beam: the files of `translate`, each once, whatever happens."""
+"""Translation on Apache Beam writes each file of `translate` exactly once."""
 
 import json
 import os
@@ -54,7 +54,7 @@ def photos(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def expected(photos, run_dir, tmp_path_factory):
-    """What `translate` makes of the photos: its rows, and the bytes of its files."""
+    """The bytes that `translate` writes for each photo, or its error."""
     out = tmp_path_factory.mktemp("expected") / "out"
     rows = translate(TranslateConfig(run_dir, (photos,), out))
     return {
@@ -68,7 +68,7 @@ def images_of(expected):
 
 
 def files_in(folder):
-    """The bytes of all files that are not the job's own."""
+    """The bytes of all output files, without the job's own files."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")
@@ -83,7 +83,7 @@ def rows_in(path):
 def test_two_processes_write_what_translate_writes(
     photos, run_dir, expected, tmp_path, capsys, monkeypatch
 ):
-    """As a user types it, with patterns that overlap."""
+    """The command line takes overlapping patterns."""
     root = str(pathlib.Path(cyclegan_tf.__file__).parents[1])
     monkeypatch.setenv("PYTHONPATH", root)
     monkeypatch.chdir(photos.parent)
@@ -111,7 +111,7 @@ def test_two_processes_write_what_translate_writes(
 
 @pytest.fixture
 def failing_after(monkeypatch):
-    """Let the disk be full after so many translations."""
+    """Simulate a full disk after so many translations."""
     whole = FileTranslator.__call__
     lock = threading.Lock()
 
@@ -135,7 +135,7 @@ def test_a_failed_job_goes_on(photos, run_dir, expected, tmp_path, failing_after
     out = tmp_path / "out"
     config = TranslateBeamConfig(str(run_dir), (str(photos),), str(out))
     failing_after(2)
-    with pytest.raises(JobFailedError, match="No space left.*same command goes on"):
+    with pytest.raises(JobFailedError, match="No space left.*same command continues"):
         translate_beam(config)
     before = files_in(out)
     assert 0 < len(before) < 4 and before.items() <= images_of(expected).items()
@@ -152,7 +152,7 @@ def test_a_failed_job_goes_on(photos, run_dir, expected, tmp_path, failing_after
     }
     assert {name for name in status if status[name] == "present"} == before.keys()
 
-    # A photo that comes later is the only one that is translated then.
+    # Only a photo that arrives later is translated then.
     tried.clear()
     write_image(photos / "later.png", read_image(photos / "2.png"))
     try:
@@ -171,13 +171,13 @@ def test_only_the_same_job_goes_on(photos, run_dir, tmp_path, failing_after):
 
     assert job().translated == 1
     g = (tmp_path / "out/2.png").read_bytes()
-    with pytest.raises(InputError, match=r"other options \(generator\).*--overwrite"):
+    with pytest.raises(InputError, match=r"other options \(generator\).*`overwrite"):
         job("f")
     failing_after(0)
     with pytest.raises(JobFailedError):
         job("f", overwrite=True)
-    # What is there is still that of the other generator.
-    with pytest.raises(InputError, match="Not all .* is replaced yet"):
+    # The existing file is still from the other generator.
+    with pytest.raises(InputError, match="has files that are not replaced yet"):
         job("f")
     failing_after(1)
     assert job("f", overwrite=True).translated == 1
@@ -185,12 +185,12 @@ def test_only_the_same_job_goes_on(photos, run_dir, tmp_path, failing_after):
     assert job("f").present == 1
 
     (tmp_path / "out/.job/job.json").unlink()
-    with pytest.raises(InputError, match="that no cyclegan translate-beam wrote"):
+    with pytest.raises(InputError, match="that cyclegan translate-beam did not write"):
         job("f")
 
 
 def test_tiles_in_bundles_that_are_tried_again(photos, run_dir, tmp_path):
-    """Beam runs each bundle a second time, as after a loss of its first result."""
+    """Beam runs each bundle twice, as after the loss of its first result."""
     inputs, tile = photos / "deep", 32
     translate(TranslateConfig(run_dir, (inputs,), tmp_path / "expected", tile=tile))
     (tmp_path / "expected/manifest.csv").unlink()
@@ -208,7 +208,7 @@ def test_tiles_in_bundles_that_are_tried_again(photos, run_dir, tmp_path):
 
 
 def test_there_and_back_through_records(photos, run_dir, expected, tmp_path):
-    """Images to TFRecords, those to other ones, those to images."""
+    """Images to TFRecords, to other TFRecords, to images."""
     images = images_of(expected)
     first, second, third = (tmp_path / name for name in ("first", "second", "third"))
     to_records = TranslateBeamConfig(
@@ -223,7 +223,7 @@ def test_there_and_back_through_records(photos, run_dir, expected, tmp_path):
         )
         == images
     )
-    # What is finished stays so, and says again what was skipped.
+    # A finished shard stays, and reports skipped images again.
     again = translate_beam(to_records)
     assert (again.translated, again.present) == (0, 4)
     assert again.skipped == [expected["bad.png"]]
@@ -320,9 +320,9 @@ def test_bad_records(photos, run_dir, expected, tmp_path):
     assert f"{path}#1 cannot be read as an image" in errors
     assert f"{path}#2 is named '../out.png', which leads out of the output" in errors
     assert f"{path}#3 is named 'b', which has no image suffix" in errors
-    assert f"{path}#4 is not a tf.train.Example with one image/encoded" in errors
+    assert f"{path}#4 is no tf.train.Example with one image/encoded" in errors
     assert f"{path}#0 and {path}#5 would both become" in errors
-    assert "y.tfrecord cannot be read as a TFRecord file beyond its first 0" in errors
+    assert "y.tfrecord cannot be read as a TFRecord file after its first 0" in errors
     assert "z.tfrecord.gz cannot be read (" in errors
     assert len(result.skipped) == 7
     assert files_in(out) == {
@@ -342,7 +342,7 @@ def test_bad_records(photos, run_dir, expected, tmp_path):
 
 def test_two_images_of_one_name(photos, run_dir, expected, tmp_path):
     write_image(tmp_path / "other/2.png", np.zeros((4, 4, 3), np.uint8))
-    # A link is the image that it leads to.
+    # A link counts as its target.
     (tmp_path / "other/10.jpg").symlink_to(photos / "10.jpg")
     inputs = (str(photos / "*"), f"{tmp_path}/other/")
     result = translate_beam(
@@ -370,7 +370,7 @@ def test_compressed_records(photos, run_dir, expected, tmp_path):
     [
         ((), {}, "nothing to translate"),
         (("absent.png",), {}, "There is no file or folder .*absent.png"),
-        (("*.gif",), {}, r"There is no file that .*\*.gif matches"),
+        (("*.gif",), {}, r"There is no file that matches .*\*.gif"),
         (("notes.txt",), {}, r"notes\.txt has no image suffix"),
         (("2.png",), {"shards": 0}, "`shards` must be at least 1"),
         (("2.png",), {"out": "a*b"}, "would take for a pattern"),
@@ -404,7 +404,7 @@ def test_wrong_options(inputs, options, message, photos, run_dir, tmp_path):
 def test_beam_knows_the_options_in_the_documentation(
     run_dir, tmp_path, monkeypatch, capsys
 ):
-    """The commands fail for want of their images, or of Google's packages."""
+    """The commands fail only because images or Google's packages are missing."""
     text = (pathlib.Path(__file__).parents[2] / "docs/beam.md").read_text()
     commands = [
         shlex.split(line)[1:]
@@ -428,7 +428,7 @@ def test_without_beam(photos, run_dir, tmp_path, monkeypatch):
 
 
 def test_a_failure_without_a_message(photos, run_dir, tmp_path, monkeypatch):
-    """As that of a job server that cannot be reached."""
+    """An unreachable job server raises such an error."""
 
     def run(self):
         raise TimeoutError
