@@ -27,7 +27,6 @@ from cyclegan_tf.translation.options import ServeConfig, TranslateConfig
 
 EXIT_SOME_SKIPPED = 1
 EXIT_NO_PARITY = 1
-EXIT_NOT_TRAINABLE = 1
 EXIT_DOES_NOT_FIT = 1
 
 
@@ -156,13 +155,14 @@ class Doctor(DoctorConfig):
     data: Annotated[str, tyro.conf.Positional]
 
     def __call__(self) -> int:
+        from cyclegan_tf.cli.main import as_flags
         from cyclegan_tf.doctor.diagnose import diagnose
 
         diagnosis = diagnose(self)
-        print(diagnosis.to_text())
+        print(as_flags(diagnosis.to_text()))
         if self.json:
             diagnosis.write(self.json)
-        return 0 if diagnosis.trainable else EXIT_NOT_TRAINABLE
+        return diagnosis.exit_code
 
 
 @dataclasses.dataclass(frozen=True)
@@ -209,15 +209,10 @@ class TranslateBeam(TranslateBeamConfig):
         from cyclegan_tf.beam.translate import translate_beam
 
         result = translate_beam(self)
-        total = result.translated + result.present + len(result.skipped)
-        before = f", {result.present} were there" if result.present else ""
-        print(
-            f"Translated {result.translated} of {total} images{before}; see "
-            f"{result.manifest}"
-        )
+        print(result.to_text())
         for reason in result.skipped:
             print(f"Skipped: {reason}", file=sys.stderr)
-        return EXIT_SOME_SKIPPED if result.skipped else 0
+        return result.exit_code
 
 
 @dataclasses.dataclass(frozen=True)
@@ -234,10 +229,10 @@ class Evaluate(EvaluateConfig):
         from cyclegan_tf.evaluation.evaluate import evaluate
 
         evaluation = evaluate(self)
-        print(evaluation.to_table())
+        print(evaluation.to_text())
         for warning in evaluation.warnings:
             print(f"Note: {warning}", file=sys.stderr)
-        return 0
+        return evaluation.exit_code
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A small network that tells the two domains apart, to judge translations by."""
+"""A small network that tells the two domains apart, for judging translations."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cyclegan_tf.images import Image, colour_square, normalize
+from cyclegan_tf.images import Image, color_square, normalize
 
 _SIDE = 64
 _CROP = 56
@@ -18,18 +18,18 @@ _SOLVED_LOSS = 0.02
 
 
 class DomainClassifier:
-    """Says how much an image looks like one of domain Y.
+    """A classifier of domain Y against domain X, trained at once.
 
-    Four strided convolutions, their mean over the image, one output; trained for
-    cross-entropy by Adam on random crops, half of them mirrored. It shares nothing
-    with the discriminators that the generators were trained against.
+    It has four strided convolutions, global average pooling and one output, and learns
+    cross-entropy by Adam on random crops and flips. It is independent of the
+    discriminators of the training.
 
     Args:
         images_x: real training images of X: uint8 (height, width, 1 or 3).
-        images_y: of Y.
-        steps: int. Training steps, with half a batch of each domain; less where the
-            domains are told apart sooner. Defaults to `1000`.
-        seed: int. Decides start weights and order. Defaults to `0`.
+        images_y: likewise of Y.
+        steps: int. Most training steps, each with half a batch of each domain; training
+            stops earlier at a small loss. Defaults to `1000`.
+        seed: int. Seed of initial weights and order. Defaults to `0`.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class DomainClassifier:
         )
 
     def logits(self, images: Iterable[Image]) -> np.ndarray:
-        """Judge images.
+        """Classify images.
 
         Args:
             images: uint8 arrays (height, width, 1 or 3), of any sizes.
@@ -74,8 +74,8 @@ class _StopWhenSolved(keras.callbacks.Callback):
 
 def _build_network(seed: int) -> keras.Model:
     x = image = keras.Input((None, None, 3))
-    # Every initializer has a seed of its own: none takes from the global one, so that
-    # a training that is evaluated goes on as one that is not.
+    # Explicit seeds leave the global one alone, so that evaluation during a training
+    # does not change it.
     for i, filters in enumerate(_FILTERS):
         x = keras.layers.Conv2D(
             filters,
@@ -93,15 +93,15 @@ def _build_network(seed: int) -> keras.Model:
 
 
 def _prepare(images: Iterable[Image]) -> np.ndarray:
-    """Float32 (images, 64, 64, 3) in [-1, 1]."""
-    squares = np.stack([colour_square(image, _SIDE) for image in images])
+    """Return float32 (images, 64, 64, 3) in [-1, 1]."""
+    squares = np.stack([color_square(image, _SIDE) for image in images])
     return normalize(squares.astype(np.float32))
 
 
 def _training_batches(
     images_x: np.ndarray, images_y: np.ndarray, seed: int
 ) -> tf.data.Dataset:
-    """An endless stream of batches, half X (label 0) and half Y (label 1)."""
+    """Return endless batches, half X (label 0) and half Y (label 1)."""
 
     def shuffled(images: np.ndarray, label: float, stream: int) -> tf.data.Dataset:
         dataset = tf.data.Dataset.from_tensor_slices(images)

@@ -1,4 +1,4 @@
-"""Score a run, or a generator from elsewhere, on test images."""
+"""Score a run or a single generator on test images."""
 
 import dataclasses
 import functools
@@ -30,12 +30,9 @@ _LOG = logging.getLogger(__name__)
 def evaluate(config: EvaluateConfig) -> Evaluation:
     """Score the translations of test images.
 
-    Args:
-        config: what to score, on which images and how.
-
     Returns:
-        The scores of each direction. They are written to `out`; for a run,
-        `evaluation.json` if not given.
+        The scores of each direction. They are also written to `out`, by default a run's
+        `evaluation.json`.
 
     Raises:
         InputError: if there is no such run or generator, or the images cannot be used.
@@ -78,7 +75,7 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
 
 
 def _dataset(config: EvaluateConfig, dataset: DatasetConfig) -> DatasetConfig:
-    """The images of a run, or others that are prepared alike."""
+    """Return the images of a run, or other images with the same preprocessing."""
     if config.data is not None:
         dataset = dataclasses.replace(
             dataset, data=config.data, data_dir=None, paired_test=False
@@ -96,8 +93,8 @@ def _config_of_generators(
     """Return the options that read the images for generators without a run."""
     if config.data is None:
         raise InputError(
-            f"{config.source} is a generator without data; name the images to score it "
-            "on with `data`."
+            f"{config.source} is a generator without images; name the images to score "
+            "it on by `data`."
         )
     channels: dict[str, Any] = {}
     for name, translator in translators.items():
@@ -111,7 +108,7 @@ def _config_of_generators(
         crop_size=config.image_size,
         **channels,
     )
-    # No training, so no pool that asks for images of one size.
+    # Without a training, no image pool requires images of one size.
     return TrainConfig(dataset, objective=CycleGANObjective(pool_size=0))
 
 
@@ -122,21 +119,20 @@ def build_evaluators(
     reference: Literal["train", "test"] = "train",
     max_images: int | None = None,
 ) -> dict[str, Evaluator]:
-    """Build what scores generators on the images of a run.
+    """Build an evaluator for each direction on the images of a run.
 
     Args:
-        dataset: where the images are from.
+        dataset: options of the images.
         domains: the images.
-        extractor: in which features distributions are compared.
-        reference: compare with the training or the test images of the target domain.
+        extractor: features for comparing distributions.
+        reference: compare with the `"train"` or `"test"` images of the target domain.
         max_images: int. Use at most so many test images of each domain.
 
     Returns:
         The evaluator of each direction.
 
     Raises:
-        InputError: if there are too few images, or those that should be paired
-            cannot be.
+        InputError: if there are too few images, or paired ones do not match.
     """
     paired = dataset.data == "demo" or dataset.paired_test
     if paired:
@@ -148,8 +144,7 @@ def build_evaluators(
         )
         for name in domains.train
     }
-    # Trained when it is first asked, and once for both directions. Its logits are
-    # positive for images of Y.
+    # Trained at the first call, once for both directions; positive for images of Y.
     classifier = functools.cache(
         lambda: DomainClassifier(images["x"].train, images["y"].train)
     )
@@ -176,7 +171,7 @@ def _check_pairs(domains: Domains) -> None:
     if left_out:
         raise InputError(
             f"Paired test images must all be readable, but: {left_out[0]} Repair it, "
-            "or evaluate without pairs."
+            "or evaluate without `paired`."
         )
     x, y = StillImages(test_x), StillImages(test_y)
     for name, image_x, image_y in zip(test_x.names, x, y):
@@ -184,5 +179,5 @@ def _check_pairs(domains: Domains) -> None:
             raise InputError(
                 f"Paired test images must be of one size, but {name} and its pair have "
                 f"{image_x.shape[:2]} and {image_y.shape[:2]} pixels; use a "
-                "`preprocess` that crops, or evaluate without pairs."
+                "`preprocess` that crops, or evaluate without `paired`."
             )

@@ -1,8 +1,7 @@
-"""Feature extractors: from images to the vectors whose distributions are compared.
+"""Feature extractors: from images to vectors whose distributions are compared.
 
-The distances of `metrics.py` mean nothing without the features they were taken in;
-so every extractor has a label, which becomes part of the name of a score, and a
-sentence for its protocol.
+A distance depends on its features, so every extractor has a label for the names of
+scores and a sentence for their protocol.
 """
 
 import dataclasses
@@ -16,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from cyclegan_tf._shared.errors import InputError, first_line
-from cyclegan_tf.images import Image, colour_square, normalize
+from cyclegan_tf.images import Image, color_square, normalize
 
 BATCH_SIZE = 32
 
@@ -29,11 +28,10 @@ class FeatureExtractor:
     """A function from images to feature vectors.
 
     Attributes:
-        label: what it is called in the names of scores.
-        protocol: what it is, in a sentence.
-        side: pixels a side that images are resized to, with an antialiased filter.
-        network: from float32 (batch, side, side, 3) in [-1, 1] to
-            (batch, dimensions).
+        label: its name within the names of scores.
+        protocol: a sentence that describes it.
+        side: pixels per side that images are resized to, with an antialiased filter.
+        network: maps float32 (batch, side, side, 3) in [-1, 1] to (batch, dimensions).
     """
 
     label: str
@@ -48,13 +46,13 @@ class FeatureExtractor:
             images: uint8 arrays (height, width, 1 or 3), of any sizes.
 
         Returns:
-            float64 array (number of images, dimensions).
+            float64 (images, dimensions).
         """
         features = [
             np.asarray(
                 self.network(normalize(np.stack(batch).astype(np.float32))), np.float64
             )
-            for batch in _batches(colour_square(image, self.side) for image in images)
+            for batch in _batches(color_square(image, self.side) for image in images)
         ]
         return np.concatenate(features)
 
@@ -62,19 +60,19 @@ class FeatureExtractor:
 def feature_extractor(
     name: str, weights: pathlib.Path | None = None
 ) -> FeatureExtractor:
-    """Return an extractor by its name.
+    """Return a feature extractor by name.
 
     Args:
         name: `"random"`, `"inception"`, or the path of a SavedModel.
-        weights: the weights of `"inception"`; see `inception_features`.
+        weights: weights of `"inception"`; see `inception_features`.
 
     Raises:
         InputError: if there is no such extractor, or it cannot be loaded.
     """
     if weights is not None and name != "inception":
         raise InputError(
-            f"--features-weights {weights} are for --features inception, not {name}; "
-            "leave them out."
+            f"`features_weights={weights}` needs `features=inception`, not {name}; "
+            "leave it out."
         )
     if name == "random":
         return random_features()
@@ -84,15 +82,12 @@ def feature_extractor(
 
 
 def random_features() -> FeatureExtractor:
-    """Return a convolutional network that never learned anything; needs no download.
+    """Return a fixed random convolutional network, which needs no download.
 
-    Four layers of 16 filters; the features are the means of all 64 responses over the
-    image. Random filters tell colours and textures apart without a preference for
-    the photographs of ImageNet (Naeem et al., 2020, Reliable Fidelity and Diversity
-    Metrics for Generative Models, section 2.4 and 5.2).
-
-    Returns:
-        An extractor of 64 dimensions, the same one at every call.
+    It has four layers of 16 filters; the features are the means of all responses over
+    the image, 64 dimensions. Random filters distinguish colors and textures without a
+    bias to ImageNet (Naeem et al., 2020, Reliable Fidelity and Diversity Metrics for
+    Generative Models, section 2.4 and 5.2).
     """
     side = 128
     x = image = keras.Input((side, side, 3))
@@ -103,7 +98,7 @@ def random_features() -> FeatureExtractor:
         responses.append(keras.layers.GlobalAveragePooling2D()(x))
         x = keras.layers.AveragePooling2D(2)(x)
     network = keras.Model(image, keras.layers.Concatenate()(responses))
-    # NumPy promises the same numbers in all of its versions, Keras does not.
+    # NumPy guarantees the same numbers in all versions; Keras does not.
     draw = np.random.RandomState(0).standard_normal
     network.set_weights(
         [
@@ -116,21 +111,18 @@ def random_features() -> FeatureExtractor:
         f"Features: means over the image of the {len(responses) * _RANDOM_FILTERS} "
         "responses of a random convolutional network (4 layers of 16 filters 3x3, "
         f"leaky ReLU, fixed weights) on images resized to {side}x{side}. Not "
-        "comparable to published values, which take Inception features.",
+        "comparable to published values, which use Inception features.",
         side,
         network.predict_on_batch,
     )
 
 
 def inception_features(weights: pathlib.Path | None = None) -> FeatureExtractor:
-    """Return Keras's InceptionV3, trained on ImageNet.
+    """Return the 2,048 pooled features of Keras's InceptionV3, trained on ImageNet.
 
     Args:
-        weights: its weights without the top (`.weights.h5` or `.h5`); downloaded by
-            Keras if not given.
-
-    Returns:
-        An extractor of 2,048 dimensions.
+        weights: file of its weights without the top, `.weights.h5` or `.h5`. Keras
+            downloads them by default.
 
     Raises:
         InputError: if the weights cannot be loaded or downloaded.
@@ -148,7 +140,7 @@ def inception_features(weights: pathlib.Path | None = None) -> FeatureExtractor:
     except Exception as e:  # Keras reports a failed download as a bare Exception
         raise InputError(
             f"The weights of InceptionV3 cannot be loaded ({first_line(e)}); "
-            "name their file with --features-weights, or use --features random."
+            "name their file by `features_weights`, or use `features=random`."
         ) from e
     return FeatureExtractor(
         "inception",
@@ -169,7 +161,7 @@ def saved_model_features(path: pathlib.Path) -> FeatureExtractor:
             (batch, side, side, 3) in [-1, 1], and one output, (batch, dimensions).
 
     Raises:
-        InputError: if it is none.
+        InputError: if it is not such a SavedModel.
     """
     try:
         model = tf.saved_model.load(str(path))
@@ -183,14 +175,13 @@ def saved_model_features(path: pathlib.Path) -> FeatureExtractor:
         valid = False
     if not valid:
         raise InputError(
-            f"{path} is no feature extractor; --features takes random, inception or a "
+            f"{path} is no feature extractor; `features` takes random, inception or a "
             "SavedModel whose serving_default has one input, float32 (batch, side, "
             "side, 3), and one output."
         )
 
     def network(images: np.ndarray) -> np.ndarray:
-        # The signature refers to the model, which must not be forgotten.
-        assert model is not None
+        assert model is not None  # keeps the model of the signature alive
         features = signature(**{name: tf.constant(images)})[output].numpy()
         return features.reshape(len(features), -1)
 

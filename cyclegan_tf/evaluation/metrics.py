@@ -1,8 +1,7 @@
-"""How good translations are: each metric a generator of (name, value).
+"""Metrics of translations: each yields pairs (name, value).
 
-The metrics take images (uint8, height, width, channels) or features and know
-nothing of runs, networks or files. Which images they are given, and what else must
-be said with the numbers, is decided in `evaluator.py`.
+They take features or images, uint8 (height, width, channels), and know nothing of
+runs, networks or files. `evaluator.py` chooses the images.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,11 +25,11 @@ def frechet_distance(features: np.ndarray, reference: np.ndarray) -> Scores:
 
     Args:
         features: float64 (images, dimensions).
-        reference: float64 (other images, dimensions).
+        reference: float64 (reference images, dimensions).
 
     Yields:
-        `fid`: |m - m_r|^2 + tr(C + C_r - 2 (C C_r)^(1/2)), 0 or more. Too large for
-        few images: the bias goes with dimensions per image.
+        `fid`: |m - m_r|^2 + tr(C + C_r - 2 (C C_r)^(1/2)), 0 or more. It is biased
+        upward for few images per dimension.
 
     Reference:
         Heusel et al., 2017, GANs Trained by a Two Time-Scale Update Rule Converge to
@@ -39,33 +38,27 @@ def frechet_distance(features: np.ndarray, reference: np.ndarray) -> Scores:
     shift = features.mean(axis=0) - reference.mean(axis=0)
     covariance = np.atleast_2d(np.cov(features, rowvar=False))
     reference_covariance = np.atleast_2d(np.cov(reference, rowvar=False))
-    # C C_r has the eigenvalues of this symmetric product. Its root exists also where
-    # there are fewer images than dimensions, of which sqrtm makes complex numbers.
+    # C C_r has the eigenvalues of this symmetric product, whose root is real even for
+    # fewer images than dimensions, where sqrtm returns complex numbers.
     root = _square_root(covariance)
     eigenvalues = scipy.linalg.eigvalsh(root @ reference_covariance @ root)
-    yield (
-        "fid",
-        float(
-            shift @ shift
-            + np.trace(covariance)
-            + np.trace(reference_covariance)
-            - 2 * np.sqrt(eigenvalues.clip(0)).sum()
-        ),
-    )
+    traces = np.trace(covariance) + np.trace(reference_covariance)
+    roots = np.sqrt(eigenvalues.clip(0)).sum()
+    yield "fid", float(shift @ shift + traces - 2 * roots)
 
 
 def kernel_distance(features: np.ndarray, reference: np.ndarray) -> Scores:
     """Compare two sets of features by a polynomial kernel, without bias.
 
     Args:
-        features: float64 (images, dimensions), two images or more.
-        reference: float64 (other images, dimensions), likewise.
+        features: float64 (images, dimensions), two or more images.
+        reference: float64 (reference images, dimensions), two or more images.
 
     Yields:
-        `kid`: the unbiased estimate of the squared maximum mean discrepancy with
-        kernel (x . y / dimensions + 1)^3; 0 on average, also below 0, for sets of one
-        kind. `kid_standard_error`: its jackknife standard error, each image of either
-        set left out once.
+        `kid`: unbiased estimate of the squared maximum mean discrepancy with kernel
+        (x . y / dimensions + 1)^3; 0 on average, and possibly negative, for sets of one
+        distribution. `kid_standard_error`: its jackknife standard error over both sets;
+        only for three or more images.
 
     Reference:
         Binkowski et al., 2018, Demystifying MMD GANs, section 4; Gretton et al.,
@@ -75,7 +68,7 @@ def kernel_distance(features: np.ndarray, reference: np.ndarray) -> Scores:
     within = _kernel(features, features)
     within_reference = _kernel(reference, reference)
     between = _kernel(features, reference)
-    # Sums over pairs of different images, and each image's part in them.
+    # Each image's part in the sum over pairs of different images.
     part = within.sum(axis=1) - np.diag(within)
     reference_part = within_reference.sum(axis=1) - np.diag(within_reference)
 
@@ -105,18 +98,18 @@ def kernel_distance(features: np.ndarray, reference: np.ndarray) -> Scores:
 def sliced_wasserstein(
     patches: Sequence[np.ndarray], reference: Sequence[np.ndarray]
 ) -> Scores:
-    """Compare what two sets of images look like close by, at several scales.
+    """Compare the patches of two sets of images at several scales.
+
+    Unlike the paper, this normalizes both sets by the mean and deviation of the
+    reference, so that a difference in contrast counts.
 
     Args:
-        patches: of one set, what `patches.laplacian_patches` returned.
-        reference: of the other.
+        patches: result of `patches.laplacian_patches` for one set.
+        reference: likewise for the reference.
 
     Yields:
-        `swd_128`, `swd_64`, `swd_32`, `swd_16`: the mean distance of patches at that
-        scale, times 1,000, projected on 128 random directions; then their mean,
-        `swd`. Other than in the paper, both sets are brought to the mean and
-        deviation of the reference, not each to its own: a difference in contrast
-        counts.
+        `swd_128`, `swd_64`, `swd_32`, `swd_16`: mean distance of patches at that scale,
+        projected on 128 random directions, times 1,000. `swd`: mean of these.
 
     Reference:
         Karras et al., 2018, Progressive Growing of GANs, section 5.
@@ -138,7 +131,7 @@ def sliced_wasserstein(
 
 
 def hit_rate(target_logits: np.ndarray) -> Scores:
-    """Share of images that a classifier takes for the target domain.
+    """Compute the share of images that a classifier assigns to the target domain.
 
     Args:
         target_logits: (images,), positive for the target domain.
@@ -149,91 +142,72 @@ def hit_rate(target_logits: np.ndarray) -> Scores:
     yield "hit_rate", float(np.mean(target_logits > 0))
 
 
-def paired_scores(images: Sequence[Image], truths: Sequence[Image]) -> Scores:
-    """Compare each image with the one it should be.
+def paired_scores(truths: Sequence[Image], images: Sequence[Image]) -> Scores:
+    """Compare each image with its ground truth.
 
     Args:
-        images: uint8 (height, width, channels).
-        truths: as many, each of the same shape.
+        truths: the expected images.
+        images: as many, of the same shapes.
 
     Yields:
         `mae`: mean absolute difference in gray levels of 255. `psnr`: mean peak
         signal-to-noise ratio in dB. `ssim`: mean structural similarity (Wang et al.,
-        2004), -1 to 1; only for images of 11 pixels a side or more.
+        2004), -1 to 1; only for images of 11 or more pixels per side.
     """
     pairs = list(zip(images, truths, strict=True))
-    yield (
-        "mae",
-        _mean(np.abs(image.astype(float) - truth).mean() for image, truth in pairs),
-    )
-    yield (
-        "psnr",
-        _mean(tf.image.psnr(image, truth, 255).numpy() for image, truth in pairs),
-    )
+    yield "mae", _mean_difference(images, truths)
+    yield "psnr", _mean(float(tf.image.psnr(*pair, 255)) for pair in pairs)
     if min(min(image.shape[:2]) for image in images) >= 11:
-        yield (
-            "ssim",
-            _mean(tf.image.ssim(image, truth, 255).numpy() for image, truth in pairs),
-        )
+        yield "ssim", _mean(float(tf.image.ssim(*pair, 255)) for pair in pairs)
 
 
 def cycle_error(images: Sequence[Image], cycled: Sequence[Image]) -> Scores:
-    """How much of an image comes back.
+    """Compare images with themselves translated and back.
 
     Yields:
-        `cycle_error`: mean |F(G(x)) - x| in [0, 2], the values in [-1, 1] (Zhu et al.,
+        `cycle_error`: mean |F(G(x)) - x| in [0, 2], for values in [-1, 1] (Zhu et al.,
         2017, Eqn. 2).
     """
     yield "cycle_error", _mean_difference(images, cycled) / 127.5
 
 
 def identity_error(images: Sequence[Image], same: Sequence[Image]) -> Scores:
-    """How much a generator changes images that are of its target domain already.
+    """Compare images of the target domain with the generator's outputs for them.
 
     Yields:
-        `identity_error`: mean |G(y) - y| in [0, 2], the values in [-1, 1] (Zhu et al.,
+        `identity_error`: mean |G(y) - y| in [0, 2], for values in [-1, 1] (Zhu et al.,
         2017, section 5.2).
     """
     yield "identity_error", _mean_difference(images, same) / 127.5
 
 
 def content_scores(images: Sequence[Image], translated: Sequence[Image]) -> Scores:
-    """What became of the images that were translated.
+    """Compare the luminance of images before and after translation.
 
     Args:
-        images: uint8 (height, width, channels).
+        images: the inputs.
         translated: as many, of the same heights and widths.
 
     Yields:
-        `luminance_correlation`: mean Pearson correlation of the luminance before and
-        after; negative where light became dark. `change`: mean absolute difference of
-        the luminance in gray levels of 255; near 0 where nothing was done.
+        `luminance_correlation`: mean Pearson correlation; negative where light became
+        dark. `change`: mean absolute difference in gray levels of 255.
     """
     before, after = (
         [luminance(image) for image in some] for some in (images, translated)
     )
     yield "luminance_correlation", _mean(map(_correlation, before, after))
-    yield (
-        "change",
-        _mean(
-            np.abs(first - second).mean()
-            for first, second in zip(before, after, strict=True)
-        ),
-    )
+    yield "change", _mean_difference(before, after)
 
 
 def diversity(images: Sequence[Image]) -> Scores:
-    """How much images differ from one another.
-
-    Args:
-        images: uint8 (height, width, channels), two or more.
+    """Compute how much two or more images differ from each other.
 
     Yields:
-        `diversity`: mean absolute difference of two of the images, in gray levels of
-        255 of their luminance at 32x32, over all pairs; 0 if all are the same.
+        `diversity`: mean absolute difference over all pairs of images, in gray levels
+        of 255 of their luminance at 32x32; 0 if all are equal.
     """
     small = np.stack([luminance(resize_image(image, 32, 32)) for image in images])
-    # In sorted order, the gap above the k-th value lies between k (n - k) pairs.
+    # In sorted order, k (n - k) pairs span the gap above the k-th value.
     gaps = np.diff(np.sort(small, axis=0), axis=0)
     below = np.arange(1, len(small))
     pairs_over_gap = below * (len(small) - below)
@@ -259,11 +233,10 @@ def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:
     deviations = first.std() * second.std()
-    if deviations == 0:  # nothing to see in one of them
+    if deviations == 0:  # one image is flat
         return 0.0
-    return float(
-        ((first - first.mean()) * (second - second.mean())).mean() / deviations
-    )
+    covariance = ((first - first.mean()) * (second - second.mean())).mean()
+    return float(covariance / deviations)
 
 
 def _mean_difference(images: Sequence[Image], others: Sequence[Image]) -> float:

@@ -1,11 +1,11 @@
-"""What images look like close by, at several scales: patches of their pyramids."""
+"""Patches of images at several scales, from their Laplacian pyramids."""
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import scipy.ndimage
 
-from cyclegan_tf.images import Image, colour_square, normalize
+from cyclegan_tf.images import Image, color_square, normalize
 
 SIDE = 128
 LEVELS = 4
@@ -19,17 +19,17 @@ def laplacian_patches(images: Sequence[Image], seed: int = 0) -> list[np.ndarray
 
     Args:
         images: uint8 (height, width, 1 or 3); resized to 128x128.
-        seed: int. Decides which patches. Defaults to `0`.
+        seed: int. Seed of the choice of patches. Defaults to `0`.
 
     Returns:
-        For each of four levels, the finest first, float32 (16384, 3, 7, 7).
+        float32 (16384, 3, 7, 7) for each of four levels, the finest first.
     """
     random = np.random.default_rng(seed)
     of_image = random.integers(len(images), size=COUNT)
     drawn: list[list[np.ndarray]] = [[] for _ in range(LEVELS)]
     for i, image in enumerate(images):
         count = np.count_nonzero(of_image == i)
-        pixels = colour_square(image, SIDE).astype(np.float32)
+        pixels = color_square(image, SIDE).astype(np.float32)
         for level, band in enumerate(_laplacian_pyramid(normalize(pixels))):
             windows = np.lib.stride_tricks.sliding_window_view(
                 band, (_PATCH_SIDE, _PATCH_SIDE), axis=(0, 1)
@@ -40,7 +40,7 @@ def laplacian_patches(images: Sequence[Image], seed: int = 0) -> list[np.ndarray
 
 
 def _laplacian_pyramid(image: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield bands of half the size each; the last is what remains (Burt, 1983)."""
+    """Yield bands, each half as large, and the remaining image (Burt, 1983)."""
     for _ in range(LEVELS - 1):
         smaller = _blur(image)[::2, ::2]
         enlarged = np.zeros_like(image)

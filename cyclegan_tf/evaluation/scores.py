@@ -1,7 +1,4 @@
-"""What an evaluation found: scores beside their protocol, as JSON and as a table.
-
-`evaluation.py` makes them, the report page shows them. Nothing is computed here.
-"""
+"""Scores of an evaluation with their protocol, as JSON and as a table."""
 
 import dataclasses
 import json
@@ -17,16 +14,16 @@ FORMAT = 1
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-    """One number of a metric, for the translations and for what frames them.
+    """One number of a metric, for the translations and for images that frame them.
 
     Attributes:
-        name: such as `"kid"`.
-        translated: the score of the translated test images.
-        untranslated: that of the same images as they were, which is what doing
-            nothing gets; `None` where it has no meaning.
-        real: that of real test images of the target domain, which no translation
-            can be expected to beat; `None` where it has no meaning.
-        better: `"lower"`, `"higher"`, or `""` for a number that only describes.
+        name: name such as `"kid"`.
+        translated: score of the translated test images.
+        untranslated: score of the untranslated inputs, the do-nothing baseline; `None`
+            where it has no meaning.
+        real: score of real test images of the target domain, the goal; `None` where it
+            has no meaning.
+        better: `"lower"`, `"higher"`, or `""` if neither is better.
     """
 
     name: str
@@ -38,15 +35,14 @@ class Score:
 
 @dataclasses.dataclass(frozen=True)
 class MetricScores:
-    """What one metric said, and how it was measured.
+    """The scores of one metric, and how they were measured.
 
     Attributes:
-        title: the metric by its full name.
-        protocol: how it was measured, in sentences that can be quoted.
-        images: how many images took part, by their role: `"translated"`,
-            `"untranslated"`, `"real"`, `"reference"`.
+        title: full name of the metric.
+        protocol: how it was measured, in sentences to quote.
+        images: number of images by role: `"translated"`, `"untranslated"`, `"real"`.
         scores: the numbers.
-        warning: why they should not be relied upon; empty if they can be.
+        warning: why the scores are not reliable; empty if they are.
     """
 
     title: str
@@ -61,10 +57,10 @@ class Evaluation:
     """The scores of both directions of a run, or of one generator.
 
     Attributes:
-        source: the run or the file that was evaluated.
+        source: the evaluated run or file.
         step: training steps of the run's generators; `None` for a file.
-        data: the data set that the images are from, as `--data` names it.
-        directions: for `"g"` (X to Y) and `"f"` (Y to X), or one of them, the metrics.
+        data: data set of the images, as the user named it.
+        directions: the metrics of `"g"` (X to Y) and `"f"` (Y to X), or of one of them.
     """
 
     source: str
@@ -73,7 +69,7 @@ class Evaluation:
     directions: dict[str, tuple[MetricScores, ...]]
 
     def score(self, direction: str, name: str) -> Score:
-        """Return the score of that name.
+        """Return the score of a name.
 
         Raises:
             KeyError: if there is none.
@@ -86,7 +82,7 @@ class Evaluation:
 
     @property
     def warnings(self) -> list[str]:
-        """Why scores should not be relied upon, each reason once."""
+        """The warnings of all metrics, without repetition."""
         return list(
             dict.fromkeys(
                 metric.warning
@@ -97,16 +93,15 @@ class Evaluation:
         )
 
     def write(self, path: pathlib.Path) -> None:
-        """Write it as JSON."""
-        content = {"format": FORMAT, **dataclasses.asdict(self)}
-        write_json(path, content)
+        """Write a JSON file."""
+        write_json(path, {"format": FORMAT, **dataclasses.asdict(self)})
 
     @classmethod
     def read(cls, path: pathlib.Path) -> "Evaluation":
-        """Read what `write` wrote.
+        """Read a file of `write`.
 
         Raises:
-            InputError: if it is damaged or of another version.
+            InputError: if it is damaged or has another format.
         """
         try:
             content = json.loads(path.read_text())
@@ -122,8 +117,13 @@ class Evaluation:
                 f"{path} cannot be read ({e}); evaluate again with cyclegan evaluate."
             ) from e
 
-    def to_table(self) -> str:
-        """Return a Markdown table of all scores, a row for each."""
+    @property
+    def exit_code(self) -> int:
+        """Always 0: an evaluation does not judge."""
+        return 0
+
+    def to_text(self) -> str:
+        """Return a Markdown table with a row for each score."""
         rows = [("direction", "score", "doing nothing", "translated", "real", "better")]
         rows += [
             (

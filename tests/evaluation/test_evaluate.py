@@ -1,4 +1,4 @@
-"""cyclegan evaluate, and the same during a training."""
+"""cyclegan evaluate, and evaluation during a training."""
 
 import dataclasses
 import json
@@ -31,7 +31,7 @@ SMALL = [
 
 @pytest.fixture(scope="module")
 def few_patches():
-    """The distance of patches costs the same for four images as for a thousand."""
+    """Few patches and training steps save time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cyclegan_tf.evaluation.patches.COUNT", 256)
         patch.setattr(evaluation, "DomainClassifier", QuickClassifier)
@@ -45,7 +45,7 @@ class QuickClassifier(evaluation.DomainClassifier):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, few_patches):
-    """A run that was evaluated after every second epoch, and the last."""
+    """A run evaluated after every second epoch and the last."""
     folder = tmp_path_factory.mktemp("evaluation")
     data = tiny.write_domains(
         folder / "data", 4, splits=("trainA", "trainB", "testA", "testB")
@@ -72,7 +72,7 @@ def test_scores_in_the_log_every_second_epoch_and_at_the_end(run):
 
 
 def test_the_end_of_a_fit_need_not_be_that_of_the_training():
-    """The rest of an interrupted epoch is a `fit` of its own."""
+    """The rest of an interrupted epoch is a separate `fit`."""
     asked = []
     nothing = types.SimpleNamespace(refresh=lambda: None)
     evaluators = dict.fromkeys("gf", lambda *_: asked.append(epoch) or ())
@@ -95,7 +95,7 @@ def test_the_best_epoch_by_a_score_is_kept(run):
     assert {position.step for position in checkpoints.values()} == {best, run.step}
     [position] = [p for p in checkpoints.values() if p.step == best]
     assert (position.score, position.metric) == (pytest.approx(scores[best]), "swd")
-    # Its generators lie ready for every command that takes a generator's file.
+    # Its generators are also saved as files for other commands.
     assert {path.name for path in (run.folder / "best").iterdir()} == {
         "generator_g.keras",
         "generator_f.keras",
@@ -105,9 +105,9 @@ def test_the_best_epoch_by_a_score_is_kept(run):
 def test_evaluating_a_run_says_what_its_log_says(run, capsys):
     assert cli.main(["evaluate", str(run.folder)]) == 0
     printed = capsys.readouterr()
-    assert "Note: FID is biased upwards by few images" in printed.err
+    assert "Note: FID is biased upward for few images" in printed.err
     evaluation = Evaluation.read(run.evaluation)
-    assert evaluation.to_table() in printed.out
+    assert evaluation.to_text() in printed.out
     assert evaluation.step == run.step
     logged = lines(run)[-1]
     for direction in "gf":
@@ -120,7 +120,7 @@ def test_evaluating_a_run_says_what_its_log_says(run, capsys):
 def test_evaluating_a_file_needs_data(run, tmp_path, capsys):
     generator = str(run.generator_path("f"))
     assert cli.main(["evaluate", generator]) == 2
-    assert "is a generator without data; name the images" in capsys.readouterr().err
+    assert "is a generator without images; name the images" in capsys.readouterr().err
     arguments = ["--data", run.config.dataset.data, "--image-size", "16"]
     arguments += ["--direction", "f", "--images", "3", "--reference", "test"]
     out = tmp_path / "scores.json"
@@ -133,7 +133,7 @@ def test_evaluating_a_file_needs_data(run, tmp_path, capsys):
 
 
 def test_test_images_of_tfds_are_no_pairs(run, capsys):
-    """Said before anything is downloaded."""
+    """The refusal comes before any download."""
     arguments = ["--data", "tfds:cycle_gan/maps", "--paired"]
     assert cli.main(["evaluate", str(run.folder), *arguments]) == 2
     assert "Datasets shuffles each domain by itself" in capsys.readouterr().err
@@ -144,8 +144,9 @@ def test_paired_test_images(run, tmp_path):
     assert cli.main(["evaluate", str(run.folder), "--paired", "--out", str(out)]) == 0
     evaluation = Evaluation.read(out)
     assert evaluation.score("g", "mae").untranslated > 0
-    # The demo's test images always are pairs; other data than the run's may be named.
-    arguments = ["--data", "demo", "--images", "2", "--out", str(out)]
+    # Other data than the run's can be named; the demo's test images are always pairs.
+    arguments = ["--data", "demo", "--images", "2", "--reference", "test"]
+    arguments += ["--out", str(out)]
     assert cli.main(["evaluate", str(run.folder), *arguments]) == 0
     assert Evaluation.read(out).data == "demo"
     assert Evaluation.read(out).score("f", "ssim").translated < 1
@@ -188,6 +189,7 @@ def test_a_generator_of_gray_images_on_the_demo(few_patches, tmp_path):
         2, 1, image_shape=(None, None, 1), output_channels=3
     ).save(path)
     out = tmp_path / "scores.json"
-    arguments = ["--data", "demo", "--images", "2", "--image-size", "16"]
+    arguments = ["--data", "demo", "--images", "2", "--reference", "test"]
+    arguments += ["--image-size", "16"]
     assert cli.main(["evaluate", str(path), *arguments, "--out", str(out)]) == 0
     assert Evaluation.read(out).score("g", "mae").untranslated is None

@@ -1,4 +1,4 @@
-"""Feature extractors: the same features for the same images, and what they are."""
+"""Feature extractors return the same features for the same images."""
 
 import keras
 import numpy as np
@@ -21,11 +21,11 @@ def test_random_features():
     features = extractor(images)
     assert features.shape == (36, 64) and features.dtype == np.float64
     assert extractor.label == "random" and "64 responses" in extractor.protocol
-    # The same at every call, and whatever the global seed.
+    # The features do not depend on the global seed.
     keras.utils.set_random_seed(5)
     again = feature_extractor("random")(iter(images[:3]))
     np.testing.assert_allclose(again, features[:3], rtol=1e-4, atol=1e-6)
-    # Known values: scores of different releases must be comparable.
+    # Known values keep scores of different releases comparable.
     np.testing.assert_allclose(
         feature_extractor("random")([np.full((8, 8, 3), 255, np.uint8)])[0, :3],
         [-0.014732, -0.092505, -0.251218],
@@ -34,7 +34,7 @@ def test_random_features():
 
 
 def test_inception_features_from_a_file(tmp_path):
-    """Weights that nobody trained, as the trained ones would have to be downloaded."""
+    """Untrained weights, because trained ones would need a download."""
     network = keras.applications.InceptionV3(
         include_top=False, weights=None, pooling="avg", input_shape=(299, 299, 3)
     )
@@ -61,9 +61,9 @@ def test_a_saved_model(tmp_path):
 @pytest.mark.parametrize(
     ("name", "weights", "message"),
     [
-        ("absent", None, "absent is no feature extractor; --features takes random"),
+        ("absent", None, "absent is no feature extractor; `features` takes random"),
         ("inception", "absent.weights.h5", "The weights of InceptionV3 cannot be load"),
-        ("random", "x.weights.h5", "x.weights.h5 are for --features inception"),
+        ("random", "x.weights.h5", "x.weights.h5` needs `features=inception`"),
     ],
 )
 def test_mistakes(tmp_path, monkeypatch, name, weights, message):

@@ -1,4 +1,4 @@
-"""Each metric equals what its formula says, computed in another way."""
+"""Each metric equals its formula, computed in another way."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def test_frechet_distance_of_fewer_images_than_dimensions():
     expected = (ours.mean() - theirs.mean()) ** 2
     expected += (ours.std(ddof=1) - theirs.std(ddof=1)) ** 2
     value = frechet(np.outer(ours, along), np.outer(theirs, along))
-    # Roots of eigenvalues that are 0 but for rounding.
+    # Roots of eigenvalues that are 0 up to rounding.
     np.testing.assert_allclose(value, expected, atol=1e-6)
 
 
@@ -79,21 +79,21 @@ def repeated_kid(shift):
 
 
 def test_the_kernel_distance_has_no_bias():
-    """Its mean over many draws from one distribution is 0 within its error."""
+    """Its mean over many draws from one distribution is 0 within the error."""
     values, _ = repeated_kid(shift=0)
     assert abs(values.mean()) < 3 * values.std() / np.sqrt(300)
 
 
-def test_the_standard_error_tells_the_spread():
+def test_the_standard_error_estimates_the_spread():
     values, errors = repeated_kid(shift=1)
-    # The jackknife is known to err to the safe side (Efron and Stein, 1981).
+    # The jackknife tends to overestimate (Efron and Stein, 1981).
     assert 0.9 * values.std() < errors.mean() < 1.5 * values.std()
 
 
 def test_patches_of_the_pyramid():
     levels = laplacian_patches(tiny.noise(3, side=128))
     assert [level.shape for level in levels] == [(COUNT, 3, 7, 7)] * 4
-    # A flat image has nothing in any band but the last, which keeps its value.
+    # A flat image is 0 in all bands except the last, which keeps its value.
     flat = laplacian_patches([np.full((40, 60, 1), 191, np.uint8)])
     assert all(np.abs(level).max() < 1e-5 for level in flat[:3])
     np.testing.assert_allclose(flat[3], 191 / 127.5 - 1, atol=1e-5)
@@ -127,7 +127,7 @@ def test_paired_scores():
     lighter = [
         np.clip(image.astype(int) + 10, 0, 255).astype(np.uint8) for image in truth
     ]
-    scores = dict(metrics.paired_scores(lighter, truth))
+    scores = dict(metrics.paired_scores(truth, lighter))
     differences = np.abs(np.stack(lighter).astype(float) - np.stack(truth))
     np.testing.assert_allclose(scores["mae"], differences.mean())
     expected = [10 * np.log10(255**2 / (d**2).mean()) for d in differences]

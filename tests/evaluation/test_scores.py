@@ -1,4 +1,4 @@
-"""Scores are written, read back and shown in full."""
+"""Scores are written, read and shown in full."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def test_found_by_name():
 
 
 def test_the_table_has_a_row_for_each_score():
-    lines = EVALUATION.to_table().splitlines()
+    lines = EVALUATION.to_text().splitlines()
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
     assert cells[0][2:5] == ["doing nothing", "translated", "real"]
     assert cells[2] == ["g", "kid", "0.5", "0.25", "0.125", "lower"]
