@@ -178,7 +178,7 @@ def sample_sheets(folder: pathlib.Path, count: int) -> tuple[list[Sheet], list[s
 
 
 def data_url(image: Image) -> str:
-    """Return an image (height, width, 1 or 3) as a WebP `data:` URL, small lossless."""
+    """Return an image as a WebP `data:` URL, lossless if it is small."""
     file = io.BytesIO()
     to_pillow(image).save(
         file,
