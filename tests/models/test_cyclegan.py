@@ -172,10 +172,12 @@ def test_mixed_precision_follows_float32(policy):
     logs, found = step(policy)
     for name in CycleGAN.loss_names:
         assert float(logs[name]) == pytest.approx(float(expected_logs[name]), rel=0.02)
-    # A wrong scale would show in the size. The direction cannot be the same: the
-    # gradient of |a - b| is a sign, which rounding turns where a and b are close.
-    assert np.linalg.norm(found) == pytest.approx(np.linalg.norm(expected), rel=0.05)
-    assert np.corrcoef(found, expected)[0, 1] > 0.95
+    # A wrong scale would show in the size as a factor of 2 or more. Neither size nor
+    # direction can be the same: the gradient of |a - b| is a sign, which rounding turns
+    # where a and b are close. On processors that emulate bfloat16, six seeds gave sizes
+    # from 0.93 to 1.04 of float32's, and correlations from 0.90 to 0.96.
+    assert np.linalg.norm(found) == pytest.approx(np.linalg.norm(expected), rel=0.15)
+    assert np.corrcoef(found, expected)[0, 1] > 0.85
 
 
 def test_float16_scales_the_loss_by_itself():
