@@ -96,16 +96,21 @@ class Crop(keras.Operation):
         """Crop (batch, height, width, channels)."""
         (top, bottom), (left, right) = self.cropping
         size = tf.shape(x) - [0, top + bottom, left + right, 0]
-        return tf.slice(x, [0, top, left, 0], size)
+        cropped = tf.slice(x, [0, top, left, 0], size)
+        cropped.set_shape(self._shape(x))  # which a size computed above hides
+        return cropped
 
     def compute_output_spec(self, x: Any) -> keras.KerasTensor:
         """Return the smaller shape, as far as the size is known."""
+        return keras.KerasTensor(self._shape(x), x.dtype)
+
+    def _shape(self, x: Any) -> tuple[int | None, ...]:
         batch, *sides, channels = x.shape
         sides = [
             None if side is None else side - sum(pixels)
             for side, pixels in zip(sides, self.cropping, strict=True)
         ]
-        return keras.KerasTensor((batch, *sides, channels), x.dtype)
+        return (batch, *sides, channels)
 
 
 def _call_fused(operation: Any, *args: Any, **kwargs: Any) -> Any:
