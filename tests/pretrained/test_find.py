@@ -304,7 +304,7 @@ def test_networks_that_do_not_belong_together():
             config,
             {"generator_g": g, "generator_f": cyclegan_tf.resnet_generator(4, 1)},
         )
-    with pytest.raises(InputError, match="discriminator_x to start from is no discr"):
+    with pytest.raises(InputError, match="discriminator_x to start from is not a disc"):
         adopt_networks(config, {"discriminator_x": g})
     gray = cyclegan_tf.resnet_generator(2, 1, image_shape=(None, None, 1))
     adopted = adopt_networks(config, {"generator_g": gray})
