@@ -10,15 +10,15 @@ DomainName = Literal["x", "y"]
 
 @dataclasses.dataclass(frozen=True)
 class Direction:
-    """One direction, and what people read of it.
+    """One direction of translation.
 
     Attributes:
-        name: as in options and file names.
-        source: the domain that it translates.
+        name: its name in options and file names.
+        source: the domain that it translates from.
         target: the domain that it translates to.
-        back: the direction that translates back.
-        title: such as `"G: X to Y"`.
-        labels: of an image, its translation, and the translation of that back.
+        back: the reverse direction.
+        title: its title for people, such as `"G: X to Y"`.
+        labels: labels of an image, its translation and its reconstruction.
     """
 
     name: DirectionName

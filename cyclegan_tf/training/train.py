@@ -131,7 +131,7 @@ def _ready(config: TrainConfig) -> TrainConfig:
         _LOG.info("Training in %s.", options.precision)
     elif options.precision == "float32" and fastest_precision() != "float32":
         _LOG.info(
-            "This machine multiplies bfloat16, so `precision=auto` makes training steps "
+            "This machine multiplies bfloat16; `precision=auto` makes training steps "
             "faster."
         )
     return dataclasses.replace(config, optimization=options)

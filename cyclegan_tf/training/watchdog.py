@@ -175,8 +175,8 @@ def signs_in_translations(
         yield (
             f"{generator} inverts colors: the luminance of its translations "
             f"correlates with that of their images by {correlation:.2f}; start again "
-            "with another `seed` or a larger `identity_weight`, because training rarely "
-            "recovers from this."
+            "with another `seed` or a larger `identity_weight`, as training rarely "
+            "recovers."
         )
     if change < UNCHANGED_GRAY_LEVELS:
         yield (
