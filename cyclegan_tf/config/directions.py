@@ -10,15 +10,10 @@ DomainName = Literal["x", "y"]
 
 @dataclasses.dataclass(frozen=True)
 class Direction:
-    """One direction of translation.
+    """One direction of translation, from `source` to `target`.
 
-    Attributes:
-        name: its name in options and file names.
-        source: the domain that it translates from.
-        target: the domain that it translates to.
-        back: the reverse direction.
-        title: its title for people, such as `"G: X to Y"`.
-        labels: labels of an image, its translation and its reconstruction.
+    `back` is the reverse direction; `labels` are of an image, its translation and its
+    reconstruction.
     """
 
     name: DirectionName

@@ -21,9 +21,6 @@ def from_dict(cls: type, values: dict[str, Any]) -> Any:
         cls: a dataclass of `cyclegan_tf.config.options`.
         values: as `to_dict` returned them; missing fields take their defaults.
 
-    Returns:
-        An instance of `cls`.
-
     Raises:
         InputError: if a key is unknown, a required key is missing, or a value has the
             wrong type.

@@ -120,7 +120,7 @@ class StillImages(Sequence[Image]):
     them larger than the crop.
 
     Args:
-        domain: the domain.
+        domain: where the images come from.
         count: int. The most images. Defaults to all.
     """
 
@@ -146,10 +146,7 @@ class StillImages(Sequence[Image]):
 class Domains:
     """The images of a data set by domain, `"x"` and `"y"`.
 
-    Attributes:
-        train: images to train on.
-        test: images to evaluate on, without augmentation; the training images if
-            there is no test split.
+    Test images are not augmented. Without a test split they are the training images.
     """
 
     train: Mapping[DomainName, Domain]
@@ -157,14 +154,11 @@ class Domains:
 
 
 def load_domains(config: TrainConfig, size_multiple: int) -> Domains:
-    """Read the images of a configuration.
+    """Read the images of a configuration; leave out and log unreadable ones.
 
     Args:
         config: all options.
         size_multiple: int. The generators need sides that are multiples of it.
-
-    Returns:
-        Both domains. Unreadable images are left out and logged.
 
     Raises:
         InputError: if the images cannot be used for training.

@@ -202,11 +202,9 @@ def identity_loss(image: Any, same: Any) -> Any:
 class AdversarialLoss(NamedTuple):
     """The two sides of an adversarial game.
 
-    Attributes:
-        generator: function of `fake_logits`.
-        discriminator: function of `real_logits` and `fake_logits`.
-        gradient_penalty_weight: weight of `gradient_penalty` in the
-            discriminator's loss; 0 for none.
+    `generator` takes `fake_logits`, `discriminator` takes `real_logits` and
+    `fake_logits`, and `gradient_penalty_weight` is the weight of `gradient_penalty` in
+    the discriminator's loss, 0 for none.
     """
 
     generator: Callable[[Any], Any]
@@ -227,13 +225,10 @@ ADVERSARIAL_LOSSES = {
 
 
 def get_adversarial_loss(name: str) -> AdversarialLoss:
-    """Return the adversarial loss of a name.
-
-    Args:
-        name: `"lsgan"`, `"bce"`, `"hinge"` or `"wgan-gp"`.
+    """Return the loss named `"lsgan"`, `"bce"`, `"hinge"` or `"wgan-gp"`.
 
     Raises:
-        ValueError: if the name is unknown.
+        ValueError: if the name is another one.
     """
     if name not in ADVERSARIAL_LOSSES:
         raise ValueError(

@@ -17,7 +17,7 @@ from cyclegan_tf.pretrained.pytorch.weights import state_dict_of
 
 
 def import_network(config: ImportConfig) -> list[pathlib.Path]:
-    """Convert networks of PyTorch or Keras 2 to `.keras` files of Keras 3.
+    """Convert networks of PyTorch or Keras 2 to `.keras` files; return their paths.
 
     The architecture comes from the file, and nothing in the file is executed. The
     result consists of stock layers: any Keras 3 loads it without this package.
@@ -25,9 +25,6 @@ def import_network(config: ImportConfig) -> list[pathlib.Path]:
     Args:
         config: the source and the output. A folder of several networks becomes a
             folder of `generator_g.keras` and so on.
-
-    Returns:
-        The written files.
 
     Raises:
         InputError: if the source is damaged or fits no known network, PyTorch is
@@ -53,15 +50,12 @@ def import_network(config: ImportConfig) -> list[pathlib.Path]:
 
 
 def export_pytorch(config: ExportPytorchConfig) -> list[pathlib.Path]:
-    """Write networks as checkpoint files of the authors' PyTorch code.
+    """Write networks as files of the authors' PyTorch code; return their paths.
 
     Args:
         config: the source and the output folder. The networks of a run or folder
             become `latest_net_G_A.pth`, `latest_net_G_B.pth`, `latest_net_D_A.pth` and
             `latest_net_D_B.pth`; a single generator becomes `latest_net_G.pth`.
-
-    Returns:
-        The written files.
 
     Raises:
         InputError: if the PyTorch code has no such network, PyTorch is not installed,

@@ -17,10 +17,7 @@ SMALLEST_SIDE = 8
 
 
 def load_generator(path: pathlib.Path) -> keras.Model:
-    """Load a saved generator.
-
-    Args:
-        path: a `.keras` file.
+    """Load a generator from a `.keras` file.
 
     Raises:
         InputError: as `load_network`; if its output differs in size from its input.
@@ -36,11 +33,6 @@ def load_generator(path: pathlib.Path) -> keras.Model:
 
 def check_image_channels(channels: int, output_channels: int, name: object) -> None:
     """Check that image files can hold the input and output of a generator.
-
-    Args:
-        channels: int. Channels of the input.
-        output_channels: int. Channels of the output.
-        name: the generator in the error message.
 
     Raises:
         InputError: if a number of channels is neither 1 nor 3.
@@ -103,10 +95,7 @@ def _keeps_size(network: keras.Model) -> bool:
 class Pretrained:
     """A network and its origin.
 
-    Attributes:
-        network: a Keras model.
-        origin: the `"format"` of its file, and `"file"` and `"sha256"` of imported
-            ones.
+    The origin is the `"format"` of its file, and `"file"` and `"sha256"` if imported.
     """
 
     network: keras.Model

@@ -25,13 +25,10 @@ _MODEL = "model.keras"
 
 @dataclasses.dataclass(frozen=True)
 class Position:
-    """The progress and the score of a checkpoint.
+    """The finished steps and the score of a checkpoint.
 
-    Attributes:
-        step: finished training steps.
-        steps_per_epoch: steps in an epoch.
-        score: the score of these weights, less is better; `None` if not measured.
-        metric: what `score` is: the run's `keep_best`.
+    Less is better; the score is `None` if not measured. `metric` names it, as the run's
+    `keep_best` does.
     """
 
     step: int
@@ -43,9 +40,7 @@ class Position:
 class Checkpoints:
     """The checkpoints in a folder, which need not exist yet.
 
-    Args:
-        folder: its path.
-        metric: the score that selects the best checkpoint.
+    `metric` names the score that selects the best checkpoint.
     """
 
     def __init__(self, folder: pathlib.Path, metric: str = "loss"):

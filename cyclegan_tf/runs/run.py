@@ -46,10 +46,7 @@ class Run:
             them from config.json.
 
     Attributes:
-        folder: its path.
-        config: its `TrainConfig`.
         versions: versions of the packages that wrote config.json, by name.
-        checkpoints: its saved states.
 
     Raises:
         InputError: if it is not a run folder, or one of another format.

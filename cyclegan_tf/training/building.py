@@ -77,11 +77,6 @@ def compile_model(
 ) -> None:
     """Compile a model with the options of a configuration.
 
-    Args:
-        model: what `build_model` returned.
-        config: all options.
-        steps_per_epoch: int. For the learning-rate schedule.
-
     Raises:
         InputError: if the options do not work with the networks.
     """
@@ -157,9 +152,6 @@ def adopt_networks(
     Args:
         config: all options.
         networks: some of the model's networks, by name.
-
-    Returns:
-        The configuration that builds networks like these.
 
     Raises:
         InputError: if one is not of `cyclegan_tf.models.networks`, or they do not

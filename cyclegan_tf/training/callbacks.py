@@ -28,7 +28,7 @@ class SampleSheet(keras.callbacks.Callback):
 
     Args:
         translators: a translator of each of the model's generators, by direction.
-        images: images of each direction's source domain, uint8 arrays (height, width,
+        images: images of each direction's source domain, uint8 (height, width,
             channels).
         folder: the folder of `epoch-0001.png` and so on.
     """
@@ -108,13 +108,7 @@ def score_of_epoch(
 ) -> float | None:
     """Return the score that selects the best checkpoint.
 
-    Args:
-        logs: losses of the epoch, and the scores of `Evaluating`.
-        record: `keep_best` names the score.
-        model: the model in training.
-
-    Returns:
-        The score, less is better; `None` if it was not measured in this epoch.
+    Less is better. It is `None` if `Evaluating` did not measure it in this epoch.
     """
     if record.keep_best == "loss":
         return sum(logs[f"val_{name}"] for name in model.quality_losses)
@@ -132,9 +126,7 @@ def score_of_epoch(
 class MetricsLog(keras.callbacks.Callback):
     """Append one JSON line per epoch: losses, learning rate, steps and seconds.
 
-    Args:
-        path: the file, created if missing.
-        first_step: int. Training steps before this `fit`.
+    `first_step` is the number of training steps before this `fit`.
     """
 
     def __init__(self, path: pathlib.Path, first_step: int = 0):

@@ -36,7 +36,6 @@ class Workers:
         strategy: the strategy. Defaults to the current one.
 
     Attributes:
-        strategy: the strategy.
         is_chief: whether this process writes the run folder.
         count: int. Number of processes.
     """
@@ -72,9 +71,6 @@ class Workers:
     @contextlib.contextmanager
     def reporting_losses(self, run_dir: Any) -> Iterator[None]:
         """Report failing collectives in this block as a lost worker.
-
-        Args:
-            run_dir: the run folder in the message.
 
         Raises:
             WorkerLostError: if another worker ended or cannot be reached.

@@ -42,11 +42,7 @@ _LOG = logging.getLogger(__name__)
 class _Training:
     """A model and its data, prepared before anything is written to a run folder.
 
-    Attributes:
-        model: ready for `fit`.
-        domains: the images.
-        evaluators: by direction; empty if this process does not evaluate.
-        steps_per_epoch: training steps in an epoch.
+    `evaluators` are by direction; there are none if this process does not evaluate.
     """
 
     model: AdversarialModel

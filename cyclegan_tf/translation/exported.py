@@ -43,14 +43,7 @@ class ExportedTranslator:
         self.output_channels: int = signature.structured_outputs["translated"].shape[-1]
 
     def __call__(self, image: Image) -> Image:
-        """Translate one image.
-
-        Args:
-            image: uint8 array (height, width, channels).
-
-        Returns:
-            uint8 array (height, width, output channels).
-        """
+        """Translate one image, as `Translator` does."""
         outputs = self._model.signatures["uint8"](image=tf.constant(image[None]))
         return outputs["translated"].numpy()[0]
 

@@ -18,13 +18,8 @@ MANIFEST = "manifest.csv"
 class Translation:
     """The result for one image; a row of the manifest.
 
-    Attributes:
-        input: path of the image.
-        output: path of its translation.
-        width: pixels; 0 if the image cannot be read.
-        height: likewise.
-        generator: path of the generator's file.
-        error: why the image was skipped; empty if it was translated.
+    `error` is why an unreadable image was skipped, else empty; its width and height are
+    then 0.
     """
 
     input: pathlib.Path

@@ -14,12 +14,7 @@ class Adam(keras.optimizers.Adam):
     other saved. One operation per weight replaces a dozen, which halves the graph of a
     CycleGAN training step: it traces and starts sooner.
 
-    Args:
-        learning_rate: as for `keras.optimizers.Adam`. Defaults to `2e-4`.
-        beta_1: float. Defaults to `0.5`.
-        beta_2: float. Defaults to `0.999`.
-        epsilon: float. Defaults to `1e-8`.
-        **kwargs: other arguments of `keras.optimizers.Adam`.
+    It takes the arguments of `keras.optimizers.Adam`, with the paper's defaults.
 
     Raises:
         ValueError: if `amsgrad` is set, which the operation does not support.

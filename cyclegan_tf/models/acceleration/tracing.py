@@ -16,9 +16,6 @@ def traced(network: Callable[..., Any]) -> Callable[..., Any]:
 
     Args:
         network: callable of an image batch and `training`, such as a `keras.Model`.
-
-    Returns:
-        A callable with the same arguments.
     """
 
     def call(images: Any, training: bool) -> Any:

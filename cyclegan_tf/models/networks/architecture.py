@@ -48,10 +48,7 @@ class Architecture:
     options: Mapping[str, Any]
 
     def build(self, name: str | None = None) -> keras.Model:
-        """Build the network with new weights.
-
-        Args:
-            name: str. Name of the model. Defaults to the kind's.
+        """Build the network with new weights; its name defaults to the kind's.
 
         Raises:
             ValueError: if an option is out of its range.

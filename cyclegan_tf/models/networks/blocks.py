@@ -71,13 +71,8 @@ def instance_norm(
     """Return the stock layer that normalizes each channel of each image.
 
     `(x - mean) / sqrt(variance + epsilon)`, mean and biased variance over height and
-    width. The layer computes in float32 under a mixed-precision policy.
-
-    Args:
-        epsilon: float. Added to the variance. Defaults to `1e-5`.
-        scale: bool. Learn a scale for each channel. Defaults to `False`.
-        center: bool. Learn an offset for each channel. Defaults to `False`.
-        name: str.
+    width, then optionally a learned scale and offset (`center`) for each channel. The
+    layer computes in float32 under a mixed-precision policy.
 
     Reference:
         Ulyanov et al., 2016, Instance Normalization: The Missing Ingredient for

@@ -75,11 +75,7 @@ def read_state_dict(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def write_state_dict(path: pathlib.Path, state_dict: dict[str, np.ndarray]) -> None:
-    """Write a state dict that `torch.load(path, weights_only=True)` reads.
-
-    Args:
-        path: the file; missing parent folders are created.
-        state_dict: contiguous arrays by key.
+    """Write contiguous arrays that `torch.load(path, weights_only=True)` reads.
 
     Raises:
         InputError: if PyTorch is not installed.

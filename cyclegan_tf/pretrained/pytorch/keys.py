@@ -105,11 +105,7 @@ def _unet_prefixes(names: set[str]) -> dict[str, str]:
 
 
 def unet_level(level: int) -> str:
-    """Return the prefix of a level; the reference nests each in the one outside it.
-
-    Args:
-        level: int. Level 0 is the outermost, level 1 is inside it.
-    """
+    """Return the prefix of a level from 1; each is nested in the one outside it."""
     return "model.model.1.model." + "3.model." * (level - 1)
 
 

@@ -18,13 +18,7 @@ _RUNNING_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def find_architecture(state_dict: StateDict) -> Architecture:
-    """Find the architecture of a state dict by its keys and shapes.
-
-    Args:
-        state_dict: arrays by key (`"model.1.weight"`, ...).
-
-    Returns:
-        The nearest architecture; `network_from_state_dict` checks each array.
+    """Find the nearest architecture of a state dict by its keys and shapes.
 
     Raises:
         ValueError: if no network is similar; the message names the first key.

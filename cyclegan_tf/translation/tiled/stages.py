@@ -22,10 +22,7 @@ from cyclegan_tf.translation.inference import Moments
 class FeatureMap:
     """A tensor (1, height, width, channels) between two layers.
 
-    Attributes:
-        name: name of the tensor.
-        channels: number of channels.
-        scale: pixels of the image per pixel of the map, along a side.
+    `scale` is the number of image pixels per pixel of the map, along a side.
     """
 
     name: str
@@ -259,10 +256,6 @@ def input_names(operation: Any) -> list[str]:
 
 def rates(operation: Any) -> tuple[int, int]:
     """Return the factors by which an operation divides and multiplies the sides.
-
-    Args:
-        operation: a layer or one of the `keras.ops` in a model that `inference_model`
-            returned.
 
     Raises:
         InputError: if the operation is unknown.

@@ -26,7 +26,7 @@ class TiledTranslator(Translator):
     the instance norms use the statistics of the whole image. To that end the generator
     runs in stages, one for each norm, with the maps between them in files.
 
-    `Translator`'s method translates an image that fits into one tile.
+    An image that fits into one tile is translated whole.
 
     Args:
         generator: a generator of this package, or the path of a saved one.
@@ -66,16 +66,9 @@ class TiledTranslator(Translator):
             )
 
     def __call__(self, image: Image) -> Image:
-        """Translate one image.
-
-        Args:
-            image: uint8 array (height, width, channels).
-
-        Returns:
-            uint8 array (height, width, output channels).
+        """Translate one image, as `Translator` does.
 
         Raises:
-            ValueError: if the image has another number of channels.
             InputError: if there is no room for the maps in the folder of temporary
                 files.
         """
@@ -87,14 +80,9 @@ class TiledTranslator(Translator):
         return translated
 
     def disk_bytes(self, height: int, width: int) -> int:
-        """Return the most disk space that the maps and pixels of an image need.
+        """Return the most bytes that the maps and pixels of an image need on the disk.
 
-        Args:
-            height: int. Pixels of the image.
-            width: int. Likewise.
-
-        Returns:
-            int. Bytes; 262 per pixel with the default ResNet.
+        The default ResNet needs 262 per pixel.
         """
         most, image = 0.0, self._model.inputs[0].name
         before: frozenset[FeatureMap] = frozenset()
