@@ -20,7 +20,7 @@ _ALONE = tf.distribute.InputContext()
 
 
 def steps_per_epoch(domain_x: Domain, domain_y: Domain, batch_size: int) -> int:
-    """Return the steps in which every image of the larger domain is seen once."""
+    """Return the number of steps that show each image of the larger domain once."""
     return -(-max(len(domain_x), len(domain_y)) // batch_size)
 
 
@@ -87,7 +87,7 @@ def training_batches(
 def evaluation_steps(
     domain_x: Domain, domain_y: Domain, count: int, batch_size: int = 1
 ) -> int:
-    """Return the batches in which the first images of two domains are seen once."""
+    """Return the number of batches that show the first images of two domains once."""
     return -(-min(count, len(domain_x), len(domain_y)) // batch_size)
 
 
@@ -109,7 +109,7 @@ def evaluation_batches(
 
     Returns:
         A dataset of `(real_x, real_y)`: float32 (batch, height, width, channels) in
-        [-1, 1]; `evaluation_steps` steps.
+        [-1, 1], `evaluation_steps` batches in all.
     """
     count = min(count, len(domain_x), len(domain_y))
     both = StillImages(domain_x, count), StillImages(domain_y, count)

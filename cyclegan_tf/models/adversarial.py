@@ -4,7 +4,7 @@ The model of each method adds the game: the training step and the losses.
 """
 
 import types
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import keras
@@ -237,5 +237,5 @@ class AdversarialModel(keras.Model):
         return types.SimpleNamespace(**calls)
 
 
-def _trainable_weights(networks: Sequence[keras.Model] | Any) -> list[keras.Variable]:
+def _trainable_weights(networks: Iterable[keras.Model]) -> list[keras.Variable]:
     return [weight for network in networks for weight in network.trainable_weights]

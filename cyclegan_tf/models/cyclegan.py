@@ -110,10 +110,10 @@ class CycleGAN(AdversarialModel):
         return self.generator_g(real_x, training=training)
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        """Update the generators, then the discriminators, on one batch."""
+        """Update the generators and the discriminators on one batch."""
         real_x, real_y, _ = keras.utils.unpack_x_y_sample_weight(data)
 
-        # The generators play against the discriminators before their update (Eqn. 3).
+        # Generator losses, against the current discriminators (Eqn. 3).
         with tf.GradientTape() as tape:
             fake_x, fake_y, generator_losses = self._play_generators(real_x, real_y)
             objective = self._objective(
@@ -121,7 +121,7 @@ class CycleGAN(AdversarialModel):
             )
         generator_gradients = tape.gradient(objective, self.generator_weights)
 
-        # The discriminators judge these fakes, mixed with older ones from the pools.
+        # Discriminator losses, on these fakes mixed with older ones (section 4).
         with tf.GradientTape() as tape:
             discriminator_losses = self._play_discriminators(
                 real_x, real_y, self.pool_x(fake_x), self.pool_y(fake_y)

@@ -3,7 +3,7 @@
 Two stock layers are slow to train. The gradient of a group normalization passes over
 its images more than a dozen times, and casts half precision to float32 and back;
 TensorFlow's fused batch norm computes the same over a single image in a few passes.
-The gradient of `Cropping2D` works element by element; that of a slice is a padding.
+The gradient of `Cropping2D` works element by element; a slice's is a padding.
 """
 
 from typing import Any

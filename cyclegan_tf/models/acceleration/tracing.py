@@ -32,7 +32,7 @@ def traced(network: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextlib.contextmanager
 def without_remapper() -> Iterator[None]:
-    """Disable the remapper, the pass of TensorFlow's graph optimizer that fuses.
+    """Disable the remapper, TensorFlow's graph optimizer that fuses operations.
 
     A traced network also outputs what its gradient needs. The remapper overlooks that
     when it fuses a convolution with its successors, fails, and prints an error. It

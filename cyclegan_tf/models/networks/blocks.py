@@ -1,7 +1,7 @@
 """The building blocks of the networks: padding, convolutions, normalization.
 
 They use stock Keras layers and ``keras.ops`` only, so a saved network loads with plain
-Keras. Layers with weights have fixed names, which weights of other frameworks map to.
+Keras. Layers with weights have fixed names, so weights of other frameworks find them.
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """The generators of CycleGAN, as Keras functional models.
 
-They match the authors' PyTorch code (the mobile generator that of GAN Compression)
+They match the authors' PyTorch code (for the mobile generator, GAN Compression's)
 layer by layer, so its weights fit. They use stock Keras layers and ``keras.ops``
 only: a saved network loads with plain Keras, without this package.
 
@@ -53,7 +53,7 @@ def resnet_generator(
 ) -> keras.Model:
     """Build the ResNet generator: two downsamplings, residual blocks, two upsamplings.
 
-    Image sides should be multiples of 4; the output rounds other sides up.
+    Image sides should be multiples of 4; other sides grow to the next multiple.
 
     Args:
         filters: int. Filters of the first convolution; the residual blocks have

@@ -11,9 +11,9 @@ from cyclegan_tf.models.networks.blocks import NORM_EPSILON
 
 
 def operations(network: keras.Model) -> list[Any]:
-    """List the layers and `keras.ops` of a functional model, without the input layer.
+    """List the layers and `keras.ops` of a functional model in the order of the calls.
 
-    They are in the order of the calls.
+    The input layer is left out.
     """
     return [
         operation
@@ -64,7 +64,7 @@ def normalization_of(network: keras.Model) -> dict[str, Any]:
 
 
 def size_multiple(generator: keras.Model) -> int:
-    """Return the number whose multiples a generator keeps as image sides.
+    """Return the number that image sides must be multiples of to keep their size.
 
     Args:
         generator: a functional model with all strided convolutions in sequence.
