@@ -27,8 +27,8 @@ _MODEL = "model.keras"
 class Position:
     """The finished steps and the score of a checkpoint.
 
-    Less is better; the score is `None` if not measured. `metric` names it, as the run's
-    `keep_best` does.
+    A lower score is better; `None` means not measured. `metric` names the score, as
+    `keep_best` did then.
     """
 
     step: int
