@@ -1,1 +1,1 @@
-"""What a training can be told: options, presets and recipes."""
+"""The configuration of a training: options, presets and recipes."""

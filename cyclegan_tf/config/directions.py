@@ -10,15 +10,10 @@ DomainName = Literal["x", "y"]
 
 @dataclasses.dataclass(frozen=True)
 class Direction:
-    """One direction, and what people read of it.
+    """One direction of translation, from `source` to `target`.
 
-    Attributes:
-        name: as in options and file names.
-        source: the domain that it translates.
-        target: the domain that it translates to.
-        back: the direction that translates back.
-        title: such as `"G: X to Y"`.
-        labels: of an image, its translation, and the translation of that back.
+    `back` is the reverse direction; `labels` are of an image, its translation and its
+    reconstruction.
     """
 
     name: DirectionName

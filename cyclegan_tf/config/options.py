@@ -1,8 +1,8 @@
-"""The options of a training: frozen dataclasses, of the standard library alone.
+"""The options of a training, as frozen dataclasses. Standard library only.
 
-A field gives an option its name, type, default and help text, once: the command
-line, `config.json` in a run folder and the Python API all come from here. Options of
-what is done with a trained run are in `options.py`.
+A field defines the name, type, default and help text of an option once: for the
+command line, for `config.json` in a run folder and for Python. The options of other
+commands are in the `options.py` of their folders.
 """
 
 import dataclasses
@@ -22,28 +22,26 @@ from cyclegan_tf.models.choices import (
 
 @dataclasses.dataclass(frozen=True)
 class DatasetConfig:
-    """Which images to train on, and how they are prepared.
+    """The training images and their preparation.
 
     Attributes:
-        data: A folder with trainA and trainB (and testA, testB): folders of images, or
-            text files trainA.txt, ... with a path per line; "tfds:NAME" such as
-            tfds:cycle_gan/horse2zebra; or "demo", the built-in domains. A is X, B is Y.
-        data_dir: Where TensorFlow Datasets keeps its data; its own default if not
-            given.
+        data: A folder with trainA, trainB and optionally testA, testB (image folders,
+            or text files such as trainA.txt with one path per line); or tfds:NAME, such
+            as tfds:cycle_gan/horse2zebra; or demo. A is domain X, B is domain Y.
+        data_dir: Folder of TensorFlow Datasets, if not its default.
         preprocess: resize_and_crop: resize to load_size x load_size, then crop. crop:
             crop only. scale_width: resize to load_size pixels wide.
-            scale_width_and_crop: then crop. none: as they are. scale_width and none
-            round the sides to what the generator takes.
-        load_size: Pixels a side, or of the width, after the resize.
-        crop_size: Pixels a side of the random crop.
+            scale_width_and_crop: then crop. none: keep the size. scale_width and none
+            round the sides to multiples that the generator takes.
+        load_size: Side, or width, of an image after the resize, in pixels.
+        crop_size: Side of the random crop, in pixels.
         flip: Mirror half of the training images at random.
-        max_images: Use at most so many images of each domain.
-        channels_x: Channels of domain X: 3 for colour, 1 for gray.
+        max_images: Most images to use from each of trainA, trainB, testA and testB.
+        channels_x: Channels of domain X: 3 for color, 1 for gray.
         channels_y: Channels of domain Y.
-        paired_test: testA and testB show the same scenes in the same order, so that
-            translations can be scored against the truth. The demo's always do.
-        cache_gb: Keep up to so many gigabytes of decoded images in memory; the rest is
-            decoded anew each time.
+        paired_test: testA and testB show the same scenes in the same order, so scores
+            compare translations with the truth. Always the case for demo.
+        cache_gb: Gigabytes of memory for decoded images; the rest is decoded each time.
     """
 
     data: str
@@ -66,25 +64,25 @@ class NetworkConfig:
     """The generators and discriminators; the defaults are the reference's.
 
     Attributes:
-        generator: Architecture of both generators. mobile_resnet is the small one of
-            GAN Compression.
+        generator: Architecture of both generators; mobile_resnet is GAN Compression's.
         filters: Filters of the first layer of a resnet or unet.
-        num_residual_blocks: Residual blocks of a resnet; the paper takes 6 for 128x128.
-        num_levels: Halvings in a unet: 8 for 256x256, 7 for 128x128.
+        num_residual_blocks: Residual blocks of a resnet; the paper uses 6 for 128x128.
+        num_levels: Downsamplings in a unet: 8 for 256x256, 7 for 128x128.
         mobile_filters: Filters of a mobile_resnet: first layer, two down, two up.
         mobile_block_filters: Filters inside each residual block of a mobile_resnet.
-        dropout: Dropout rate in the generators.
-        upsampling: How a generator enlarges: nearest and bilinear avoid checkerboards.
+        dropout: Dropout rate of the generators.
+        upsampling: Upsampling in the generators; nearest and bilinear avoid
+            checkerboard patterns.
         discriminator: Architecture of both discriminators.
-        discriminator_filters: Filters of a discriminator's first layer.
+        discriminator_filters: Filters of the first layer of a discriminator.
         num_layers: Depth of a patchgan, 1 to 5; 3 judges patches of 70x70 pixels.
-        norm: Normalization in all networks. instance_affine learns a scale and an
-            offset, as TensorFlow Addons does.
-        norm_epsilon: What the normalization adds to the variance.
-        padding: Of strided convolutions: symmetric as in PyTorch, or same as in Keras.
-        init_from: Start from the networks in this folder: a PyTorch checkpoint, what
-            cyclegan import wrote, or another run. Their architecture replaces the
-            options above; what the folder lacks starts new.
+        norm: Normalization in all networks; instance_affine learns scale and offset, as
+            TensorFlow Addons does.
+        norm_epsilon: Epsilon added to the variance by the normalization.
+        padding: Padding of strided convolutions: symmetric (PyTorch) or same (Keras).
+        init_from: Start from the networks in this folder: a PyTorch checkpoint, a
+            result of cyclegan import, or a run. Their architecture replaces the options
+            above; missing networks start new.
     """
 
     generator: GeneratorKind = "resnet"
@@ -113,7 +111,7 @@ class CycleGANObjective:
         adversarial_loss: The adversarial game.
         cycle_weight: Weight of both cycle losses.
         identity_weight: Weight of both identity losses; 0 skips them.
-        pool_size: Translated images kept to train the discriminators on; 0 for no pool.
+        pool_size: Earlier translations kept to train the discriminators; 0 for none.
     """
 
     method: Literal["cyclegan"] = "cyclegan"
@@ -125,29 +123,28 @@ class CycleGANObjective:
 
 @dataclasses.dataclass(frozen=True)
 class OptimizationConfig:
-    """How they are trained.
+    """The training: batches, schedule, optimizer, precision and devices.
 
     Attributes:
-        batch_size: Images of each domain in a training step, over all devices.
-        accumulate: Update the weights after every so many steps only, with the mean of
-            their gradients: as with a batch so many times as large, in the memory of
-            one step.
+        batch_size: Images of each domain per training step, over all devices.
+        accumulate: Update the weights every N steps with the mean gradient: a batch N
+            times as large in the memory of one step.
         constant_epochs: Epochs at the full learning rate.
-        decay_epochs: Epochs in which it then falls linearly towards 0.
+        decay_epochs: Epochs of linear decay towards 0 after that.
         learning_rate: Learning rate of Adam.
         beta_1: Adam's decay of the first moment.
         beta_2: Adam's decay of the second moment.
         epsilon: Adam's epsilon.
-        precision: Keras dtype policy of the networks. auto: mixed_bfloat16 where the
-            hardware multiplies that, else float32.
+        precision: Keras dtype policy of the networks; auto: mixed_bfloat16 if the
+            hardware multiplies it, else float32.
         strategy: single: one device. mirrored: all visible GPUs. multi-worker: all GPUs
-            of all processes that the environment variable TF_CONFIG names.
+            of all processes in the environment variable TF_CONFIG.
         jit_compile: Compile the training step with XLA.
-        remat: Train in less memory: compute the inside of each residual block again for
-            its gradient instead of keeping it.
-        deterministic: Use deterministic operations: the same seed gives the same
-            weights, slower.
-        seed: Decides start weights, order of the images, augmentation and image pools.
+        remat: Recompute the activations inside residual blocks for the gradient instead
+            of keeping them: less memory, more time.
+        deterministic: Use deterministic operations: slower, but the same seed gives the
+            same weights.
+        seed: Seed of the initial weights, image order, augmentation and image pools.
     """
 
     batch_size: int = 1
@@ -172,26 +169,24 @@ class OptimizationConfig:
 
 @dataclasses.dataclass(frozen=True)
 class RecordConfig:
-    """What is kept of the run.
+    """Checkpoints, samples, scores and the watchdog.
 
     Attributes:
-        checkpoint_minutes: Save a checkpoint at least so often, besides the one after
-            each epoch.
+        checkpoint_minutes: Longest time between checkpoints, in minutes; each epoch
+            also saves one.
         validation_images: Test images of each domain for the validation losses after
             each epoch.
-        sample_images: Test images of each domain in the picture of samples after each
-            epoch.
-        evaluate_every: Score the translations of test images after every so many
-            epochs, as cyclegan evaluate does; 0 for never.
-        features: What the scores compare images by: random, inception, or the path
-            of a SavedModel.
-        features_weights: The weights of inception, if Keras should not download them.
-        keep_best: Which epoch to keep in best/, beside the newest: the one with the
-            least validation loss (the cycle losses of CycleGAN), or with the best mean
-            score of all directions.
-        watchdog: After each epoch, look for signs of a failing training: warn of them,
-            stop at the first, or off. A training whose losses are no longer finite is
-            stopped by both.
+        sample_images: Test images of each domain in the sample picture of each epoch.
+        evaluate_every: Score translations of test images every N epochs, as cyclegan
+            evaluate does; 0 for never.
+        features: Features for the scores: random, inception, or the path of a
+            SavedModel.
+        features_weights: Weights file of inception, instead of Keras's download.
+        keep_best: Score of the epoch to keep in best/: loss is the validation loss (the
+            cycle losses of CycleGAN), the others are means over the directions.
+        watchdog: Look for signs of a failing training after each epoch: warn, stop at
+            the first sign, or off. A loss that is not finite always stops the training,
+            except with off.
     """
 
     checkpoint_minutes: float = 10.0

@@ -1,4 +1,4 @@
-"""Options as JSON and back."""
+"""Convert options to JSON and back."""
 
 import dataclasses
 import pathlib
@@ -18,22 +18,19 @@ def from_dict(cls: type, values: dict[str, Any]) -> Any:
     """Build a configuration from nested dicts.
 
     Args:
-        cls: a dataclass of this module.
+        cls: a dataclass of `cyclegan_tf.config.options`.
         values: as `to_dict` returned them; missing fields take their defaults.
 
-    Returns:
-        An instance of `cls`.
-
     Raises:
-        InputError: if there is a key that `cls` does not know, or a required one
-            is missing, or a value has the wrong type.
+        InputError: if a key is unknown, a required key is missing, or a value has the
+            wrong type.
     """
     fields = typing.get_type_hints(cls)
     unknown = sorted(values.keys() - fields.keys())
     if unknown:
         raise InputError(
-            f"The configuration has the unknown option {unknown[0]!r}; it was written "
-            "by another version of cyclegan_tf, use that one."
+            f"The configuration has the unknown option {unknown[0]!r}; use the version "
+            "of cyclegan_tf that wrote it."
         )
     try:
         return cls(
@@ -47,7 +44,7 @@ def from_dict(cls: type, values: dict[str, Any]) -> Any:
 
 
 def _typed(name: str, expected: Any, value: Any) -> Any:
-    """Check a value that came from JSON, and turn it into what the field holds."""
+    """Check a JSON value, and convert it to the type of its field."""
     if dataclasses.is_dataclass(expected):
         return from_dict(typing.cast(type, expected), value)
     if typing.get_origin(expected) is Literal:

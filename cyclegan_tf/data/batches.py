@@ -1,13 +1,11 @@
-"""Two lists of images become an endless stream of unpaired, augmented batches.
+"""Endless streams of unpaired, augmented batches from two domains.
 
-A stream is a function of the seed and of the position in it: image number i of a
-domain is drawn from a permutation of that domain's images that depends on the seed
-and on how often the domain was gone through before, and is augmented with a seed
-made of i. So a stream can start anywhere, and a resumed training sees exactly the
-images that it would have seen.
+A stream is a function of the seed and the position. Image number i of a domain comes
+from a permutation of its images that depends on the seed and on the number of earlier
+passes; its augmentation depends on the seed and on i. So a stream can start anywhere,
+and a resumed training sees exactly the images of an uninterrupted one.
 """
 
-import logging
 from collections.abc import Callable
 
 import numpy as np
@@ -15,18 +13,14 @@ import tensorflow as tf
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.data.domains import Domain, StillImages
-from cyclegan_tf.images import (
-    normalize,
-)
+from cyclegan_tf.images import normalize
 
-_LOG = logging.getLogger(__name__)
-
-# The context of a process that makes whole batches.
+# A single process that makes whole batches.
 _ALONE = tf.distribute.InputContext()
 
 
 def steps_per_epoch(domain_x: Domain, domain_y: Domain, batch_size: int) -> int:
-    """Steps in which every image of the larger domain is seen once."""
+    """Return the number of steps that show each image of the larger domain once."""
     return -(-max(len(domain_x), len(domain_y)) // batch_size)
 
 
@@ -34,7 +28,7 @@ def check_batches(domain_x: Domain, domain_y: Domain, batch_size: int) -> None:
     """Check that the images of each domain can form batches.
 
     Raises:
-        InputError: if they are of several sizes.
+        InputError: if they differ in size.
     """
     if batch_size > 1 and None in domain_x.image_shape + domain_y.image_shape:
         raise InputError(
@@ -51,11 +45,10 @@ def training_batches(
     first_step: int = 0,
     context: tf.distribute.InputContext = _ALONE,
 ) -> tf.data.Dataset:
-    """An endless stream of unpaired, shuffled and augmented batches.
+    """Return an endless stream of unpaired, shuffled and augmented batches.
 
-    Each domain goes through all of its images in a new random order before any
-    comes again, whatever the other does: the smaller one is simply gone through
-    more often.
+    Each domain repeats all of its images in a new random order, independently of the
+    other: the smaller domain repeats more often.
 
     Args:
         domain_x: images of X.
@@ -63,17 +56,16 @@ def training_batches(
         batch_size: int. Defaults to `1`.
         seed: int. Defaults to `0`.
         first_step: int. Batches to skip, at no cost. Defaults to `0`.
-        context: which part of each batch to make, of those that the processes of a
-            training make between them, and for how many devices. Defaults to all of
-            it, for one device.
+        context: the part of each batch that this process makes, and its number of
+            devices. Defaults to whole batches for one device.
 
     Returns:
         A dataset of `(real_x, real_y)`: float32 (batch, height, width, channels) in
-        [-1, 1]. A batch is one device's part of the global batch; those of a step
-        follow one another.
+        [-1, 1]. A batch is one device's part of the global batch; the parts of a step
+        are consecutive.
 
     Raises:
-        InputError: if images of several sizes cannot form a batch.
+        InputError: if images of different sizes cannot form a batch.
     """
     check_batches(domain_x, domain_y, batch_size)
     draw_x = _image_stream(domain_x, seed, stream=0)
@@ -95,7 +87,7 @@ def training_batches(
 def evaluation_steps(
     domain_x: Domain, domain_y: Domain, count: int, batch_size: int = 1
 ) -> int:
-    """Batches in which the first images of two domains are seen once."""
+    """Return the number of batches that show the first images of two domains once."""
     return -(-min(count, len(domain_x), len(domain_y)) // batch_size)
 
 
@@ -106,18 +98,18 @@ def evaluation_batches(
     batch_size: int = 1,
     context: tf.distribute.InputContext = _ALONE,
 ) -> tf.data.Dataset:
-    """The first images of two domains, in order and without chance.
+    """Return the first images of two domains, in order and without augmentation.
 
     Args:
         domain_x: images of X.
         domain_y: images of Y.
-        count: int. Images of each domain, if it has so many.
+        count: int. The most images of each domain.
         batch_size: int. The first images fill up the last batch. Defaults to `1`.
         context: as for `training_batches`.
 
     Returns:
         A dataset of `(real_x, real_y)`: float32 (batch, height, width, channels) in
-        [-1, 1], enough for `evaluation_steps`.
+        [-1, 1], `evaluation_steps` batches in all.
     """
     count = min(count, len(domain_x), len(domain_y))
     both = StillImages(domain_x, count), StillImages(domain_y, count)
@@ -146,7 +138,7 @@ def evaluation_batches(
 def _image_stream(
     domain: Domain, seed: int, stream: int
 ) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Return the function from a number to the image of the stream at that number."""
+    """Return the function from a position in the stream to its image."""
     count = len(domain)
     stream_seed = np.int64(2 * seed + stream)  # the streams share no draws
 

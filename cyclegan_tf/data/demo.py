@@ -1,9 +1,9 @@
-"""Two small image domains made by code, to try everything without a download.
+"""Two small image domains drawn by code, to try everything without a download.
 
-A scene shows a few objects on a meadow under the sky. In domain X the objects are
-plain, in domain Y they are striped. For training the domains show different
-scenes, as unpaired data does; for testing they show the same ones, so that a
-translation can be held against the truth.
+A scene shows one or two objects on a meadow under the sky. The objects are plain in
+domain X and striped in domain Y. The training splits show different scenes, as
+unpaired data does; the test splits show the same scenes, so that translations can be
+compared with the truth.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ _LARGEST_OBJECT = 30
 _PLAIN = np.array([196, 120, 48])
 _LIGHT = np.array([244, 240, 232])
 _DARK = np.array([36, 28, 28])
-# Where the random numbers of each split start.
+# The seed of the first scene of each split.
 _FIRST_SCENE = {
     "trainA": 0,
     "trainB": 1_000_000,
@@ -33,11 +33,11 @@ def demo_images(split: str) -> list[Image]:
 
     Args:
         split: `"trainA"` or `"testA"` (plain objects), `"trainB"` or `"testB"`
-            (striped ones). The i-th images of the two test splits show one scene.
+            (striped ones). The i-th images of both test splits show the same scene.
 
     Returns:
-        uint8 arrays (48, 48, 3): 400 for training, 32 for testing; the same ones at
-        every call.
+        uint8 arrays (48, 48, 3): 400 for training, 32 for testing; the same at every
+        call.
     """
     count = TRAIN_IMAGES if split.startswith("train") else TEST_IMAGES
     first = _FIRST_SCENE[split]
@@ -48,10 +48,10 @@ def demo_images(split: str) -> list[Image]:
 
 
 def draw_scene(seed: int, striped: bool) -> Image:
-    """Draw the scene of that number.
+    """Draw one scene.
 
     Args:
-        seed: int. Decides everything but the stripes.
+        seed: int. It determines everything but the stripes.
         striped: bool. Whether the objects are striped (domain Y) or plain (X).
 
     Returns:
@@ -60,7 +60,7 @@ def draw_scene(seed: int, striped: bool) -> Image:
     random = np.random.default_rng(seed)
     rows, columns = np.mgrid[:IMAGE_SIDE, :IMAGE_SIDE]
     scene = _draw_landscape(random, rows)
-    # One object in each half or one in all, so that they never overlap.
+    # One object per half, or one in all, so that objects never overlap.
     num_objects = random.integers(1, 3)
     room = IMAGE_SIDE // num_objects
     for i in range(num_objects):
@@ -75,8 +75,8 @@ def draw_scene(seed: int, striped: bool) -> Image:
         dark = striped & (depth // _STRIPE_WIDTH % 2 == 0)
         light = striped & ~dark
         colour = np.select([dark[..., None], light[..., None]], [_DARK, _LIGHT], _PLAIN)
-        # Lit from above: the shade tells a row of a plain object from the next, so
-        # that where a stripe belongs can be learned.
+        # Light from above gives each row of a plain object its own shade, so that a
+        # network can learn where the stripes belong.
         shade = 1.0 - 0.6 * depth[..., None] / _LARGEST_OBJECT
         scene = np.where(inside[..., None], colour * shade, scene)
     noise = random.normal(0.0, 1.0, scene.shape)
@@ -84,7 +84,7 @@ def draw_scene(seed: int, striped: bool) -> Image:
 
 
 def _draw_landscape(random: np.random.Generator, rows: np.ndarray) -> np.ndarray:
-    """Sky above a meadow, each a vertical gradient of its own shade."""
+    """Draw sky above a meadow, each a vertical gradient of a random shade."""
     sky = np.array([120, 170, 225]) + random.integers(-5, 6, size=3)
     meadow = np.array([90, 150, 70]) + random.integers(-5, 6, size=3)
     horizon = random.integers(9, 24)

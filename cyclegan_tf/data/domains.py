@@ -1,4 +1,4 @@
-"""The images of each domain by their number: decoded, resized, cached."""
+"""The images of each domain: decoded, resized, cached."""
 
 import concurrent.futures
 import dataclasses
@@ -13,34 +13,28 @@ from cyclegan_tf.config.directions import DomainName
 from cyclegan_tf.config.options import DatasetConfig, TrainConfig
 from cyclegan_tf.data.preprocessing import Preprocessing
 from cyclegan_tf.data.sources import Source, find_sources
-from cyclegan_tf.images import (
-    Image,
-    UnreadableImageError,
-    in_channels,
-    read_image,
-)
+from cyclegan_tf.images import Image, UnreadableImageError, in_channels, read_image
 
 _LOG = logging.getLogger(__name__)
 
 
 class Domain(Sequence[Image]):
-    """The images of one domain, decoded and resized, by their number.
+    """The images of one domain, decoded and resized.
 
-    All files are read once at the start. Those that cannot be read are left out.
-    The others stay in memory as far as `cache_bytes` goes, and are decoded anew
-    when they are needed where it does not.
+    The constructor reads all files once and leaves out unreadable ones. Images stay in
+    memory up to `cache_bytes`; the rest is decoded at each access.
 
     Args:
         sources: the images in order.
-        preprocessing: how they are resized.
+        preprocessing: how to resize and augment them.
         channels: int, 1 or 3. Defaults to `3`.
         cache_bytes: int. Defaults to 4 GB.
 
     Attributes:
-        names: the names of the readable images, in order.
-        left_out: one sentence for each image that could not be read.
-        image_shape: (height, width, channels) of what a training batch is made of;
-            height and width are `None` where images differ in size.
+        names: names of the readable images, in order.
+        left_out: one sentence for each unreadable image.
+        image_shape: (height, width, channels) of the images in training batches;
+            height and width are `None` if images differ in size.
 
     Raises:
         InputError: if no image is left, or one is smaller than the crop.
@@ -92,7 +86,7 @@ class Domain(Sequence[Image]):
         return self._load(self._sources[i]) if image is None else image
 
     def decoded(self, i: int) -> Image:
-        """Return an image as it is, neither resized nor cropped."""
+        """Return an image in its original size."""
         return self._decode(self._sources[i])
 
     def _load(self, source: Source) -> Image:
@@ -120,14 +114,14 @@ class Domain(Sequence[Image]):
 
 
 class StillImages(Sequence[Image]):
-    """The first images of a domain without chance: resized, cropped at the centre.
+    """The first images of a domain without augmentation: resized, center-cropped.
 
-    Those of a training split are decoded when they are needed, because their domain
-    keeps them larger than the crop.
+    Images of a training split are decoded at each access, because their domain caches
+    them larger than the crop.
 
     Args:
-        domain: the domain.
-        count: int. So many, if there are. All if not given.
+        domain: where the images come from.
+        count: int. The most images. Defaults to all.
     """
 
     def __init__(self, domain: Domain, count: int | None = None):
@@ -152,10 +146,7 @@ class StillImages(Sequence[Image]):
 class Domains:
     """The images of a data set by domain, `"x"` and `"y"`.
 
-    Attributes:
-        train: images to train on.
-        test: images to look at, prepared without chance; the training images where
-            there is no test split.
+    Test images are not augmented. Without a test split they are the training images.
     """
 
     train: Mapping[DomainName, Domain]
@@ -163,17 +154,14 @@ class Domains:
 
 
 def load_domains(config: TrainConfig, size_multiple: int) -> Domains:
-    """Read the images of a configuration.
+    """Read the images of a configuration; leave out and log unreadable ones.
 
     Args:
         config: all options.
-        size_multiple: int. What the generators need the sides to be multiples of.
-
-    Returns:
-        Both domains. Images that cannot be read are left out, which is logged.
+        size_multiple: int. The generators need sides that are multiples of it.
 
     Raises:
-        InputError: if the images cannot be trained on.
+        InputError: if the images cannot be used for training.
     """
     dataset = config.dataset
     if dataset.paired_test and dataset.data.startswith("tfds:"):
@@ -192,7 +180,7 @@ def load_domains(config: TrainConfig, size_multiple: int) -> Domains:
     still = training.for_evaluation()
     train_x = _load(dataset, "trainA", training, dataset.channels_x)
     train_y = _load(dataset, "trainB", training, dataset.channels_y)
-    assert train_x is not None and train_y is not None  # or find_sources had raised
+    assert train_x is not None and train_y is not None  # find_sources raises
     if config.objective.pool_size and None in train_x.image_shape + train_y.image_shape:
         raise InputError(
             f"The image pool needs images of one size, but those of {dataset.data} "

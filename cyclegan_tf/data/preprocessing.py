@@ -1,4 +1,4 @@
-"""What is done to an image before training: resize, crop, flip."""
+"""Preparation of images for training: resize, crop, flip."""
 
 import dataclasses
 from typing import Literal
@@ -6,17 +6,14 @@ from typing import Literal
 import tensorflow as tf
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf.images import (
-    Image,
-    resize_image,
-)
+from cyclegan_tf.images import Image, resize_image
 
 Mode = Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
-    """What is done to each image: a resize, which is cached, and random changes.
+    """The preparation of each image: a resize, which is cached, and augmentation.
 
     Attributes:
         mode: `"resize_and_crop"` resizes to a square of `load_size`, then crops;
@@ -26,8 +23,8 @@ class Preprocessing:
         load_size: int. Pixels.
         crop_size: int. Pixels a side.
         flip: bool. Mirror half of the images.
-        size_multiple: int. Without a crop, the sides are rounded to multiples of
-            this by a resize, as the generators need it.
+        size_multiple: int. Without a crop, the resize rounds the sides to multiples
+            of this, as the generators need.
     """
 
     mode: Mode = "resize_and_crop"
@@ -54,15 +51,15 @@ class Preprocessing:
         return self.mode.endswith("crop")
 
     def for_evaluation(self) -> "Preprocessing":
-        """The same without chance: resized to the crop size, cropped at the centre.
+        """Return the same without augmentation: resize to the crop size, center-crop.
 
-        Where training does not crop, images stay as large as in training.
+        If training does not crop, images keep their training size.
         """
         load_size = self.crop_size if self.crops else self.load_size
         return dataclasses.replace(self, load_size=load_size, flip=False)
 
     def resize(self, image: Image) -> Image:
-        """The deterministic part, before the cache: uint8 in, uint8 out."""
+        """Apply the deterministic part, before the cache: uint8 in, uint8 out."""
         height, width = image.shape[:2]
         if self.mode == "resize_and_crop":
             height = width = self.load_size
@@ -77,14 +74,11 @@ class Preprocessing:
         return resize_image(image, height, width)
 
     def augment(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """The random part, after the cache.
+        """Apply the random part, after the cache.
 
         Args:
             image: (height, width, channels) of any dtype.
             seed: int64 (2,). The same seed gives the same crop and flip.
-
-        Returns:
-            The dtype of `image`, (height, width, channels).
         """
         crop_seed, flip_seed = tf.unstack(tf.random.experimental.stateless_split(seed))
         if self.crops:
@@ -95,7 +89,7 @@ class Preprocessing:
         return image
 
     def crop_centre(self, image: Image) -> Image:
-        """The crop of an evaluation image."""
+        """Crop an evaluation image at the center."""
         if not self.crops:
             return image
         top, left = ((side - self.crop_size) // 2 for side in image.shape[:2])

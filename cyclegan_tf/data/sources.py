@@ -1,7 +1,7 @@
 """Where images come from: folders, file lists, TensorFlow Datasets, the demo.
 
-The public data sets call their folders trainA and trainB; everywhere else A is domain
-X and B is domain Y. Nothing is decoded here.
+The public data sets name their folders trainA and trainB; A is domain X and B is domain
+Y. This module decodes nothing.
 """
 
 import pathlib
@@ -32,7 +32,7 @@ def find_sources(
         data_dir: where TensorFlow Datasets keeps its data.
 
     Returns:
-        The images in order; none where a test split does not exist.
+        The images in order; none if a test split does not exist.
 
     Raises:
         InputError: if the data set or a training split does not exist or is empty.
@@ -75,7 +75,7 @@ def _folder_sources(root: pathlib.Path, split: str) -> list[Source]:
 
 
 def _tfds_sources(name: str, split: str, data_dir: pathlib.Path | None) -> list[Source]:
-    """Read the encoded images of a TFDS split, which it prepares if need be."""
+    """Read the encoded images of a TFDS split; download and prepare it if needed."""
     import tensorflow_datasets as tfds
 
     dataset_name, _, config_name = name.partition("/")
@@ -97,7 +97,7 @@ def _tfds_sources(name: str, split: str, data_dir: pathlib.Path | None) -> list[
     except (OSError, tfds.download.DownloadError) as e:
         raise InputError(
             f"TensorFlow Datasets cannot prepare {name} ({e}); check the network, or "
-            "name a folder that holds it already with `data_dir`."
+            "name a folder with the prepared data set by `data_dir`."
         ) from e
     if split not in builder.info.splits:
         if split.startswith("test"):

@@ -1,4 +1,4 @@
-"""The paper: four networks, their losses and the training step, in Keras alone."""
+"""The paper: networks, losses and training step, on Keras and TensorFlow alone."""
 
 import lazy_loader
 

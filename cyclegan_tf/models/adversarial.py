@@ -1,10 +1,10 @@
-"""What every adversarial game shares: two optimizers, replicas, metrics, saving.
+"""The base of all adversarial models: two optimizers, replicas, metrics, saving.
 
-The game itself, its training step and its losses, is in the model of each method.
+The model of each method adds the game: the training step and the losses.
 """
 
 import types
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import keras
@@ -18,17 +18,17 @@ from cyclegan_tf.models.acceleration.tracing import traced, without_remapper
 
 
 class AdversarialModel(keras.Model):
-    """Generators and discriminators that are trained against one another.
+    """Base class of models that train generators against discriminators.
 
     A subclass has one attribute for each name in `network_names`, implements
     `train_step` and `test_step`, and sets the class attributes below.
 
     Attributes:
-        network_names: names of the networks, in the order in which they are saved.
-            Generators are called `generator_` and a direction: `generator_g`.
+        network_names: names of the networks, in the order of saving. The name of a
+            generator is `generator_` and its direction, such as `generator_g`.
         loss_names: names of the losses that a step reports.
-        quality_losses: names of the losses whose sum on validation images is least
-            for the best weights.
+        quality_losses: names of the losses whose sum on validation images ranks
+            checkpoints; less is better.
         takes_pairs: whether `real_x[i]` and `real_y[i]` show the same scene.
     """
 
@@ -39,9 +39,8 @@ class AdversarialModel(keras.Model):
 
     def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
-        # Keras saves the metrics that it finds. Saving them reads their values, which
-        # needs all workers of a distributed training, but only one of them saves. It
-        # does not look into a namespace.
+        # The namespace hides the metrics from Keras's saving, which would read them
+        # from all workers of a distributed training while only the chief saves.
         self._means = types.SimpleNamespace(
             **{name: keras.metrics.Mean(name) for name in self.loss_names}
         )
@@ -62,12 +61,12 @@ class AdversarialModel(keras.Model):
 
     @property
     def generator_weights(self) -> list[keras.Variable]:
-        """What the generator optimizer updates."""
+        """The trainable weights of all generators."""
         return _trainable_weights(self.generators.values())
 
     @property
     def discriminator_weights(self) -> list[keras.Variable]:
-        """What the discriminator optimizer updates."""
+        """The trainable weights of all discriminators."""
         generators = self.generators.values()
         return _trainable_weights(
             [network for network in self.networks.values() if network not in generators]
@@ -93,15 +92,14 @@ class AdversarialModel(keras.Model):
             generator_optimizer: Keras optimizer of all generators, or its name.
                 Defaults to the paper's Adam: learning rate 2e-4, beta_1 0.5,
                 beta_2 0.999, epsilon 1e-8.
-            discriminator_optimizer: Keras optimizer of all discriminators. The
-                same default.
+            discriminator_optimizer: the same for all discriminators.
             adversarial_loss: `"lsgan"`, `"bce"`, `"hinge"` or `"wgan-gp"`.
                 Defaults to `"lsgan"`.
             jit_compile: bool. Compile the training step with XLA. Defaults to
                 `False`.
-            remat: bool. Train in less memory: compute the inside of each residual
-                block again for its gradient instead of keeping it. Defaults to
-                `False`.
+            remat: bool. Recompute the activations inside residual blocks for the
+                gradient instead of keeping them: less memory, more time. Defaults
+                to `False`.
             **kwargs: `run_eagerly` and `steps_per_execution` of
                 `keras.Model.compile`.
 
@@ -130,7 +128,7 @@ class AdversarialModel(keras.Model):
         """Train as `keras.Model.fit` does, on batches of `(real_x, real_y)`."""
         images: Any = (x, y)
         if isinstance(x, tf.data.Dataset | tf.distribute.DistributedDataset):
-            # Under a strategy, a spec has one part for each replica.
+            # Under a strategy, a spec holds one part per replica.
             images = tuple(
                 tf.nest.flatten(spec, expand_composites=True)[0]
                 for spec in x.element_spec[:2]
@@ -169,18 +167,18 @@ class AdversarialModel(keras.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
 
     def build_for(self, shape_x: Any, shape_y: Any) -> None:
-        """Create what depends on the shapes of the images; `fit` calls it.
+        """Create the weights that depend on the image shapes. `fit` calls this.
 
         Args:
             shape_x: (batch, height, width, channels) of `real_x`.
-            shape_y: the same of `real_y`.
+            shape_y: likewise, of `real_y`.
         """
 
     def _objective(self, example_losses: Any, optimizer: Any) -> Any:
         """Return this replica's share of the mean over the global batch.
 
-        Keras sums gradients over replicas, so their objectives must add up to the
-        mean, also where the replicas' batches differ in length.
+        Keras sums gradients over replicas, so the shares must add up to the mean,
+        even if the replicas' batches differ in length.
         """
         batch_size = tf.shape(example_losses)[0]
         context = tf.distribute.get_replica_context()
@@ -190,7 +188,7 @@ class AdversarialModel(keras.Model):
         return optimizer.scale_loss(total / tf.cast(batch_size, total.dtype))
 
     def _track(self, example_losses: dict[str, Any]) -> dict[str, Any]:
-        """Add losses per example to the means; return the means."""
+        """Add per-example losses to the means; return the means."""
         for name, values in example_losses.items():
             getattr(self._means, name).update_state(values)
         logs = self.get_metrics_result()
@@ -198,7 +196,7 @@ class AdversarialModel(keras.Model):
         if isinstance(
             strategy, tf.distribute.MultiWorkerMirroredStrategy
         ) and strategy.num_replicas_in_sync > len(strategy.extended.worker_devices):
-            # Over several workers Keras averages logs along their first axis, which
+            # With several workers Keras averages logs along their first axis, which
             # scalars lack (keras-team/keras#20585).
             logs = {name: value[None] for name, value in logs.items()}
         return logs
@@ -206,14 +204,14 @@ class AdversarialModel(keras.Model):
     def _maybe_symbolic_build(
         self, iterator: Any = None, data_batch: Any = None
     ) -> None:
-        """Do nothing, as everything is built already.
+        """Do nothing: everything is built already.
 
-        Under a strategy Keras would average the replicas' batches to try the model
-        on, which fails where they differ in length (keras-team/keras#20585).
+        Under a strategy Keras would build on the mean of the replicas' batches, which
+        fails if they differ in length (keras-team/keras#20585).
         """
 
     def _prepare_optimizer(self, optimizer: Any, weights: list[keras.Variable]) -> Any:
-        """Build the optimizer now: under a strategy the compiled step is too late."""
+        """Build the optimizer; a strategy does not allow that in the compiled step."""
         optimizer = keras.optimizers.get(Adam() if optimizer is None else optimizer)
         half_precision = any(
             layer.compute_dtype == "float16"
@@ -228,16 +226,16 @@ class AdversarialModel(keras.Model):
         return optimizer
 
     def _prepare_networks(self, remat: bool) -> types.SimpleNamespace:
-        """Return the networks as the steps call them: same results, faster."""
+        """Return callables with the networks' weights and results, but faster."""
         prepare = Rematerialized if remat else fused
         calls: dict[str, Any] = {
             name: prepare(network) for name, network in self.networks.items()
         }
         if not self.run_eagerly:
             calls = {name: traced(call) for name, call in calls.items()}
-        # In a namespace, which Keras does not save.
+        # The namespace hides them from Keras's saving.
         return types.SimpleNamespace(**calls)
 
 
-def _trainable_weights(networks: Sequence[keras.Model] | Any) -> list[keras.Variable]:
+def _trainable_weights(networks: Iterable[keras.Model]) -> list[keras.Variable]:
     return [weight for network in networks for weight in network.trainable_weights]

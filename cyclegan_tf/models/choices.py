@@ -1,4 +1,4 @@
-"""The words that options of networks and losses may take. Standard library only."""
+"""The values of the options of networks and losses. Standard library only."""
 
 from typing import Literal
 

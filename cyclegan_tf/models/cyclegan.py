@@ -15,7 +15,7 @@ class CycleGAN(AdversarialModel):
     """Two generators and two discriminators that translate between two domains.
 
     Train it with `fit` on a `tf.data.Dataset` of `(real_x, real_y)` batches: float
-    images in [-1, 1], unpaired, both batches of one length. Calling the model (or
+    images in [-1, 1], unpaired, both batches of equal length. Calling the model (or
     `predict`) translates images of X to Y; `generator_f` translates back.
 
     The generators minimize, over the batch,
@@ -24,26 +24,25 @@ class CycleGAN(AdversarialModel):
         + cycle_weight * (|F(G(x)) - x| + |G(F(y)) - y|)
         + identity_weight * (|G(y) - y| + |F(x) - x|)
 
-    and each discriminator half of its adversarial loss, on real images and on
-    fakes from an image pool. `fit` logs the total as `generator_loss` and every
-    term, unweighted, under its own name.
+    and each discriminator minimizes half of its adversarial loss, on real images
+    and on fakes from an image pool. `fit` logs the total as `generator_loss` and
+    every term, unweighted, under its own name.
 
     Args:
         generator_g: `keras.Model`, X to Y.
         generator_f: `keras.Model`, Y to X.
-        discriminator_x: `keras.Model` that judges images of X.
-        discriminator_y: `keras.Model` that judges images of Y.
+        discriminator_x: `keras.Model`, judges images of X.
+        discriminator_y: `keras.Model`, judges images of Y.
         cycle_weight: float. Weight of both cycle losses. Defaults to `10.0`.
         identity_weight: float. Weight of both identity losses, an absolute weight
             (the reference's `lambda_identity` times `lambda`); 0 skips them.
             Defaults to `5.0`.
-        pool_size: int. Fakes that each image pool keeps; 0 for no pool. Defaults
-            to `50`.
-        seed: int. Seed of the image pools and of the gradient penalty. Defaults
-            to `0`.
+        pool_size: int. Fakes in each image pool; 0 for no pool. Defaults to `50`.
+        seed: int. Seed of the image pools and the gradient penalty. Defaults to
+            `0`.
 
     Raises:
-        ValueError: if the channels of the networks do not fit one another.
+        ValueError: if the channels of the networks do not match.
 
     Example:
     ```python
@@ -105,16 +104,16 @@ class CycleGAN(AdversarialModel):
         self.pool_x = ImagePool(pool_size, seed=seed, name="pool_x")
         self.pool_y = ImagePool(pool_size, seed=seed + 1, name="pool_y")
         self._mix_seeds = keras.random.SeedGenerator(seed)
-        self.built = True  # all but the pools, which wait for the size of the images
+        self.built = True  # except the pools, which `build_for` builds
 
     def call(self, real_x: Any, training: bool = False) -> Any:
         return self.generator_g(real_x, training=training)
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        """Update the generators, then the discriminators, on one batch."""
+        """Update the generators and the discriminators on one batch."""
         real_x, real_y, _ = keras.utils.unpack_x_y_sample_weight(data)
 
-        # Both generators play against the discriminators as they are (Eqn. 3).
+        # Generator losses, against the current discriminators (Eqn. 3).
         with tf.GradientTape() as tape:
             fake_x, fake_y, generator_losses = self._play_generators(real_x, real_y)
             objective = self._objective(
@@ -122,7 +121,7 @@ class CycleGAN(AdversarialModel):
             )
         generator_gradients = tape.gradient(objective, self.generator_weights)
 
-        # The discriminators judge fakes from before that update, some of them old.
+        # Discriminator losses, on these fakes mixed with older ones (section 4).
         with tf.GradientTape() as tape:
             discriminator_losses = self._play_discriminators(
                 real_x, real_y, self.pool_x(fake_x), self.pool_y(fake_y)
@@ -137,7 +136,7 @@ class CycleGAN(AdversarialModel):
         return self._track(generator_losses | discriminator_losses)
 
     def test_step(self, data: Any) -> dict[str, Any]:
-        """Compute all losses on one batch; the image pools take no part."""
+        """Compute all losses on one batch, without the image pools."""
         real_x, real_y, _ = keras.utils.unpack_x_y_sample_weight(data)
         fake_x, fake_y, generator_losses = self._play_generators(
             real_x, real_y, training=False
@@ -150,7 +149,7 @@ class CycleGAN(AdversarialModel):
     def _play_generators(
         self, real_x: Any, real_y: Any, training: bool = True
     ) -> tuple[Any, Any, dict[str, Any]]:
-        """Translate both ways; return `fake_x`, `fake_y` and the losses per example."""
+        """Translate both ways; return `fake_x`, `fake_y` and per-example losses."""
         g, f = self._players.generator_g, self._players.generator_f
         d_x, d_y = self._players.discriminator_x, self._players.discriminator_y
         adversarial_loss = self._adversarial_loss.generator
@@ -184,7 +183,7 @@ class CycleGAN(AdversarialModel):
     def _play_discriminators(
         self, real_x: Any, real_y: Any, fake_x: Any, fake_y: Any, training: bool = True
     ) -> dict[str, Any]:
-        """Return the losses of both discriminators per example."""
+        """Return the per-example losses of both discriminators."""
 
         def judge(name: str, real: Any, fake: Any) -> Any:
             discriminator = getattr(self._players, name)
@@ -200,7 +199,7 @@ class CycleGAN(AdversarialModel):
                 loss += penalty_weight * losses.gradient_penalty(
                     self.networks[name], real, fake, mix
                 )
-            # Halved, which slows the discriminator down (section 7.1).
+            # Half the loss slows the discriminators down (section 7.1).
             return 0.5 * loss
 
         return {
@@ -209,14 +208,14 @@ class CycleGAN(AdversarialModel):
         }
 
     def build_for(self, shape_x: Any, shape_y: Any) -> None:
-        """Create the image pools; `fit` does it from the shapes of its data.
+        """Create the image pools. `fit` calls this with the shapes of its data.
 
         Args:
             shape_x: (batch, height, width, channels) of `real_x`.
-            shape_y: the same of `real_y`.
+            shape_y: likewise, of `real_y`.
 
         Raises:
-            ValueError: if the images have no fixed size, but `pool_size` is not 0.
+            ValueError: if `pool_size` is not 0 and the images have no fixed size.
         """
         if self.pool_x.built:
             return
@@ -272,7 +271,7 @@ class CycleGAN(AdversarialModel):
                 )
         if self.identity_weight and channels_x != channels_y:
             raise ValueError(
-                "identity_weight must be 0 where the domains differ in channels. "
+                "identity_weight must be 0 if the domains differ in channels. "
                 f"Received: identity_weight={self.identity_weight} with {channels_x} "
                 f"and {channels_y} channels"
             )

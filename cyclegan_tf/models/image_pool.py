@@ -1,4 +1,4 @@
-"""The history of translated images that the discriminators are trained on."""
+"""A history of translated images to train the discriminators on."""
 
 from typing import Any
 
@@ -8,27 +8,25 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable(package="cyclegan_tf")
 class ImagePool(keras.layers.Layer):
-    """A history of the last translated images, to calm the adversarial game.
+    """A history of translated images that stabilizes adversarial training.
 
-    Called with a batch of new fakes, it returns a batch of the same shape. Until
-    the pool is full, each new image is stored and returned. From then on each new
-    image is, with probability 0.5, swapped with a stored one drawn at random,
-    which is returned in its place, and otherwise returned without being stored.
-    The decision is made image by image, in the order of the batch.
+    The layer takes a batch of new fakes and returns a batch of the same shape,
+    image by image. Until the pool is full, it stores and returns each new image.
+    After that, with probability 0.5, it returns a random stored image and stores
+    the new one in its place; otherwise it returns the new image.
 
-    The pool is part of the compiled step, and its images are weights: they are
-    saved and restored with the model. The random draws are a function of the seed
-    and of the number of images seen, so that a restored pool goes on as if it had
-    never stopped. Under `tf.distribute` all replicas share one history, fed in the
-    order of the global batch.
+    The stored images are weights: they are saved and restored with the model. The
+    random draws depend only on the seed and the number of images seen, so a
+    restored pool continues exactly. Under `tf.distribute` all replicas share one
+    history, fed in the order of the global batch.
 
     Args:
-        size: int. Images to keep; 0 returns every batch as it came. Defaults to
+        size: int. Images to keep; 0 returns every batch unchanged. Defaults to
             `50`.
         seed: int. Defaults to `0`.
 
     Input shape:
-        float (batch, height, width, channels); all but the batch fixed.
+        float (batch, height, width, channels), fixed except for the batch.
 
     Reference:
         Shrivastava et al., 2017, Learning from Simulated and Unsupervised Images
@@ -36,7 +34,7 @@ class ImagePool(keras.layers.Layer):
     """
 
     def __init__(self, size: int = 50, seed: int = 0, **kwargs: Any):
-        kwargs.setdefault("autocast", False)  # keep the images as they come
+        kwargs.setdefault("autocast", False)  # keep the dtype of the images
         super().__init__(**kwargs)
         if size < 0:
             raise ValueError(f"size must not be negative. Received: size={size}")
@@ -52,7 +50,7 @@ class ImagePool(keras.layers.Layer):
                 "ImagePool needs images of one fixed size. Received images of shape "
                 f"{image_shape}; crop them to one size, or use pool_size=0."
             )
-        # Every replica computes the same update, so the first one's will do.
+        # All replicas compute the same update, so one of them is enough.
         shared = {"trainable": False, "aggregation": "only_first_replica"}
         self.images = self.add_weight(
             shape=(self.size, *image_shape),
@@ -76,14 +74,14 @@ class ImagePool(keras.layers.Layer):
         return pooled[tf.reduce_sum(sizes[:replica]) :][: sizes[replica]]
 
     def _exchange(self, new_images: Any) -> Any:
-        """Pass the images through the history, one after the other."""
+        """Pass the images through the history one by one."""
         num_seen = tf.identity(self.num_seen.value)
         batch_size = tf.shape(new_images, out_type=tf.int64)[0]
 
         def exchange_one(i: Any, history: Any, images: Any) -> tuple[Any, Any, Any]:
             new = images[i]
-            # Whether to swap, and with which, whatever batch the image came in. (XLA
-            # draws other numbers from the same seed.)
+            # Whether to swap, and with which image. The draws depend on the image's
+            # number, not on its batch. XLA draws other numbers from the same seed.
             draws = tf.random.stateless_uniform((2,), seed=[self.seed, num_seen + i])
             filling = num_seen + i < self.size
             swapping = draws[0] > 0.5

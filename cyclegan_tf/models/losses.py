@@ -1,11 +1,11 @@
 """The loss functions of CycleGAN: pure functions, one value per example.
 
 Each returns a float tensor of shape (batch,): the mean over everything but the
-batch. Losses are unweighted; the weights are applied once, in
-`CycleGAN.train_step`, where also the mean over the (global) batch is taken.
+batch. `CycleGAN.train_step` applies the weights and takes the mean over the global
+batch.
 
-Below, D(x) are a discriminator's logits for an image and E is the mean over the
-patches it judges.
+Below, D(x) is a discriminator's logits for an image x, and E the mean over its
+patches.
 """
 
 from collections.abc import Callable
@@ -183,13 +183,12 @@ def cycle_loss(image: Any, cycled: Any) -> Any:
 def identity_loss(image: Any, same: Any) -> Any:
     """Identity: mean absolute difference `|G(y) - y|`.
 
-    A generator that is given an image of its *target* domain should leave it as
-    it is.
+    A generator should not change an image of its *target* domain.
 
     Args:
         image: float (batch, height, width, channels) in [-1, 1].
-        same: float, the shape of `image`: the image after the generator whose
-            target domain it is from.
+        same: float, the shape of `image`: the output of the generator with that
+            target domain.
 
     Returns:
         float (batch,).
@@ -203,11 +202,9 @@ def identity_loss(image: Any, same: Any) -> Any:
 class AdversarialLoss(NamedTuple):
     """The two sides of an adversarial game.
 
-    Attributes:
-        generator: function of `fake_logits`.
-        discriminator: function of `real_logits` and `fake_logits`.
-        gradient_penalty_weight: weight of `gradient_penalty` in the
-            discriminator's loss; 0 leaves it out.
+    `generator` takes `fake_logits`, `discriminator` takes `real_logits` and
+    `fake_logits`, and `gradient_penalty_weight` is the weight of `gradient_penalty` in
+    the discriminator's loss, 0 for none.
     """
 
     generator: Callable[[Any], Any]
@@ -228,16 +225,10 @@ ADVERSARIAL_LOSSES = {
 
 
 def get_adversarial_loss(name: str) -> AdversarialLoss:
-    """Return the adversarial loss of that name.
-
-    Args:
-        name: `"lsgan"`, `"bce"`, `"hinge"` or `"wgan-gp"`.
-
-    Returns:
-        An `AdversarialLoss`.
+    """Return the loss named `"lsgan"`, `"bce"`, `"hinge"` or `"wgan-gp"`.
 
     Raises:
-        ValueError: if there is no loss of that name.
+        ValueError: if the name is another one.
     """
     if name not in ADVERSARIAL_LOSSES:
         raise ValueError(

@@ -13,9 +13,8 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
     The rate changes between epochs, not within one. In epoch e, counted from 1,
     it is `initial_learning_rate * (1 - max(0, e - constant_epochs) /
     (decay_epochs + 1))`: the first decaying epoch already has a lower rate, and
-    the last one a rate above zero, so that no epoch is wasted. With the paper's
-    100 + 100 epochs at 2e-4: epoch 100 has 2e-4, epoch 101 1.980e-4, epoch 200
-    1.980e-6.
+    the last one still has a rate above zero. With the paper's 100 + 100 epochs at
+    2e-4: epoch 100 has 2e-4, epoch 101 1.980e-4, epoch 200 1.980e-6.
 
     Args:
         initial_learning_rate: float. The rate of the constant epochs.
@@ -29,9 +28,9 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
             negative.
 
     Reference:
-        Zhu et al., 2017, section 4, "Training details". The authors' code steps
-        the schedule at the start of an epoch in some versions, so that the last
-        epoch has rate 0, and at its end in others; this is the latter.
+        Zhu et al., 2017, section 4, "Training details". Some versions of the
+        authors' code step the schedule at the start of an epoch, so the last epoch
+        has rate 0; this follows the versions that step at the end.
     """
 
     def __init__(

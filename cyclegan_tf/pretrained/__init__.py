@@ -1,1 +1,1 @@
-"""Networks that exist: found, read, described, converted."""
+"""Existing networks: find, read, describe and convert them."""

@@ -1,4 +1,4 @@
-"""Bring networks from PyTorch and Keras 2 here, and take them to PyTorch."""
+"""Convert networks from PyTorch and Keras 2, and to PyTorch."""
 
 import pathlib
 
@@ -17,21 +17,18 @@ from cyclegan_tf.pretrained.pytorch.weights import state_dict_of
 
 
 def import_network(config: ImportConfig) -> list[pathlib.Path]:
-    """Turn networks of PyTorch or Keras 2 into `.keras` files of Keras 3.
+    """Convert networks of PyTorch or Keras 2 to `.keras` files; return their paths.
 
-    The architecture is found from the file itself. Nothing in it is executed. What is
-    written is made of stock layers: any Keras 3 loads it, without this package.
+    The architecture comes from the file, and nothing in the file is executed. The
+    result consists of stock layers: any Keras 3 loads it without this package.
 
     Args:
-        config: what to import, and where to. A folder of several networks becomes a
+        config: the source and the output. A folder of several networks becomes a
             folder of `generator_g.keras` and so on.
-
-    Returns:
-        The files that were written.
 
     Raises:
         InputError: if the source is damaged or fits no known network, PyTorch is
-            needed but not installed, or, without `overwrite`, a file is there already.
+            needed but not installed, or a file exists and `overwrite` is not set.
     """
     if holds_networks(config.source):
         found = {
@@ -53,19 +50,16 @@ def import_network(config: ImportConfig) -> list[pathlib.Path]:
 
 
 def export_pytorch(config: ExportPytorchConfig) -> list[pathlib.Path]:
-    """Write networks as checkpoint files of the authors' PyTorch code.
+    """Write networks as files of the authors' PyTorch code; return their paths.
 
     Args:
-        config: which networks, and where to. The networks of a run or folder become
-            `latest_net_G_A.pth`, `latest_net_G_B.pth`, `latest_net_D_A.pth` and
+        config: the source and the output folder. The networks of a run or folder
+            become `latest_net_G_A.pth`, `latest_net_G_B.pth`, `latest_net_D_A.pth` and
             `latest_net_D_B.pth`; a single generator becomes `latest_net_G.pth`.
-
-    Returns:
-        The files that were written.
 
     Raises:
         InputError: if the PyTorch code has no such network, PyTorch is not installed,
-            or, without `overwrite`, a file is there already.
+            or a file exists and `overwrite` is not set.
     """
     if config.source.is_dir():
         theirs = {ours: name for name, ours in PYTORCH_NAMES.items() if name != "G"}

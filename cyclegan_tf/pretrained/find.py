@@ -1,4 +1,4 @@
-"""Which generators, and which networks, does a path hold? Every command asks here."""
+"""Find the generators or networks that a path holds, for every command."""
 
 import dataclasses
 import hashlib
@@ -21,8 +21,8 @@ from cyclegan_tf.pretrained.pytorch.files import read_state_dict
 from cyclegan_tf.pretrained.pytorch.weights import network_from_state_dict
 from cyclegan_tf.runs.run import Run
 
-# The reference's names and ours: its A is our X, its G_A our G, and its D_A judges
-# what G_A makes. Where it translates one way only, the network is called G.
+# The reference's names and ours: A is X, G_A is G, and D_A judges images of G_A. A
+# one-way model calls its generator G.
 PYTORCH_NAMES = {
     "G_A": "generator_g",
     "G_B": "generator_f",
@@ -55,8 +55,8 @@ def find_generators(source: pathlib.Path) -> list[Generator]:
 
     Args:
         source: a run folder, a generator's `.keras` file, a folder with
-            `generator_g.keras` and so on, a folder that `cyclegan export` wrote, or a
-            SavedModel of it.
+            `generator_g.keras` and so on, a folder that `cyclegan export` wrote, or
+            one of its SavedModels.
 
     Returns:
         At least one, G before F.
@@ -83,7 +83,7 @@ def find_generators(source: pathlib.Path) -> list[Generator]:
 
 
 def choose_generator(source: pathlib.Path, direction: str) -> Generator:
-    """Find the generator of one direction; a single one is taken whatever it is.
+    """Find the generator of one direction, or the only generator of a path.
 
     Raises:
         InputError: if there is none.
@@ -101,7 +101,7 @@ def choose_generator(source: pathlib.Path, direction: str) -> Generator:
 
 
 def generators_in(folder: pathlib.Path) -> list[Generator]:
-    """List the `generator_*.keras` in a folder; none if there is no such folder."""
+    """List the `generator_*.keras` in a folder, which need not exist."""
     paths = {direction: folder / f"generator_{direction}.keras" for direction in "gf"}
     return [
         Generator(_direction_in(path.stem), path)
@@ -111,7 +111,7 @@ def generators_in(folder: pathlib.Path) -> list[Generator]:
 
 
 def find_networks(source: pathlib.Path) -> dict[str, Pretrained]:
-    """Read the networks that a path holds, of any known format.
+    """Read the networks that a path holds, in any known format.
 
     Args:
         source: a run folder (its newest checkpoint is read), a checkpoint folder of
@@ -124,7 +124,7 @@ def find_networks(source: pathlib.Path) -> dict[str, Pretrained]:
         `CycleGAN.network_names`; a single network by the name of its file.
 
     Raises:
-        InputError: if there are none, or as `read_network`.
+        InputError: if there is none; as `read_network`.
     """
     if not holds_networks(source):
         return {source.name: read_network(source)}
@@ -148,7 +148,7 @@ def find_networks(source: pathlib.Path) -> dict[str, Pretrained]:
 
 
 def holds_networks(source: pathlib.Path) -> bool:
-    """Tell a folder of several networks from a file or a SavedModel of one."""
+    """Whether a path is a folder of networks, not one network's file or SavedModel."""
     return source.is_dir() and not (source / "saved_model.pb").is_file()
 
 
@@ -160,14 +160,13 @@ def read_network(path: pathlib.Path) -> Pretrained:
             SavedModel folder of Keras 2.
 
     Raises:
-        InputError: if there is no such file, it is damaged, or it holds a network that
-            is not known here.
+        InputError: if there is no such file, it is damaged, or its network is unknown.
     """
     if path.is_dir():
         if not (path / "saved_model.pb").is_file():
             raise InputError(
-                f"{path} is no SavedModel folder, it has no saved_model.pb; name one, "
-                "or a file."
+                f"{path} is not a SavedModel folder: it has no saved_model.pb; name a "
+                "SavedModel folder or a file."
             )
         return _from_keras2(path, read_saved_model(path), "Keras 2 SavedModel")
     if not path.is_file():
@@ -186,8 +185,8 @@ def read_network(path: pathlib.Path) -> Pretrained:
             raise _unknown(path, e) from e
         return Pretrained(network, {"format": "PyTorch state dict", **_identity(path)})
     raise InputError(
-        f"{path} has no suffix of a network; known are .keras, .pth, .pt, .h5, .hdf5 "
-        "and SavedModel folders."
+        f"{path} does not have the suffix of a network; name a .keras, .pth, .pt, .h5 "
+        "or .hdf5 file, or a SavedModel folder."
     )
 
 
@@ -196,7 +195,7 @@ def _direction_in(name: str) -> str | None:
 
 
 def _exported_in(folder: pathlib.Path) -> list[Generator]:
-    """List the SavedModels of `cyclegan export`, by what it wrote about each."""
+    """List the SavedModels of `cyclegan export`, by the JSON file of each."""
     if not (folder / "report.json").is_file():
         return []
     found = []
@@ -214,19 +213,19 @@ def _exported_in(folder: pathlib.Path) -> list[Generator]:
 
 
 def _pytorch_paths(folder: pathlib.Path) -> dict[str, pathlib.Path]:
-    """Find the files of the newest epoch by our names."""
+    """Map our names to the files of the newest epoch."""
     found = [
         match for path in folder.glob("*.pth") if (match := _PTH.fullmatch(path.name))
     ]
 
-    def age(match: re.Match[str]) -> float:
+    def epoch(match: re.Match[str]) -> float:
         return float("inf") if match[1] == "latest" else int(match[1])
 
-    newest = max(map(age, found), default=None)
+    newest = max(map(epoch, found), default=None)
     return {
         PYTORCH_NAMES[match[2]]: folder / match[0]
         for match in found
-        if age(match) == newest
+        if epoch(match) == newest
     }
 
 
@@ -242,13 +241,13 @@ def _unknown(path: pathlib.Path, error: Exception) -> InputError:
     if isinstance(error, InputError):
         return error
     return InputError(
-        f"{path} fits no known network: {first_line(error)}; known are those of the "
-        "CycleGAN authors and of GAN Compression in PyTorch, and models of Keras 2."
+        f"{path} fits no known network: {first_line(error)}; known are the PyTorch "
+        "networks of the CycleGAN authors and GAN Compression, and models of Keras 2."
     )
 
 
 def _identity(path: pathlib.Path) -> dict[str, str]:
-    """What tells one file from another of the same name."""
+    """Identify a file by its name and hash."""
     content = path / "saved_model.pb" if path.is_dir() else path
     with content.open("rb") as file:
         return {
@@ -258,7 +257,7 @@ def _identity(path: pathlib.Path) -> dict[str, str]:
 
 
 def _keras_version(path: pathlib.Path) -> str:
-    """Return which Keras wrote a `.keras` file; nothing if it is none."""
+    """Return the version of Keras that wrote a `.keras` file, or an empty string."""
     try:
         with zipfile.ZipFile(path) as archive:
             return str(json.loads(archive.read("metadata.json"))["keras_version"])

@@ -1,4 +1,4 @@
-"""Say what a network, a run or a file from elsewhere is."""
+"""Describe the networks in a run, file or folder."""
 
 import pathlib
 
@@ -15,13 +15,13 @@ def inspect_networks(path: pathlib.Path) -> dict[str, dict[str, str]]:
     """Describe the networks in a file or folder.
 
     Args:
-        path: whatever `find_networks` reads.
+        path: as for `find_networks`.
 
     Returns:
-        For each network its name, and what there is to say of it by heading.
+        For each network its facts, by heading.
 
     Raises:
-        InputError: if there is no network that is known here.
+        InputError: if there is no known network.
     """
     found = find_networks(path)
     return {name: _describe(pretrained) for name, pretrained in found.items()}
@@ -51,7 +51,7 @@ def _describe(pretrained: Pretrained) -> dict[str, str]:
     }
     if is_generator:
         multiple = size_multiple(network)
-        facts["image sizes"] = f"sides of multiples of {multiple} keep their size"
+        facts["image sizes"] = f"sides that are multiples of {multiple} keep their size"
     return facts
 
 

@@ -1,4 +1,4 @@
-"""Networks that Keras 3 saved, and the origin that imported ones carry."""
+"""Networks saved by Keras 3, and the recorded origin of imported ones."""
 
 import dataclasses
 import json
@@ -12,55 +12,46 @@ from cyclegan_tf._shared.files import replacing
 from cyclegan_tf._version import __version__
 from cyclegan_tf.models.networks.graph import size_multiple
 
-# The ResNet reflects one pixel at a quarter of the size, where two are needed for it.
+# The ResNet pads by reflection at a quarter of the size, which needs sides of 2 pixels.
 SMALLEST_SIDE = 8
 
 
 def load_generator(path: pathlib.Path) -> keras.Model:
-    """Load a saved generator.
-
-    Args:
-        path: a `.keras` file.
+    """Load a generator from a `.keras` file.
 
     Raises:
-        InputError: as `load_network`; if it does not make an image of the same size of
-            an image.
+        InputError: as `load_network`; if its output differs in size from its input.
     """
     network = load_network(path)
     if not _keeps_size(network):
         raise InputError(
-            f"{path} is no generator, as it does not make images of the size of its "
-            "input; name a generator's file, such as generator_g.keras."
+            f"{path} is not a generator: its output differs in size from its input; "
+            "name a generator's file, such as generator_g.keras."
         )
     return network
 
 
 def check_image_channels(channels: int, output_channels: int, name: object) -> None:
-    """Check that image files can hold what a generator takes and makes.
-
-    Args:
-        channels: int. Of the images that it takes.
-        output_channels: int. Of the images that it makes.
-        name: what to call the generator in the message.
+    """Check that image files can hold the input and output of a generator.
 
     Raises:
-        InputError: if one is neither 1 nor 3.
+        InputError: if a number of channels is neither 1 nor 3.
     """
     if not {1, 3}.issuperset((channels, output_channels)):
         raise InputError(
             f"{name} translates images of {channels} channels to {output_channels}, "
-            "but images are read with 1 or 3; name another generator."
+            "but image files have 1 or 3; name another generator."
         )
 
 
 def load_network(path: pathlib.Path) -> keras.Model:
-    """Load a network that Keras 3 saved; Lambda layers are refused.
+    """Load a network that Keras 3 saved, without Lambda layers.
 
     Args:
         path: a `.keras` file of a functional model with one input and one output.
 
     Raises:
-        InputError: if there is no such file, or it is none that Keras can load, or
+        InputError: if there is no such file, Keras cannot load it, or it holds
             another kind of model, such as a whole `CycleGAN`.
     """
     if not path.is_file():
@@ -70,8 +61,8 @@ def load_network(path: pathlib.Path) -> keras.Model:
     except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as e:
         raise InputError(
             f"{path} is not a network that Keras 3 can load "
-            f"({first_line(e)}); name a .keras file of a run, or bring a "
-            "model from elsewhere by cyclegan import."
+            f"({first_line(e)}); name a .keras file of a run, or convert another "
+            "model by cyclegan import."
         ) from e
     if not _is_functional(network):
         raise InputError(
@@ -83,7 +74,7 @@ def load_network(path: pathlib.Path) -> keras.Model:
 
 
 def _is_functional(network: keras.Model) -> bool:
-    """Whether it is a graph of layers from one input to one output."""
+    """Whether a model is a graph of layers from one input to one output."""
     if isinstance(network, keras.Sequential):
         return False
     ends = [getattr(network, name, None) or [] for name in ("inputs", "outputs")]
@@ -102,12 +93,9 @@ def _keeps_size(network: keras.Model) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Pretrained:
-    """A network and where it came from.
+    """A network and its origin.
 
-    Attributes:
-        network: a Keras model.
-        origin: what its file was: `"format"`, and of imported ones `"file"` and
-            `"sha256"`.
+    The origin is the `"format"` of its file, and `"file"` and `"sha256"` if imported.
     """
 
     network: keras.Model
@@ -115,9 +103,9 @@ class Pretrained:
 
 
 def write_network(path: pathlib.Path, pretrained: Pretrained) -> None:
-    """Write a `.keras` file that says where its network came from.
+    """Write a `.keras` file that records where its network came from.
 
-    Any Keras loads it; the origin is the comment of the zip file that it is.
+    Any Keras 3 loads it: the origin is the comment of the zip file.
     """
     origin = {**pretrained.origin, "imported_by": f"cyclegan_tf {__version__}"}
     with replacing(path) as temporary:
@@ -127,7 +115,7 @@ def write_network(path: pathlib.Path, pretrained: Pretrained) -> None:
 
 
 def _read_origin(path: pathlib.Path) -> dict[str, str] | None:
-    """Read what `write_network` wrote about where a network came from."""
+    """Read the origin that `write_network` recorded."""
     try:
         with zipfile.ZipFile(path) as archive:
             origin = json.loads(archive.comment)

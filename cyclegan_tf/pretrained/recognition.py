@@ -1,7 +1,7 @@
-"""How a loaded network was built: its architecture, found from its layers.
+"""Recover the architecture of a loaded network from its layers.
 
-A file does not say how its network was built. With its architecture, a network can be
-described, built anew to train on, or written in the form of another framework.
+A file does not record the architecture, which is needed to describe a network, to train
+it further, or to convert it to another framework.
 """
 
 from collections.abc import Mapping
@@ -14,13 +14,13 @@ from cyclegan_tf.models.networks.graph import normalization_of
 
 
 def architecture_of(network: keras.Model) -> Architecture | None:
-    """Find how a network was built.
+    """Find the architecture of a network.
 
     Args:
         network: any Keras model.
 
     Returns:
-        Its architecture, with every option; `None` if it is none of
+        The architecture with every option; `None` if the network is not one of
         `cyclegan_tf.models.networks`.
     """
     layers = {layer.name: layer for layer in network.layers}
@@ -42,19 +42,19 @@ def architecture_of(network: keras.Model) -> Architecture | None:
         architecture = Architecture(kind, options)
         same = _weight_shapes(architecture.outline()) == _weight_shapes(network)
     except (KeyError, AttributeError, TypeError, ValueError):
-        return None  # another network, or only the names of our layers
+        return None  # another network, perhaps with names of our layers
     return architecture if same else None
 
 
 def same_network_of_ours(network: keras.Model) -> keras.Model | None:
-    """Find the network of ours that computes the same, if one does.
+    """Rebuild a network as one of ours, if one of them computes the same.
 
     Args:
         network: a functional model with layers of any name.
 
     Returns:
-        Such a network with the same weights: its output for random images is the
-        same within 1e-5. `None` if there is none.
+        Our network with the same weights, whose output for random images is the same
+        within 1e-5; `None` if there is none.
     """
     architecture = _like_ours(network)
     if architecture is None:
@@ -68,7 +68,7 @@ def same_network_of_ours(network: keras.Model) -> keras.Model | None:
         return None
     ours = architecture.build(network.name)
     ours.set_weights(network.get_weights())
-    # Sides that tell the paddings apart, and are enough for five halvings.
+    # These sides distinguish the paddings and suffice for five downsamplings.
     images = keras.random.uniform(
         (1, 64, 96, network.input_shape[-1]), -1.0, 1.0, seed=0
     )
@@ -80,7 +80,7 @@ def same_network_of_ours(network: keras.Model) -> keras.Model | None:
 
 
 def _like_ours(network: keras.Model) -> Architecture | None:
-    """Guess by the convolutions what a network of other names could be."""
+    """Guess the architecture of a network with other names by its convolutions."""
     convs = [layer for layer in network.layers if type(layer) is keras.layers.Conv2D]
     if len(convs) < 3:
         return None
@@ -93,8 +93,8 @@ def _like_ours(network: keras.Model) -> Architecture | None:
     if convs[0].kernel_size == (4, 4):
         return Architecture("patchgan", options | {"num_layers": len(convs) - 2})
     options |= _generator_options(network)
-    # Stem, head and the strided convolutions are in no residual block; transposed ones
-    # are of another type.
+    # Stem, head and resizing convolutions are outside the residual blocks; transposed
+    # ones have another type.
     others = 4 if options["upsampling"] == "transpose" else 6
     return Architecture(
         "resnet", options | {"num_residual_blocks": (len(convs) - others) // 2}

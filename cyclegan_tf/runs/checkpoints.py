@@ -1,4 +1,4 @@
-"""The saved states of a training: the newest, the best, and an exact way back.
+"""The checkpoints of a training: the newest and the best, for an exact resume.
 
 step-00001334/
     model.keras      the whole model: networks, optimizers, image pools
@@ -15,23 +15,20 @@ from typing import TYPE_CHECKING
 from cyclegan_tf._shared.errors import InputError, first_line
 from cyclegan_tf._shared.files import remove, replacing
 
-if TYPE_CHECKING:  # a wrong folder is reported without waiting for TensorFlow
+if TYPE_CHECKING:  # so that a wrong folder is reported before TensorFlow loads
     import keras
 
-# Not bare .weights.h5: HDF5 writes those to the disk by itself, and crashes the
-# process when the disk is full. Keras puts a .keras file together in memory.
+# Not a bare .weights.h5: HDF5 writes it to the disk itself, and crashes the process if
+# the disk is full. Keras assembles a .keras file in memory.
 _MODEL = "model.keras"
 
 
 @dataclasses.dataclass(frozen=True)
 class Position:
-    """Where a checkpoint stands.
+    """The finished steps and the score of a checkpoint.
 
-    Attributes:
-        step: finished training steps.
-        steps_per_epoch: steps in an epoch.
-        score: the score of these weights, less is better; `None` if not measured.
-        metric: what `score` is: the run's `keep_best`.
+    A lower score is better; `None` means not measured. `metric` names the score, as
+    `keep_best` did then.
     """
 
     step: int
@@ -43,9 +40,7 @@ class Position:
 class Checkpoints:
     """The checkpoints in a folder, which need not exist yet.
 
-    Args:
-        folder: its path.
-        metric: the score by which the best checkpoint is chosen.
+    `metric` names the score that selects the best checkpoint.
     """
 
     def __init__(self, folder: pathlib.Path, metric: str = "loss"):
@@ -73,7 +68,7 @@ class Checkpoints:
 
     @property
     def best(self) -> pathlib.Path | None:
-        """The checkpoint with the least score, by what is measured now."""
+        """The checkpoint with the least score of the current metric."""
         scores = {
             path: position.score
             for path, position in self.positions().items()
@@ -85,7 +80,7 @@ class Checkpoints:
         """Save the whole state of training; return the checkpoint.
 
         Raises:
-            OSError: if it cannot be written. The earlier ones are untouched.
+            OSError: if it cannot be written. Earlier checkpoints stay untouched.
         """
         path = self.folder / f"step-{position.step:08d}"
         if not path.exists():
@@ -104,14 +99,14 @@ class Checkpoints:
                 remove(path)
 
     def load_weights(self, model: "keras.Model", path: pathlib.Path) -> None:
-        """Bring a model to the state of a checkpoint.
+        """Load a checkpoint into a model.
 
         Raises:
             InputError: if the checkpoint is damaged or does not fit the model.
         """
         try:
             with warnings.catch_warnings():
-                # Keras warns of weights that it cannot place, and goes on.
+                # Keras only warns of weights that it cannot place.
                 warnings.simplefilter("error", UserWarning)
                 model.load_weights(path / _MODEL)
         except zipfile.BadZipFile as e:
@@ -123,10 +118,10 @@ class Checkpoints:
             ) from e
 
     def load_newest(self) -> tuple[pathlib.Path, "keras.Model"]:
-        """Load the newest checkpoint as a model of its own.
+        """Load the newest checkpoint as a new model.
 
         Returns:
-            The checkpoint, and the model in it, not compiled.
+            The checkpoint and its model, not compiled.
 
         Raises:
             InputError: if there is no checkpoint, or it cannot be loaded.

@@ -1,4 +1,4 @@
-"""The run folder: everything about one training, in files that explain themselves.
+"""The run folder: everything about one training, in self-explanatory files.
 
 config.json                   the options, and the versions that wrote them
 checkpoints/step-00001334/    the newest state of training, and the best
@@ -38,21 +38,18 @@ FORMAT = 1
 
 
 class Run:
-    """A run folder that exists.
+    """An existing run folder.
 
     Args:
         folder: a folder that `Run.create` made.
-        config: its options, where another process writes the folder and this one
-            knows them. Defaults to reading them from config.json.
+        config: its options, if another process writes config.json. Defaults to reading
+            them from config.json.
 
     Attributes:
-        folder: its path.
-        config: the `TrainConfig` it was started with.
-        versions: of the packages that wrote the options, by name.
-        checkpoints: its saved states.
+        versions: versions of the packages that wrote config.json, by name.
 
     Raises:
-        InputError: if it is no run folder, or one of another version.
+        InputError: if it is not a run folder, or one of another format.
     """
 
     def __init__(self, folder: pathlib.Path, config: TrainConfig | None = None):
@@ -95,18 +92,17 @@ class Run:
             raise InputError(f"{folder} is not empty; choose another `run_dir`.")
 
     def check_change(self, config: TrainConfig) -> None:
-        """Check that the run may go on with other options.
+        """Check that the run can resume with changed options.
 
         Raises:
-            InputError: if they ask for other networks than the run has, or for
-                updates after another number of steps.
+            InputError: if they change the networks or `accumulate`.
         """
         old_steps = self.config.optimization.accumulate
         new_steps = config.optimization.accumulate
         if old_steps != new_steps:
             raise InputError(
-                f"{self.folder} counts updates of {old_steps} accumulated steps and "
-                f"cannot go on with `accumulate={new_steps}`; start a new run for that."
+                f"{self.folder} was trained with `accumulate={old_steps}` and cannot "
+                f"resume with `accumulate={new_steps}`; start a new run for that."
             )
         for field in dataclasses.fields(config.networks):
             old = getattr(self.config.networks, field.name)
@@ -114,11 +110,11 @@ class Run:
             if old != new:
                 raise InputError(
                     f"{self.folder} holds networks with {field.name}={old} and cannot "
-                    f"go on with `{field.name}={new}`; start a new run for that."
+                    f"resume with `{field.name}={new}`; start a new run for that."
                 )
 
     def change_config(self, config: TrainConfig) -> None:
-        """Store other options to go on with, which `check_change` has let pass."""
+        """Store changed options, which `check_change` has accepted."""
         if config != self.config:
             _write_config(self.folder, config)
             self.config = config
@@ -162,19 +158,19 @@ class Run:
 
     @property
     def step(self) -> int | None:
-        """Training steps of the newest checkpoint, `None` if there is none."""
+        """Training steps of the newest checkpoint; `None` if there is none."""
         positions = list(self.checkpoints.positions().values())
         return positions[-1].step if positions else None
 
     def generator_path(self, direction: str) -> pathlib.Path:
-        """Return where the generator of a direction is, or will be."""
+        """Return the path of a direction's generator, which need not exist yet."""
         return self.folder / f"generator_{direction}.keras"
 
     def save_checkpoint(self, model: "AdversarialModel", position: Position) -> None:
-        """Save the whole state of training, then drop all but the newest and best.
+        """Save the whole state of training; keep the newest and the best checkpoint.
 
         Raises:
-            InputError: if it cannot be written. The earlier ones are untouched.
+            InputError: if it cannot be written. Earlier checkpoints stay untouched.
         """
         with self._reporting_full_disk(position.step):
             checkpoint = self.checkpoints.save(model, position)
@@ -182,10 +178,10 @@ class Run:
         self.checkpoints.prune()
 
     def restore(self, model: "AdversarialModel") -> Position | None:
-        """Bring a model to the newest checkpoint and drop what came after it.
+        """Load the newest checkpoint into a model, and drop metrics of later steps.
 
         Returns:
-            Its position, or `None` if there is no checkpoint.
+            Its position; `None` if there is no checkpoint.
 
         Raises:
             InputError: if it does not fit the model, or the disk is full.
@@ -198,34 +194,34 @@ class Run:
         position = self.checkpoints.positions()[newest]
         self.checkpoints.load_weights(model, newest)
         with self._reporting_full_disk(position.step):
-            # The process that saved the checkpoint may have died before it wrote these.
+            # The process that saved the checkpoint may have died before these writes.
             self._publish_generators(model, newest)
             self._drop_metrics_after(position.step)
         return position
 
     def restore_step(self, model: "AdversarialModel", step: int) -> Position:
-        """Bring a model to the checkpoint of a step, as another process did.
+        """Load the checkpoint of a step, which another process names, into a model.
 
         Returns:
             Its position.
 
         Raises:
-            InputError: if it is not there, or does not fit the model.
+            InputError: if it does not exist, or does not fit the model.
         """
         for checkpoint, position in self.checkpoints.positions().items():
             if position.step == step:
                 self.checkpoints.load_weights(model, checkpoint)
                 return position
         raise InputError(
-            f"{self.folder} has no checkpoint of step {step} here, but has one where "
-            "the chief worker runs; put the run folder on storage that all share."
+            f"{self.folder} has no checkpoint of step {step} on this machine, but has "
+            "one on the chief worker's; put the run folder on shared storage."
         )
 
     def _read_config(self) -> TrainConfig:
         path = self.folder / "config.json"
         if not path.is_file():
             raise InputError(
-                f"{self.folder} is not a run folder, it has no config.json; name the "
+                f"{self.folder} is not a run folder: it has no config.json; name the "
                 "folder of an earlier cyclegan train."
             )
         try:
@@ -247,7 +243,7 @@ class Run:
     def _publish_generators(
         self, model: "AdversarialModel", checkpoint: pathlib.Path
     ) -> None:
-        """Write the generators of the newest checkpoint, and of the best if it is."""
+        """Write the generators of a checkpoint, also to best/ if it is the best."""
         folders = [self.folder]
         if self.checkpoints.best == checkpoint:
             folders.append(self.folder / "best")
@@ -277,13 +273,13 @@ class Run:
             checkpoints = self.checkpoints.positions()
             good = ", ".join(path.name for path in checkpoints) or "none"
             raise InputError(
-                f"Step {step} cannot be written to {self.folder} ({e}); the last good "
-                f"checkpoint ({good}) is untouched: make room, then resume with "
+                f"Step {step} cannot be written to {self.folder} ({e}); earlier "
+                f"checkpoints ({good}) are untouched: make room, then resume with "
                 f"`resume={self.folder}`."
             ) from e
 
     def _remove_leftovers(self) -> None:
-        """Remove what a killed process was writing."""
+        """Remove unfinished files of a killed process."""
         folders = (self.folder, self.folder / "best", self.checkpoints.folder)
         for folder in folders:
             for pattern in (".*.step-*", ".*.keras"):

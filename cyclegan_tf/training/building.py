@@ -1,4 +1,4 @@
-"""Build the model that options describe; find the options that describe networks."""
+"""Build the model that options describe; derive options from given networks."""
 
 import contextlib
 import dataclasses
@@ -16,8 +16,8 @@ from cyclegan_tf.models.networks.architecture import GENERATORS, Architecture
 from cyclegan_tf.models.schedules import LinearDecay
 from cyclegan_tf.pretrained.recognition import architecture_of
 
-# What the options of an architecture are called in the configuration, where every
-# option of a generator or discriminator needs a name of its own.
+# The options of each architecture, and their names in the configuration, which are
+# unique over generators and discriminators.
 _FIELDS: Mapping[str, Mapping[str, str]] = {
     "resnet": {"filters": "filters", "num_residual_blocks": "num_residual_blocks"},
     "mobile_resnet": {
@@ -36,7 +36,7 @@ _PADDED = ("resnet", "mobile_resnet", "patchgan")
 def build_model(config: TrainConfig) -> AdversarialModel:
     """Build the model that a configuration describes, not compiled.
 
-    The type of the objective is the method.
+    The type of the objective selects the method.
 
     Raises:
         InputError: if the options contradict one another.
@@ -75,15 +75,10 @@ def build_model(config: TrainConfig) -> AdversarialModel:
 def compile_model(
     model: AdversarialModel, config: TrainConfig, steps_per_epoch: int
 ) -> None:
-    """Compile a model as a configuration says.
-
-    Args:
-        model: what `build_model` returned.
-        config: all options.
-        steps_per_epoch: int. For the learning-rate schedule.
+    """Compile a model with the options of a configuration.
 
     Raises:
-        InputError: if the networks cannot be trained like that.
+        InputError: if the options do not work with the networks.
     """
     options = config.optimization
 
@@ -94,7 +89,7 @@ def compile_model(
             options.constant_epochs,
             options.decay_epochs,
         )
-        # Keras wants None where nothing is accumulated.
+        # Keras takes None for no accumulation.
         accumulate = options.accumulate if options.accumulate > 1 else None
         return Adam(
             schedule,
@@ -118,7 +113,7 @@ def compile_model(
 
 @contextlib.contextmanager
 def _dtype_policy(name: str) -> Iterator[None]:
-    """Build layers under a policy; Keras takes it from a global setting."""
+    """Build layers under a dtype policy, which is a global setting of Keras."""
     previous = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:
@@ -152,21 +147,17 @@ def discriminator_architecture(options: NetworkConfig, channels: int) -> Archite
 def adopt_networks(
     config: TrainConfig, networks: Mapping[str, keras.Model]
 ) -> TrainConfig:
-    """Change a configuration so that it describes networks to start from.
+    """Change a configuration so that it describes the networks to start from.
 
     Args:
         config: all options.
-        networks: some of the four networks, by the names of
-            `CycleGAN.network_names`.
-
-    Returns:
-        The configuration that builds networks like these.
+        networks: some of the model's networks, by name.
 
     Raises:
-        InputError: if one is none of `cyclegan_tf.models.networks`, or they do not
+        InputError: if one is not of `cyclegan_tf.models.networks`, or they do not
             belong together.
     """
-    adopted: dict[str, tuple[str, Any]] = {}  # by field: whose value, and the value
+    adopted: dict[str, tuple[str, Any]] = {}  # field: (network, value)
     for name, network in networks.items():
         for field, value in _fields(name, network).items():
             other, other_value = adopted.setdefault(field, (name, value))
@@ -194,7 +185,7 @@ def _options(options: NetworkConfig, kind: str) -> dict[str, Any]:
 
 
 def _named_fields(kind: str) -> dict[str, str]:
-    """Map each option of an architecture, but the channels, to its field."""
+    """Map each option of an architecture, except the channels, to its field."""
     same = list(_FIELDS_OF_ALL)
     if kind in GENERATORS:
         same += _FIELDS_OF_GENERATORS
@@ -204,14 +195,14 @@ def _named_fields(kind: str) -> dict[str, str]:
 
 
 def _fields(name: str, network: keras.Model) -> dict[str, Any]:
-    """Return the fields that describe one network, with the domains' channels."""
+    """Return the fields that describe one network, and the domains' channels."""
     role, which = name.split("_")
     architecture = architecture_of(network)
     kinds = GENERATORS if role == "generator" else ("patchgan", "pixel")
     if architecture is None or architecture.kind not in kinds:
         raise InputError(
-            f"The {name} to start from is a {role} that can be used, for example by "
-            "cyclegan translate, but not trained here; leave it out of the folder."
+            f"The {name} to start from is not a {role} of cyclegan_tf.models.networks, "
+            "so it cannot be trained here; leave it out of the folder."
         )
     options = architecture.options
     domains = {"g": ("x", "y"), "f": ("y", "x"), "x": ("x",), "y": ("y",)}[which]
@@ -219,8 +210,8 @@ def _fields(name: str, network: keras.Model) -> dict[str, Any]:
     for number in channels[: len(domains)]:
         if number not in (1, 3):
             raise InputError(
-                f"The {name} to start from has images of {number} channels, but only 1 "
-                "and 3 can be trained on here."
+                f"The {name} to start from has images of {number} channels, but "
+                "training takes images of 1 or 3; leave it out of the folder."
             )
     return {
         role: architecture.kind,

@@ -1,4 +1,4 @@
-"""What happens beside the training step: pictures, a log, checkpoints, Ctrl-C."""
+"""Callbacks of a training: sample pictures, scores, a log, checkpoints, Ctrl-C."""
 
 import contextlib
 import itertools
@@ -28,9 +28,9 @@ class SampleSheet(keras.callbacks.Callback):
 
     Args:
         translators: a translator of each of the model's generators, by direction.
-        images: for each direction images of what it translates, uint8 arrays (height,
-            width, channels).
-        folder: where `epoch-0001.png` and so on are written.
+        images: images of each direction's source domain, uint8 (height, width,
+            channels).
+        folder: the folder of `epoch-0001.png` and so on.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class SampleSheet(keras.callbacks.Callback):
         )
 
     def _translated(self, direction: str) -> list[list[Image]]:
-        """For each image: itself, its translation and, if possible, that back."""
+        """Return each image, its translation and, if possible, its reconstruction."""
         translate = self.translators[direction]
         back = self.translators.get(DIRECTIONS[direction].back)
         rows = [[image, translate(image)] for image in self.images[direction]]
@@ -69,13 +69,13 @@ class SampleSheet(keras.callbacks.Callback):
 class Evaluating(keras.callbacks.Callback):
     """Add scores to the logs of every n-th epoch and of the last one.
 
-    A score is called `eval_`, its direction, and its own name: `eval_g_kid_random`.
+    The name of a score is `eval_`, the direction and the metric: `eval_g_kid_random`.
 
     Args:
         translators: a translator of each of the model's generators, by direction.
         evaluators: the evaluator of each direction.
-        every: int. Epochs from one evaluation to the next.
-        epochs: int. The number of the last epoch of the training.
+        every: int. Epochs between evaluations.
+        epochs: int. Number of the last epoch.
     """
 
     def __init__(
@@ -106,15 +106,9 @@ class Evaluating(keras.callbacks.Callback):
 def score_of_epoch(
     logs: Mapping[str, float], record: RecordConfig, model: AdversarialModel
 ) -> float | None:
-    """Return the score that the best checkpoint has least of.
+    """Return the score that selects the best checkpoint.
 
-    Args:
-        logs: of the epoch: losses, and what `Evaluating` added.
-        record: `keep_best` names the score.
-        model: what is trained.
-
-    Returns:
-        The score, less is better; `None` if it was not measured in this epoch.
+    Less is better. It is `None` if `Evaluating` did not measure it in this epoch.
     """
     if record.keep_best == "loss":
         return sum(logs[f"val_{name}"] for name in model.quality_losses)
@@ -132,9 +126,7 @@ def score_of_epoch(
 class MetricsLog(keras.callbacks.Callback):
     """Append one JSON line per epoch: losses, learning rate, steps and seconds.
 
-    Args:
-        path: the file, made if it is not there.
-        first_step: int. Training steps before this `fit`.
+    `first_step` is the number of training steps before this `fit`.
     """
 
     def __init__(self, path: pathlib.Path, first_step: int = 0):
@@ -164,19 +156,19 @@ class MetricsLog(keras.callbacks.Callback):
 
 
 class Checkpointing(keras.callbacks.Callback):
-    """Save after each epoch, every so many minutes, and when asked to stop.
+    """Save after each epoch, every few minutes, and on a signal to stop.
 
-    Inside `deferring_signals`, SIGINT (Ctrl-C) and SIGTERM do not kill: the running
-    step is finished, a checkpoint is saved, and `KeyboardInterrupt` leaves `fit`. A
-    second signal stops at once.
+    Inside `deferring_signals`, SIGINT (Ctrl-C) and SIGTERM do not kill the process: the
+    running step finishes, a checkpoint is saved, and `fit` raises `KeyboardInterrupt`.
+    A second signal stops at once.
 
     Args:
-        save: called with the number of finished steps and, after an epoch, with its
-            logs (otherwise with `None`).
+        save: called with the number of finished steps, and with the logs after an epoch
+            or `None` within one.
         first_step: int. Training steps before this `fit`.
         minutes: float. The longest time between checkpoints.
-        ask_workers: whether any process of the training says yes, so that all stop
-            after the same step. Defaults to what this process says.
+        ask_workers: returns whether any process votes yes, so that all stop after the
+            same step. Defaults to the vote of this process.
     """
 
     def __init__(
@@ -196,7 +188,7 @@ class Checkpointing(keras.callbacks.Callback):
 
     @contextlib.contextmanager
     def deferring_signals(self) -> Iterator[None]:
-        """Handle SIGINT and SIGTERM as described; only the main thread can."""
+        """Handle SIGINT and SIGTERM as described, in the main thread only."""
         previous = {}
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -213,7 +205,7 @@ class Checkpointing(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.step = self._first_step_of_epoch + batch + 1
         due = time.monotonic() - self._saved_at > self.minutes * 60
-        # The last step of an epoch is saved with what the end of the epoch brings.
+        # `on_epoch_end` saves the last step of an epoch, with the logs.
         last = batch + 1 == self.params["steps"]
         stopping = self.ask_workers(self._stop_requested)
         if (due or stopping) and not last:
@@ -230,7 +222,7 @@ class Checkpointing(keras.callbacks.Callback):
         self._saved_at = time.monotonic()
 
     def _leave_if_any_worker_does(self) -> None:
-        # Asked after the save, so that no worker ends before it is done.
+        # Ask after the save, so that no worker exits before it is done.
         if self.ask_workers(self._stop_requested):
             raise KeyboardInterrupt
 
@@ -238,4 +230,4 @@ class Checkpointing(keras.callbacks.Callback):
         if self._stop_requested:
             raise KeyboardInterrupt
         self._stop_requested = True
-        _LOG.warning("Stopping: the running step is finished and a checkpoint saved.")
+        _LOG.warning("Stopping after the running step, with a checkpoint.")

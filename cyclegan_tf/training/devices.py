@@ -1,7 +1,7 @@
-"""What a training runs on: its strategy, its worker processes, its precision.
+"""The hardware of a training: strategy, worker processes, precision.
 
-Each worker runs the same program on the same options. What only one of them should do,
-the chief does: it writes the run folder. The others read it.
+Each worker runs the same program with the same options. Only the chief writes the run
+folder; the others read it.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from cyclegan_tf.config.options import OptimizationConfig
 
 _LOG = logging.getLogger(__name__)
 
-# What collectives raise when another process ended or cannot be reached.
+# Collectives raise these when another process ended or cannot be reached.
 _LOSSES = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
@@ -30,15 +30,14 @@ _LOSSES = (
 
 
 class Workers:
-    """The processes that train under one `tf.distribute` strategy; often only this one.
+    """The processes that train under one `tf.distribute` strategy; often just one.
 
     Args:
-        strategy: the strategy. Defaults to that of a single device.
+        strategy: the strategy. Defaults to the current one.
 
     Attributes:
-        strategy: the same.
-        is_chief: whether this process is the one that writes.
-        count: int. How many processes there are.
+        is_chief: whether this process writes the run folder.
+        count: int. Number of processes.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy | None = None):
@@ -53,7 +52,7 @@ class Workers:
         )
 
     def total(self, value: int) -> int:
-        """Return the sum of what all workers call this with, once each has done so."""
+        """Return the sum of all workers' values; waits for all workers to call this."""
         if self.count == 1:
             return value
         values = self.strategy.experimental_distribute_values_from_function(
@@ -62,19 +61,16 @@ class Workers:
         return int(self._sum(values))
 
     def any(self, vote: bool) -> bool:
-        """Return whether any worker votes so; all must ask at the same point."""
+        """Return whether any worker votes yes; waits for all workers."""
         return self.total(int(vote)) > 0
 
     def from_chief(self, value: int) -> int:
-        """Return the chief's value, once all workers have asked for it."""
+        """Return the chief's value; waits for all workers."""
         return self.total(value if self.is_chief else 0)
 
     @contextlib.contextmanager
     def reporting_losses(self, run_dir: Any) -> Iterator[None]:
-        """Say what it means when the collectives of this block fail.
-
-        Args:
-            run_dir: the run folder, to name in the message.
+        """Report failing collectives in this block as a lost worker.
 
         Raises:
             WorkerLostError: if another worker ended or cannot be reached.
@@ -95,13 +91,13 @@ def connect_workers() -> tf.distribute.Strategy:
     """Connect this process to the others that `TF_CONFIG` names, and wait for them.
 
     Returns:
-        The strategy over all devices of all workers; where there is only one worker,
-        that over its own devices.
+        The strategy over all devices of all workers; a single worker mirrors over its
+        own devices.
 
     Raises:
-        InputError: if `TF_CONFIG` is missing or malformed, or TensorFlow has computed
-            something before.
-        WorkerLostError: if the others do not come.
+        InputError: if `TF_CONFIG` is missing or malformed, or TensorFlow has already
+            computed something.
+        WorkerLostError: if the others do not start.
     """
     _, count = _read_tf_config(os.environ)
     if count == 1:
@@ -112,7 +108,7 @@ def connect_workers() -> tf.distribute.Strategy:
     except RuntimeError as e:
         raise InputError(
             "Workers must connect before TensorFlow computes anything in their process "
-            f"({e}); begin with the training."
+            f"({e}); start the training first."
         ) from e
     except tf.errors.OpError as e:
         raise WorkerLostError(
@@ -152,32 +148,29 @@ def _read_tf_config(environment: Mapping[str, str]) -> tuple[int, int]:
 
 
 def _first_on_its_worker(context: Any, value: int) -> int:
-    """The value on one replica of each worker, 0 on the others."""
+    """Return the value on the first replica of each worker, 0 on the others."""
     replicas = context.num_replicas_in_sync // _read_tf_config(os.environ)[1]
     return 0 if context.replica_id_in_sync_group % replicas else value
 
 
 def _reason(error: tf.errors.OpError) -> str:
-    """The part of TensorFlow's message that a person can read."""
+    """Return the readable part of TensorFlow's message."""
     text = str(error.message).rpartition("Collective ops is aborted by:")[2]
     return " ".join(text.split())[:200]
 
 
 def choose_strategy(options: OptimizationConfig) -> tf.distribute.Strategy:
-    """Return the `tf.distribute` strategy of a configuration.
-
-    Args:
-        options: the options of the training.
+    """Return the `tf.distribute` strategy of a training.
 
     Raises:
         InputError: if an option does not work with the strategy, the batch cannot be
-            split over the devices, or the workers are not described as they should be.
-        WorkerLostError: if the other workers do not come.
+            split over the devices, or `TF_CONFIG` does not describe the workers.
+        WorkerLostError: if the other workers do not start.
     """
     if options.strategy == "single":
         return tf.distribute.get_strategy()
-    # Keras accumulates in a branch, where replicas cannot meet, even if there is only
-    # one; XLA compiles for one device.
+    # Keras accumulates in a conditional branch, where replicas cannot synchronize, not
+    # even a single one; XLA compiles for one device.
     for option, wanted in {
         f"`accumulate={options.accumulate}`": options.accumulate > 1,
         "`jit_compile=True`": options.jit_compile,
@@ -202,22 +195,19 @@ def choose_strategy(options: OptimizationConfig) -> tf.distribute.Strategy:
 
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
-
-# Units of a processor that multiply bfloat16 twice as fast as float32 or faster.
+# Units of processors that multiply bfloat16 at least twice as fast as float32.
 _PROCESSOR_UNITS = {"avx512_bf16", "amx_bf16"}
 
-
-# The first GPUs of NVIDIA with such units (Ampere).
+# The first NVIDIA GPUs with such units (Ampere).
 _COMPUTE_CAPABILITY = (8, 0)
 
 
 def fastest_precision() -> Precision:
-    """Return `"mixed_bfloat16"` where the hardware multiplies it, else `"float32"`.
+    """Return `"mixed_bfloat16"` if the hardware multiplies it, else `"float32"`.
 
-    That is on a processor with AVX-512 BF16 or AMX, where Linux names its flags, and
-    on GPUs of NVIDIA from compute capability 8.0. Elsewhere bfloat16 is emulated,
-    slower than float32. bfloat16 has the range of float32, so that, unlike float16, it
-    needs no loss scaling.
+    Processors with AVX-512 BF16 or AMX (known on Linux only) and NVIDIA GPUs of compute
+    capability 8.0 or higher do. Elsewhere bfloat16 is emulated, slower than float32.
+    Unlike float16, bfloat16 has the range of float32 and needs no loss scaling.
     """
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:

@@ -40,13 +40,9 @@ _LOG = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class _Training:
-    """What is trained and on what, before anything is written to a run folder.
+    """A model and its data, prepared before anything is written to a run folder.
 
-    Attributes:
-        model: ready for `fit`.
-        domains: the images.
-        evaluators: by direction; empty where this process evaluates nothing.
-        steps_per_epoch: training steps in an epoch.
+    `evaluators` are by direction; there are none if this process does not evaluate.
     """
 
     model: AdversarialModel
@@ -62,18 +58,18 @@ def train(
 ) -> None:
     """Train from the start, in a new run folder.
 
-    Seeds Python, NumPy and Keras; with `deterministic`, TensorFlow uses
-    deterministic operations from then on, in the whole process.
+    This seeds Python, NumPy and Keras. With `deterministic`, the whole process uses
+    TensorFlow's deterministic operations from then on.
 
     Args:
         config: all options.
-        run_dir: a folder that does not exist yet, or is empty.
-        callbacks: called after those of the training, but before the checkpoint is
-            saved. Defaults to none.
+        run_dir: a folder that does not exist, or is empty.
+        callbacks: called after the training's own, but before the checkpoint is saved.
+            Defaults to none.
 
     Raises:
         InputError: if the options, the data or the folder cannot be used.
-        KeyboardInterrupt: after SIGINT or SIGTERM, when a checkpoint is saved.
+        KeyboardInterrupt: after SIGINT or SIGTERM, once a checkpoint is saved.
         TrainingStoppedError: if the watchdog stops the training.
         WorkerLostError: if another worker ends early.
     """
@@ -94,13 +90,12 @@ def train(
 def resume(run_dir: pathlib.Path, config: TrainConfig | None = None) -> None:
     """Resume a run from its newest checkpoint.
 
-    With `deterministic`, the result is bit for bit that of a run that was never
-    stopped.
+    With `deterministic`, the result equals that of an uninterrupted run, bit for bit.
 
     Args:
         run_dir: the folder of the run.
-        config: other options to go on with, such as more epochs; the networks must
-            be the same. Defaults to the stored ones.
+        config: changed options, such as more epochs; the networks must be the same.
+            Defaults to the stored options.
 
     Raises:
         InputError: as `train`.
@@ -115,7 +110,7 @@ def resume(run_dir: pathlib.Path, config: TrainConfig | None = None) -> None:
         if run.checkpoints.newest is None:
             _set_weights(training.model, _networks_to_start_from(config))
         step = _restore(run, training, workers)
-        # Stored only now, when the run is known to accept them.
+        # Store the options only after the checkpoint has accepted them.
         if workers.is_chief:
             run.change_config(config)
         else:
@@ -124,7 +119,7 @@ def resume(run_dir: pathlib.Path, config: TrainConfig | None = None) -> None:
 
 
 def _ready(config: TrainConfig) -> TrainConfig:
-    """Check the options, and decide what is left to this machine."""
+    """Check the options, and choose the precision if it is `"auto"`."""
     config.check()
     options = config.optimization
     if options.precision == "auto":
@@ -132,8 +127,8 @@ def _ready(config: TrainConfig) -> TrainConfig:
         _LOG.info("Training in %s.", options.precision)
     elif options.precision == "float32" and fastest_precision() != "float32":
         _LOG.info(
-            "This machine multiplies bfloat16, which makes a step faster: see "
-            "`precision=auto`."
+            "This machine multiplies bfloat16; `precision=auto` makes training steps "
+            "faster."
         )
     return dataclasses.replace(config, optimization=options)
 
@@ -184,7 +179,7 @@ def _prepare(config: TrainConfig, workers: Workers) -> _Training:
 
 
 def _restore(run: Run, training: _Training, workers: Workers) -> int:
-    """Return the step of the newest checkpoint, or 0."""
+    """Restore the newest checkpoint; return its step, or 0 if there is none."""
     position = run.restore(training.model) if workers.is_chief else None
     step = workers.from_chief(position.step if position else 0)
     if step == 0:
@@ -193,8 +188,8 @@ def _restore(run: Run, training: _Training, workers: Workers) -> int:
     if position.steps_per_epoch != training.steps_per_epoch:
         raise InputError(
             f"An epoch of {run.folder} had {position.steps_per_epoch} steps, but the "
-            f"data and options now make {training.steps_per_epoch}; bring the images "
-            "and the batch size back, or start a new run."
+            f"data and options now make {training.steps_per_epoch}; restore the images "
+            "and the `batch_size`, or start a new run."
         )
     _LOG.info("Resuming after step %d.", position.step)
     return position.step
@@ -207,12 +202,11 @@ def _train(
     step: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> None:
-    """Bring the run from a step to its last epoch."""
+    """Train from a step to the last epoch of the run."""
     steps_per_epoch = training.steps_per_epoch
     last_step = run.config.optimization.epochs * steps_per_epoch
     fit = functools.partial(_fit, run, training, workers, callbacks)
-    # Keras counts whole epochs, so a checkpoint inside an epoch is brought to the end
-    # of the epoch first.
+    # Keras counts whole epochs, so finish a partial epoch first.
     if step % steps_per_epoch:
         end_of_epoch = step + steps_per_epoch - step % steps_per_epoch
         fit(step, end_of_epoch)
@@ -229,11 +223,11 @@ def _fit(
     first_step: int,
     last_step: int,
 ) -> None:
-    """Fit from one step to another: whole epochs, or the rest of one."""
+    """Fit from one step to another: whole epochs, or the rest of one epoch."""
     record, steps_per_epoch = run.config.record, training.steps_per_epoch
     checkpointing = _checkpointing(run, training, workers, first_step)
     test = training.domains.test["x"], training.domains.test["y"]
-    # One image for each replica: some operations fail on none.
+    # One image per replica: some operations fail on an empty batch.
     validation_set = (*test, record.validation_images)
     validation_batch = workers.strategy.num_replicas_in_sync
 
@@ -266,7 +260,7 @@ def _fit(
                 *(_writing(run, training, first_step) if workers.is_chief else []),
                 *callbacks,
                 *([StoppingTogether(workers.any)] if workers.count > 1 else []),
-                checkpointing,  # the last one: it may leave by KeyboardInterrupt
+                checkpointing,  # last, as it may raise KeyboardInterrupt
             ],
         )
 
@@ -288,7 +282,7 @@ def _checkpointing(
 def _writing(
     run: Run, training: _Training, first_step: int
 ) -> list[keras.callbacks.Callback]:
-    """Return the callbacks that watch the training and write about it."""
+    """Return the callbacks that evaluate the training and write to the run folder."""
     record, test = run.config.record, training.domains.test
     translators = {
         direction: Translator(generator)
@@ -296,7 +290,7 @@ def _writing(
     }
 
     def images(domain: str, count: int) -> Mapping[str, StillImages]:
-        """The first images of the `"source"` or `"target"` of each direction."""
+        """Return test images of each direction's `"source"` or `"target"` domain."""
         return {
             direction: StillImages(test[getattr(DIRECTIONS[direction], domain)], count)
             for direction in translators

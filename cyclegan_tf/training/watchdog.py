@@ -1,7 +1,7 @@
-"""Signs that a training is failing, found while it can still be helped.
+"""Early signs of a failing training, found in the translations.
 
-Losses do not say it: the two sides of a game can be balanced while every colour is
-inverted. The signs are looked for in the translations themselves.
+Losses do not show them: the adversarial game can be balanced while every color is
+inverted.
 """
 
 import logging
@@ -19,7 +19,7 @@ from cyclegan_tf.translation.translator import Translator
 _LOG = logging.getLogger(__name__)
 
 INVERTED_CORRELATION = -0.3
-COLLAPSED_DIVERSITY = 0.1  # as a share of that of real images
+COLLAPSED_DIVERSITY = 0.1  # as a share of real images' diversity
 UNCHANGED_GRAY_LEVELS = 1.0
 SATURATED_LOSS = 0.02  # as a share of a guesser's loss
 
@@ -29,10 +29,9 @@ GUESSING_LOSSES = {"lsgan": 0.5, "bce": 2 * math.log(2), "hinge": 2.0}
 
 
 class FiniteLosses(keras.callbacks.Callback):
-    """Stop a training at once when a loss is not finite.
+    """Stop a training as soon as a loss is not finite.
 
-    No later step can mend it, and no checkpoint with such weights should replace a
-    good one.
+    No later step can repair that, and such weights must not replace a good checkpoint.
 
     Raises:
         TrainingStoppedError: out of `fit`.
@@ -51,23 +50,21 @@ class FiniteLosses(keras.callbacks.Callback):
 class Watchdog(keras.callbacks.Callback):
     """Warn of a failing training after each epoch, or stop it.
 
-    It looks for inverted colours, collapse (the same translation for every image),
-    translations that change nothing, and discriminators that are never wrong. Each is
-    told once, with what to try.
+    The signs are inverted colors, collapse (the same translation for every image),
+    translations that change nothing, and discriminators that are never wrong. Each sign
+    is reported once, with advice.
 
     Args:
-        translators: for `"g"` (X to Y) and `"f"` (Y to X) a translator of the model's
-            generator.
-        images: for both directions test images of what it translates, uint8 (height,
-            width, channels), two or more.
-        targets: for both directions test images of what it translates to.
-        adversarial_loss: the name of the loss that the model is compiled with.
-            Defaults to `"lsgan"`.
+        translators: a translator of each of the model's generators, by direction.
+        images: test images of each direction's source domain, uint8 (height, width,
+            channels), two or more.
+        targets: test images of each direction's target domain.
+        adversarial_loss: name of the model's adversarial loss. Defaults to `"lsgan"`.
         stop: bool. Stop the training after the epoch of the first sign. Defaults to
             `False`.
 
     Raises:
-        TrainingStoppedError: out of `fit`, when it stops a training.
+        TrainingStoppedError: out of `fit`, if it stops the training.
     """
 
     def __init__(
@@ -89,7 +86,7 @@ class Watchdog(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         for sign in self._signs(logs):
-            # Numbers differ from epoch to epoch, the sign is the same.
+            # The numbers change from epoch to epoch, the kind of sign does not.
             kind = sign.partition(":")[0]
             if kind in self._told:
                 continue
@@ -132,13 +129,13 @@ class Watchdog(keras.callbacks.Callback):
 
 
 class StoppingTogether(keras.callbacks.Callback):
-    """Stop on all processes of a training when the watchdog stops it on one.
+    """Stop all processes of a training when the watchdog stops one.
 
     Args:
-        ask_workers: whether any of the processes says yes.
+        ask_workers: returns whether any process votes yes.
 
     Raises:
-        TrainingStoppedError: out of `fit`, where another process stops a training.
+        TrainingStoppedError: out of `fit`, if another process stops the training.
     """
 
     def __init__(self, ask_workers: Callable[[bool], bool]):
@@ -152,7 +149,7 @@ class StoppingTogether(keras.callbacks.Callback):
 
     def on_train_end(self, logs: Any = None) -> None:
         if self._stopping:
-            raise TrainingStoppedError("The chief worker says why.")
+            raise TrainingStoppedError("See the message of the chief worker.")
 
 
 def signs_in_translations(
@@ -161,24 +158,24 @@ def signs_in_translations(
     translated: Sequence[Image],
     targets: Sequence[Image],
 ) -> Iterator[str]:
-    """Say what is wrong with the translations of one generator.
+    """Find signs of failure in the translations of one generator.
 
     Args:
-        generator: its name, for the sentences.
+        generator: its name in the messages.
         images: uint8 (height, width, channels).
-        translated: as many, of the same heights and widths.
+        translated: their translations, of the same heights and widths.
         targets: real images of the target domain.
 
     Yields:
-        For each sign of failure what it is, a colon, the numbers and what to try.
+        For each sign: the generator and the kind, a colon, the numbers and advice.
     """
     content = dict(metrics.content_scores(images, translated))
     correlation, change = content["luminance_correlation"], content["change"]
     if correlation < INVERTED_CORRELATION:
         yield (
-            f"{generator} inverts colours: the luminance of its translations "
+            f"{generator} inverts colors: the luminance of its translations "
             f"correlates with that of their images by {correlation:.2f}; start again "
-            "with another `seed` or a larger `identity_weight`, as this rarely "
+            "with another `seed` or a larger `identity_weight`, as training rarely "
             "recovers."
         )
     if change < UNCHANGED_GRAY_LEVELS:
@@ -193,7 +190,7 @@ def signs_in_translations(
     ((_, real_diversity),) = metrics.diversity(targets)
     if diversity < COLLAPSED_DIVERSITY * real_diversity:
         yield (
-            f"{generator} has collapsed: its translations differ from one another by "
+            f"{generator} has collapsed: its translations differ from each other by "
             f"{diversity:.1f} gray levels, real images by {real_diversity:.1f}; start "
             "again with a lower `learning_rate` or a larger `cycle_weight`."
         )

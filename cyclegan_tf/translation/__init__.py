@@ -1,1 +1,1 @@
-"""Images through a generator: one, many files, or a page in the browser."""
+"""Translate images with a generator: one, many files, or a page in the browser."""

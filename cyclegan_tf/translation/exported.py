@@ -1,4 +1,4 @@
-"""A generator that `cyclegan export` wrote as a SavedModel, applied to images."""
+"""Translate images with a SavedModel that `cyclegan export` wrote."""
 
 import pathlib
 
@@ -15,52 +15,45 @@ class ExportedTranslator:
     """A SavedModel as a function from image to image, of any size.
 
     Args:
-        folder: the SavedModel, as `cyclegan export` wrote it.
+        folder: the SavedModel that `cyclegan export` wrote.
 
     Attributes:
-        channels: int. Of the images that it takes.
-        output_channels: int. Of the images that it makes.
+        channels: int. Channels of the input.
+        output_channels: int. Channels of the output.
         size_multiple: int. 1: the SavedModel pads its images itself.
 
     Raises:
-        InputError: if it is no SavedModel of `cyclegan export`.
+        InputError: if it is not a SavedModel of `cyclegan export`.
     """
 
     size_multiple = 1
 
     def __init__(self, folder: pathlib.Path):
         try:
-            # The signature alone would not keep its weights.
+            # The model keeps the weights alive; the signature alone does not.
             self._model = tf.saved_model.load(str(folder))
             signature = self._model.signatures["uint8"]
         except (OSError, ValueError, KeyError) as e:
             raise InputError(
-                f"{folder} is no SavedModel of cyclegan export ({first_line(e)}); "
-                "export again, or bring a model from elsewhere by cyclegan import."
+                f"{folder} is not a SavedModel of cyclegan export ({first_line(e)}); "
+                "export again, or convert another model by cyclegan import."
             ) from e
         image = signature.structured_input_signature[1]["image"]
         self.channels: int = image.shape[-1]
         self.output_channels: int = signature.structured_outputs["translated"].shape[-1]
 
     def __call__(self, image: Image) -> Image:
-        """Translate one image.
-
-        Args:
-            image: uint8 array (height, width, channels).
-
-        Returns:
-            uint8 array (height, width, output channels).
-        """
+        """Translate one image, as `Translator` does."""
         outputs = self._model.signatures["uint8"](image=tf.constant(image[None]))
         return outputs["translated"].numpy()[0]
 
 
 def load_translator(generator: Generator) -> Translator | ExportedTranslator:
-    """Load a generator that a path holds, to translate image files with.
+    """Load a generator that translates image files.
 
     Raises:
-        InputError: if it cannot be loaded, or takes or makes other images than files
-            hold.
+        InputError: if it cannot be loaded, or its input or output has other than 1 or 3
+            channels.
     """
     translator = (
         ExportedTranslator(generator.path)

@@ -1,4 +1,4 @@
-"""One trained generator, applied to image files."""
+"""Translate image files with one generator."""
 
 import pathlib
 import tempfile
@@ -24,13 +24,13 @@ class FileTranslator:
 
     Args:
         generator: a generator that `find_generators` found.
-        tile: int. Translate images with a longer side than so many pixels in tiles of
-            that size. Defaults to translating all images whole.
-        progress: bool. Show the progress of images in tiles. Defaults to `False`.
+        tile: int. Translate images with a side above this many pixels in tiles of that
+            size. Defaults to translating all images whole.
+        progress: bool. Show a progress bar for images in tiles. Defaults to `False`.
 
     Raises:
-        InputError: if the file is not a generator of images; with `tile`, if it cannot
-            be computed in tiles, or libvips is not installed.
+        InputError: if the generator cannot translate image files; with `tile`, if it
+            cannot be computed in tiles, or libvips is not installed.
     """
 
     def __init__(
@@ -64,9 +64,9 @@ class FileTranslator:
             Height and width of the image.
 
         Raises:
-            UnreadableImageError: if it is no image, or damaged.
-            InputError: in tiles, if there is no room for the maps, or the format of the
-                output has none for the image.
+            UnreadableImageError: if it is not an image, or damaged.
+            InputError: in tiles, if the disk has no room for the maps, or the output
+                format does not hold images of this size.
         """
         translator = self._translator
         if isinstance(translator, TiledTranslator) and is_larger_than(
@@ -81,10 +81,10 @@ class FileTranslator:
 def _translate_large(
     translator: TiledTranslator, path: pathlib.Path, output: pathlib.Path
 ) -> tuple[int, int]:
-    """Translate one file of any size; its pixels and maps are in files meanwhile."""
+    """Translate one file of any size, with its pixels and maps on disk."""
     height, width = large_image_size(path)
     output.parent.mkdir(parents=True, exist_ok=True)
-    # Not where temporary files are, which may be memory.
+    # Not in the default folder of temporary files, which may be in memory.
     with tempfile.TemporaryDirectory(prefix=".tiles-", dir=output.parent) as temporary:
         folder = pathlib.Path(temporary)
         translator.check_room(folder, height, width)

@@ -1,6 +1,6 @@
-"""A generator rebuilt for runtimes outside Keras: the same function, plainly put.
+"""A copy of a generator for inference, in operations that every runtime supports.
 
-`translator.py` and the export formats run this model; training never does.
+`translator.py` and the export formats run it; training does not.
 """
 
 from typing import Any
@@ -12,17 +12,17 @@ from cyclegan_tf.models.networks.graph import is_instance_norm
 
 
 def inference_model(generator: keras.Model) -> keras.Model:
-    """Copy a generator into a model that every runtime can take.
+    """Copy a generator into a model that every runtime supports.
 
-    It computes what the generator computes in inference, with these differences:
+    It computes the generator's output in inference, with these differences:
 
-    - everything is float32, also if it was trained in mixed precision;
-    - heights and widths are free, also if they were fixed;
+    - all layers are float32, even after mixed-precision training;
+    - heights and widths are free, even if they were fixed;
     - an instance norm is `Moments` followed by `Normalize`, on tensors of rank 4: the
-      stock layer's rank-5 tensors take LiteRT 1.2 times as long. Tiles are cut between
+      stock layer's rank-5 tensors take LiteRT 1.2 times as long. Tiling cuts between
       the two;
-    - upsampling asks TensorFlow for the size at run time: Keras's bilinear layer
-      cannot be traced for free sizes, and its nearest one becomes rank-5 tensors.
+    - upsampling reads the size at run time: Keras's bilinear layer cannot be traced
+      for free sizes, and its nearest one becomes rank-5 tensors.
 
     Args:
         generator: a Keras functional model from (batch, height, width, channels) to
@@ -51,7 +51,7 @@ class Moments(keras.layers.Layer):
         mean = tf.reduce_mean(x, (1, 2), keepdims=True)
         centered = x - mean
         # Not tf.square: converters fuse the square of a difference into an operation
-        # that LiteRT has no int16 kernel for.
+        # without an int16 kernel in LiteRT.
         return mean, tf.reduce_mean(centered * centered, (1, 2), keepdims=True)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
@@ -59,9 +59,7 @@ class Moments(keras.layers.Layer):
 
 
 class Normalize(keras.layers.Layer):
-    """What an instance norm does with the moments of its input.
-
-    Called with `x`, its mean and its variance.
+    """The second half of an instance norm, called with `x`, its mean and its variance.
 
     Args:
         epsilon: float. Added to the variance.
@@ -95,7 +93,7 @@ class Normalize(keras.layers.Layer):
 
 
 class Resize(keras.layers.Layer):
-    """`UpSampling2D` on images whose size is only known at run time."""
+    """`UpSampling2D` for images whose size is known only at run time."""
 
     def __init__(self, factors: tuple[int, int], interpolation: str, **options: Any):
         super().__init__(**options)
@@ -115,7 +113,7 @@ class Resize(keras.layers.Layer):
 
 
 def _plain_operation(operation: Any) -> Any:
-    """Copy a layer, or one of the `keras.ops`, which have no dtype policy."""
+    """Copy a layer or one of the `keras.ops`, which have no dtype policy."""
     if isinstance(operation, keras.layers.UpSampling2D):
         return Resize(operation.size, operation.interpolation, name=operation.name)
     if is_instance_norm(operation):

@@ -1,7 +1,6 @@
-"""A page on this computer that translates photos, by Gradio (the extra `demo`).
+"""A local Gradio page that translates photos (the extra `demo`).
 
-For many users and other programs, TensorFlow Serving is the server: see
-`export/serving`.
+For many users or other programs, use TensorFlow Serving: see `export/serving`.
 """
 
 import logging
@@ -29,11 +28,8 @@ _LOG = logging.getLogger(__name__)
 def serve(config: ServeConfig) -> None:
     """Serve a page that translates photos, until it is interrupted.
 
-    Nothing is loaded from, or reported to, other computers. What users upload, files
-    of at most 100 MB, is deleted after an hour, and when the server stops.
-
-    Args:
-        config: what to serve, and where.
+    The page contacts no other computers. Uploads, of at most 100 MB, are deleted after
+    an hour and when the server stops.
 
     Raises:
         InputError: if there is no generator, Gradio is not installed, or the port is
@@ -55,7 +51,7 @@ def serve(config: ServeConfig) -> None:
         quiet=True,
         footer_links=[],
         max_file_size="100mb",
-        # All of these may reach for other computers.
+        # Each of these may contact other computers.
         share=False,
         run_history=False,
         mcp_server=False,
@@ -67,16 +63,16 @@ def serve(config: ServeConfig) -> None:
 
 
 def require_gradio() -> None:
-    """Check that Gradio is there, before any work is done.
+    """Check that Gradio is installed, before any work is done.
 
     Raises:
-        InputError: if it is not installed.
+        InputError: if it is not.
     """
     require_package("gradio", "Gradio", "makes the page", "demo")
 
 
 def _check_port(host: str, port: int) -> None:
-    """Say so at once if the port is taken, not when all is loaded."""
+    """Report a taken port before the generators are loaded."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         socket.create_server((host.strip("[]"), port), family=family).close()
@@ -94,16 +90,16 @@ def _title(generator: Generator) -> str:
 def build_page(
     name: str, translators: Mapping[str, Translator | ExportedTranslator]
 ) -> "gradio.blocks.Blocks":
-    """Make the page: a photo goes in, each generator shows its translation.
+    """Build a page that shows the translation of a photo by each generator.
 
     Args:
-        name: the page's heading.
-        translators: at least one, by its title.
+        name: the heading of the page.
+        translators: at least one, by title.
 
     Returns:
         A `gradio.Blocks`, not yet launched.
     """
-    # Read when Gradio is imported, and by the library that it fetches models with.
+    # Gradio and its library for model downloads read these when imported.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     import gradio
@@ -113,7 +109,7 @@ def build_page(
     ) as page:
         gradio.Markdown(f"# {name}")
         with gradio.Row():
-            # As a file, untouched: it is read as `cyclegan translate` reads it.
+            # As a file, so that it is read as `cyclegan translate` reads it.
             photo = gradio.Image(
                 label="Photo",
                 type="filepath",
@@ -132,8 +128,8 @@ def build_page(
                 )
                 for i, title in enumerate(translators)
             ]
-        # Gradio would decode an upload itself, and fail with a paragraph. It would
-        # also take the path of any file of this computer from a program.
+        # Gradio itself would decode an upload, with a long message on failure, and
+        # would accept the path of any file on this machine from a program.
         uploads = pathlib.Path(photo.GRADIO_CACHE).resolve()
         photo.preprocess = lambda payload: _uploaded_file(payload, uploads)  # type: ignore[method-assign]
 
@@ -166,7 +162,7 @@ def _uploaded_file(
 
 
 def _translate_file(path: str, translator: Translator | ExportedTranslator) -> Image:
-    # By its bytes, so that a message does not name a temporary file.
+    # Read bytes, so that a message does not name the temporary file.
     image = read_image(pathlib.Path(path).read_bytes(), translator.channels)
     translated = translator(image)
     return translated[..., 0] if translated.shape[-1] == 1 else translated

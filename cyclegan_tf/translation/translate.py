@@ -16,15 +16,10 @@ MANIFEST = "manifest.csv"
 
 @dataclasses.dataclass(frozen=True)
 class Translation:
-    """What became of one image; a row of the manifest.
+    """The result for one image; a row of the manifest.
 
-    Attributes:
-        input: path of the image.
-        output: path of its translation, under the output folder.
-        width: pixels of both, 0 if the image could not be read.
-        height: likewise.
-        generator: path of the generator's file.
-        error: why it was skipped; empty if it was translated.
+    `error` is why an unreadable image was skipped, else empty; its width and height are
+    then 0.
     """
 
     input: pathlib.Path
@@ -38,19 +33,16 @@ class Translation:
 def translate(config: TranslateConfig) -> list[Translation]:
     """Translate image files and folders; names and subfolders are kept.
 
-    Each translation has exactly the size of its image. Unreadable images are
-    skipped. The manifest in the output folder has a row for each image.
-
-    Args:
-        config: what to translate, with what, and where to.
+    Each translation has the size of its image. Unreadable images are skipped. The
+    manifest in the output folder has a row for each image.
 
     Returns:
-        What became of each image, in natural order within a folder.
+        The result for each image, in natural order within a folder.
 
     Raises:
-        InputError: if there is nothing to translate, no such generator, or, without
-            `overwrite`, a translation is there already; with `tile`, if the generator
-            cannot be computed in tiles, or there is no room for its maps.
+        InputError: if there is nothing to translate, no such generator, or a
+            translation exists and `overwrite` is not set; with `tile`, if the generator
+            cannot be computed in tiles, or the disk has no room for its maps.
     """
     config.check()
     if not config.inputs:
@@ -92,7 +84,7 @@ def _plan(config: TranslateConfig) -> dict[pathlib.Path, pathlib.Path]:
 def _expand(
     given: pathlib.Path, out: pathlib.Path
 ) -> list[tuple[pathlib.Path, pathlib.Path]]:
-    """List the images of a file or folder, with the name each keeps."""
+    """List the images of a file or folder, with the name of each output."""
     if given.is_dir():
         # The output folder may lie inside the input folder.
         found = [

@@ -1,4 +1,4 @@
-"""One trained generator, applied to images of any size."""
+"""Translate images of any size with one generator."""
 
 import pathlib
 
@@ -15,11 +15,10 @@ from cyclegan_tf.translation.inference import inference_model
 class Translator:
     """A generator as a function from image to image, of any size.
 
-    The image is padded by reflection to sides that the generator can take, and the
-    translation is cut back: it has exactly the size of the image.
+    It pads an image by reflection to sides that the generator takes, and crops the
+    translation to the size of the image.
 
-    It translates with the weights that the generator has now; `refresh` follows a
-    generator that is trained further.
+    It copies the generator's weights; call `refresh` after they change.
 
     Args:
         generator: a generator of this package, or the path of a saved one.
@@ -49,7 +48,7 @@ class Translator:
         )
 
     def refresh(self) -> None:
-        """Take over the weights that the generator has now."""
+        """Copy the current weights of the generator."""
         self._model.set_weights(self.generator.get_weights())
 
     def __call__(self, image: Image) -> Image:

@@ -142,7 +142,7 @@ def test_what_is_written_says_where_it_came_from(checkpoints, tmp_path, capsys):
         "ResNet generator (1 residual block, 2 filters)",
         "instance, epsilon 1e-05",
         "3 in, 3 out",
-        "sides of multiples of 4",
+        "sides that are multiples of 4",
     ):
         assert expected in facts
 
@@ -179,7 +179,7 @@ def test_mistakes(checkpoints, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert "holds no networks" in importing(tmp_path / "empty", "out")
     (tmp_path / "notes.txt").touch()
-    assert "has no suffix of a network" in importing(tmp_path / "notes.txt")
+    assert "does not have the suffix of a network" in importing(tmp_path / "notes.txt")
     torch.save({"encoder": torch.ones(2)}, tmp_path / "other.pth")
     assert "its first key 'encoder' is of no known" in importing(tmp_path / "other.pth")
     generator = cyclegan_tf.resnet_generator(2, 1, upsampling="nearest")
@@ -304,7 +304,7 @@ def test_networks_that_do_not_belong_together():
             config,
             {"generator_g": g, "generator_f": cyclegan_tf.resnet_generator(4, 1)},
         )
-    with pytest.raises(InputError, match="discriminator_x to start from is no discr"):
+    with pytest.raises(InputError, match="discriminator_x to start from is not a disc"):
         adopt_networks(config, {"discriminator_x": g})
     gray = cyclegan_tf.resnet_generator(2, 1, image_shape=(None, None, 1))
     adopted = adopt_networks(config, {"generator_g": gray})

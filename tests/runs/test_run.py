@@ -204,7 +204,7 @@ def test_a_full_disk_spares_the_last_good_checkpoint(run, model, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(model, "save", save)
-    with pytest.raises(InputError, match="No space left.*step-00000010.*is untouched"):
+    with pytest.raises(InputError, match="No space left.*step-00000010.*are untouched"):
         run.save_checkpoint(model, Position(20, 10, 0.5))
     assert steps(run) == [10]
     assert len(list((run.folder / "checkpoints").iterdir())) == 1

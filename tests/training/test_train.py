@@ -212,13 +212,13 @@ def test_a_finished_run_can_be_extended(folder, tmp_path, capsys):
     assert "had 12 steps, but the data and options now make 6" in (
         capsys.readouterr().err
     )
-    # What could not be gone on with is not stored.
+    # Refused options are not stored.
     assert Run(tmp_path / "run").config.optimization.batch_size == 1
     assert cli.main(resume) == 0
     assert cli.main([*resume, "--filters", "8"]) == 2
-    assert "cannot go on with filters=8" in capsys.readouterr().err
+    assert "cannot resume with --filters 8" in capsys.readouterr().err
     assert cli.main([*resume, "--accumulate", "2"]) == 2
-    assert "counts updates of --accumulate 1" in capsys.readouterr().err
+    assert "was trained with --accumulate 1" in capsys.readouterr().err
 
 
 def learning_rates(run_dir):

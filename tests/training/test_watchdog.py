@@ -33,7 +33,7 @@ def test_a_healthy_generator_has_no_signs():
 @pytest.mark.parametrize(
     ("translate", "sign"),
     [
-        (lambda image: 255 - image, "generator_g inverts colours: .* by -1.00; start"),
+        (lambda image: 255 - image, "generator_g inverts colors: .* by -1.00; start"),
         (lambda image: image, "generator_g changes nothing: .* by 0.0 of 255"),
         (lambda image: IMAGES[0], "generator_g has collapsed: .* by 0.0 gray levels"),
     ],
@@ -75,8 +75,8 @@ def test_a_sign_is_told_once_for_each_generator(caplog):
         dog.on_epoch_end(1, HEALTHY)
     told = [record.message for record in caplog.records]
     assert len(told) == 2
-    assert told[0].startswith("Watchdog, epoch 1: generator_g inverts colours")
-    assert told[1].startswith("Watchdog, epoch 1: generator_f inverts colours")
+    assert told[0].startswith("Watchdog, epoch 1: generator_g inverts colors")
+    assert told[1].startswith("Watchdog, epoch 1: generator_f inverts colors")
     dog.on_train_end()  # goes on
 
 

@@ -166,10 +166,10 @@ def test_not_a_generator(tmp_path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: cyclegan_tf.patchgan_discriminator(2, 2), "is no generator"),
+        (lambda: cyclegan_tf.patchgan_discriminator(2, 2), "is not a generator"),
         (
             lambda: cyclegan_tf.patchgan_discriminator(2, 2, image_shape=(64, 64, 3)),
-            "is no generator",
+            "is not a generator",
         ),
         (lambda: tiny.cyclegan(), "holds a CycleGAN, not a network"),
         (
@@ -178,7 +178,7 @@ def test_not_a_generator(tmp_path):
         ),
         (
             lambda: cyclegan_tf.resnet_generator(2, 1, image_shape=(None, None, 2)),
-            "translates images of 2 channels to 2, but images are read with 1 or 3",
+            "translates images of 2 channels to 2, but image files have 1 or 3",
         ),
     ],
     ids=["discriminator", "sized discriminator", "CycleGAN", "Sequential", "channels"],

@@ -1,4 +1,4 @@
-"""The paper's optimizer, as one operation for each weight."""
+"""The paper's optimizer, with one operation per weight."""
 
 from typing import Any
 
@@ -8,27 +8,20 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable(package="cyclegan_tf")
 class Adam(keras.optimizers.Adam):
-    """`keras.optimizers.Adam`, updated by TensorFlow's own Adam operation.
+    """`keras.optimizers.Adam` on TensorFlow's own Adam operation.
 
-    The same update from the same arguments and variables, but one operation for each
-    weight where Keras takes a dozen: a training step of CycleGAN is half as large a
-    graph, which is traced and started sooner. Weights may be saved by the one and
-    loaded into the other.
+    The update, the arguments and the variables are Keras's, so each loads what the
+    other saved. One operation per weight replaces a dozen, which halves the graph of a
+    CycleGAN training step: it traces and starts sooner.
 
-    Args:
-        learning_rate: as for `keras.optimizers.Adam`, which all other arguments are
-            passed on to. Defaults to `2e-4`.
-        beta_1: float. Defaults to `0.5`.
-        beta_2: float. Defaults to `0.999`.
-        epsilon: float. Defaults to `1e-8`.
+    It takes the arguments of `keras.optimizers.Adam`, with the paper's defaults.
 
     Raises:
-        ValueError: if `amsgrad` is set, which the operation does not know.
+        ValueError: if `amsgrad` is set, which the operation does not support.
 
     Reference:
         Kingma and Ba, 2015, Adam: A Method for Stochastic Optimization, the end of
-        section 2; the defaults are those of Zhu et al., 2017, section 4, and of the
-        authors' code.
+        section 2. Defaults: Zhu et al., 2017, section 4, and the authors' code.
     """
 
     def __init__(
@@ -49,8 +42,9 @@ class Adam(keras.optimizers.Adam):
     def _backend_update_step(
         self, grads: Any, trainable_variables: Any, learning_rate: Any
     ) -> None:
-        # The bias correction is the same for all weights: computed here once, it
-        # leaves nothing to correct to the operation. In float64, as weights may be.
+        # The bias correction is the same for all weights, so the learning rate
+        # includes it once; beta powers of 0 disable it in the operation. In float64,
+        # which weights may have.
         step = tf.cast(self.iterations + 1, tf.float64)
         correction = tf.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
         super()._backend_update_step(

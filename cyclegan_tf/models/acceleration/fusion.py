@@ -1,10 +1,9 @@
-"""Networks for training: the same layers and results from fewer, faster operations.
+"""Faster operations for training, with the same weights and results.
 
 Two stock layers are slow to train. The gradient of a group normalization passes over
-its images more than a dozen times, and half precision is cast to float32 and back;
-TensorFlow's fused batch norm, which computes the same over a single image, takes a few
-passes. The gradient of `Cropping2D` goes through its images element by element; that of
-a slice is a padding.
+its images more than a dozen times, and casts half precision to float32 and back;
+TensorFlow's fused batch norm computes the same over a single image in a few passes.
+The gradient of `Cropping2D` works element by element; a slice's is a padding.
 """
 
 from typing import Any
@@ -18,17 +17,17 @@ _FUSED_DTYPES = ("float32", "bfloat16", "float16")
 
 
 def fused(network: keras.Model) -> keras.Model:
-    """Replace the slow layers of a network for training; it keeps its weights.
+    """Replace the slow layers of a network for training, with shared weights.
 
-    Every instance norm becomes one operation that takes half precision as it is, and
+    Every instance norm becomes one operation that takes half precision directly, and
     every `Cropping2D` a slice.
 
     Args:
         network: functional or sequential `keras.Model` with one input and one output.
 
     Returns:
-        A functional `keras.Model` with the layers of `network`, equal to it up to the
-        rounding of its compute dtype. It is not for saving.
+        A functional `keras.Model` on the weights of `network`, equal up to rounding
+        in its compute dtype. It is not for saving.
     """
     return keras.models.clone_model(
         keras.Model(network.inputs[0], network.outputs[0], name=network.name),
@@ -40,8 +39,8 @@ def fused(network: keras.Model) -> keras.Model:
 class InstanceNorm(keras.Layer):
     """An instance norm as TensorFlow's batch norm over a single image.
 
-    A channel of an image becomes a channel of the whole batch, which has a mean and a
-    variance of its own.
+    All channels of all images become channels of one image, each with its own mean and
+    variance.
 
     Args:
         norm: the `keras.layers.GroupNormalization` whose weights are used.
@@ -69,7 +68,7 @@ class InstanceNorm(keras.Layer):
         norm, channels = self.norm, self.norm.groups
         scale = norm.gamma.value if norm.scale else tf.ones([channels])
         offset = norm.beta.value if norm.center else tf.zeros([channels])
-        # The function of `tf.nn` does not take bfloat16.
+        # The function in `tf.nn` does not take bfloat16.
         return tf.raw_ops.FusedBatchNormV3(
             x=image,
             scale=tf.tile(scale, [batch]),
@@ -101,7 +100,7 @@ class Crop(keras.Operation):
         return cropped
 
     def compute_output_spec(self, x: Any) -> keras.KerasTensor:
-        """Return the smaller shape, as far as the size is known."""
+        """Return the cropped shape; unknown sides stay unknown."""
         return keras.KerasTensor(self._shape(x), x.dtype)
 
     def _shape(self, x: Any) -> tuple[int | None, ...]:

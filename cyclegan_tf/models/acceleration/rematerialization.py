@@ -1,9 +1,9 @@
-"""Training in less memory: activations are computed again instead of kept.
+"""Training in less memory: recompute activations instead of keeping them.
 
-The gradient of a network needs what every layer put out. A training step of CycleGAN
-calls the generators six times before it takes the gradient, and at 512x512 keeps
-gigabytes. Rematerialized, a call keeps only what passes between the segments of the
-network, and computes the inside of a segment again when its gradient is taken.
+The gradient of a network needs the output of every layer. A CycleGAN training step
+calls the generators six times before it takes the gradient, and keeps gigabytes at
+512x512. A rematerialized network keeps only the tensors between its segments, and
+recomputes the inside of a segment for its gradient.
 """
 
 import functools
@@ -17,22 +17,21 @@ from cyclegan_tf.models.networks.graph import inputs_of, operations
 
 
 class Rematerialized:
-    """A network that keeps only what passes between its segments.
+    """A network that keeps only the tensors between its segments.
 
-    A segment ends wherever a single tensor connects what is before it with what comes
-    after, and something in the segment learns: so at the end of each residual block,
-    and after each other convolution. A U-Net, whose skip connections span it, is a
-    single segment.
+    A segment ends where a single tensor connects it to the rest of the network and it
+    has trainable weights: at the end of each residual block and after each other
+    convolution. A U-Net is a single segment, because skip connections span it.
 
-    Outputs and gradients are those of the network itself; each forward pass is
-    computed up to twice. The segments are `fused`, as a whole network would be.
+    Outputs and gradients are those of the network; each forward pass is computed up to
+    twice. The segments are `fused`.
 
     Args:
         network: functional `keras.Model` with one input and one output.
 
     Raises:
         ValueError: if a layer changes with every call, as dropout and batch
-            normalization do, since a second call would not repeat the first.
+            normalization do: recomputing it would give another result.
 
     Reference:
         Chen et al., 2016, Training Deep Nets with Sublinear Memory Cost, section 3.
@@ -57,7 +56,7 @@ class Rematerialized:
 
 
 def _segments(network: keras.Model) -> list[keras.Model]:
-    """Cut a network into the models of its segments."""
+    """Split a network into one model per segment."""
     segments = []
     start = network.inputs[0]
     learns = False
@@ -72,7 +71,7 @@ def _segments(network: keras.Model) -> list[keras.Model]:
 
 
 def _operations(network: keras.Model) -> list[tuple[Any, bool]]:
-    """All operations in order, each with whether only its output is used later."""
+    """List the operations, each with whether later ones use only its output."""
     all_operations = operations(network)
     last_use = {
         id(tensor): i

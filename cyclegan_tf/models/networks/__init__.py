@@ -1,1 +1,1 @@
-"""The generators and discriminators, and what they are built of."""
+"""The generators and discriminators, and their building blocks."""

@@ -1,4 +1,4 @@
-"""What a network is: its kind and its options, as data."""
+"""The architecture of a network as data: its kind and its options."""
 
 import concurrent.futures
 import dataclasses
@@ -36,22 +36,19 @@ GENERATORS = ("resnet", "mobile_resnet", "unet")
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
-    """The kind of a network and what it was built with.
+    """The kind and the options of a network.
 
     Attributes:
         kind: `"resnet"`, `"mobile_resnet"`, `"unet"`, `"patchgan"` or `"pixel"`.
-        options: the keyword arguments of its function in `cyclegan_tf.models.networks`;
-            those left out have their defaults.
+        options: keyword arguments of the kind's function in
+            `cyclegan_tf.models.networks`; missing ones take their defaults.
     """
 
     kind: str
     options: Mapping[str, Any]
 
     def build(self, name: str | None = None) -> keras.Model:
-        """Build such a network, with new weights.
-
-        Args:
-            name: str. Name of the model. Defaults to that of its kind.
+        """Build the network with new weights; its name defaults to the kind's.
 
         Raises:
             ValueError: if an option is out of its range.
@@ -60,9 +57,9 @@ class Architecture:
         return _BUILDERS[self.kind](**self.options, **named)
 
     def outline(self) -> keras.Model:
-        """Build such a network without values, which takes neither time nor memory.
+        """Build the network without weight values, which takes no time or memory.
 
-        Its layers and the shapes of its weights can be looked at; it cannot be used.
+        Its layers and weight shapes can be inspected; it cannot be called.
 
         Raises:
             ValueError: if an option is out of its range.
@@ -72,9 +69,8 @@ class Architecture:
             with keras.StatelessScope(initialize_variables=False):
                 return self.build()
 
-        # Keras keeps a list of variables without values, and gives them values as soon
-        # as some other such scope ends. It has a list for each thread, so in a thread
-        # of its own they are forgotten.
+        # Keras lists variables without values, and initializes them when the next
+        # such scope ends. The list is per thread: a thread of its own discards it.
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             return pool.submit(build).result()
 

@@ -1,8 +1,7 @@
-"""What the networks are built of: padding, convolutions, normalization.
+"""The building blocks of the networks: padding, convolutions, normalization.
 
-Stock Keras layers and ``keras.ops`` only, so that a saved network loads with plain
-Keras. Layers that learn get their names from the network, which the weights of other
-frameworks are found by.
+They use stock Keras layers and ``keras.ops`` only, so a saved network loads with plain
+Keras. Layers with weights have fixed names, so weights of other frameworks find them.
 """
 
 import dataclasses
@@ -19,7 +18,7 @@ NORM_EPSILON = 1e-5
 
 @dataclasses.dataclass(frozen=True)
 class Normalization:
-    """The normalization of a whole network, applied by calling it.
+    """The normalization of a whole network; a call adds one layer.
 
     Attributes:
         norm: `"instance"` has no learned scale and offset, as in the reference;
@@ -42,8 +41,8 @@ class Normalization:
     def conv_bias(self) -> bool:
         """Whether the convolution before the norm has a bias.
 
-        The reference's rule. An instance norm cancels the bias, but the reference's
-        weights contain it; a learned offset makes it superfluous.
+        This is the reference's rule. An instance norm cancels the bias, but the
+        reference's weights contain it; a learned offset replaces it.
         """
         return self.norm == "instance"
 
@@ -72,13 +71,8 @@ def instance_norm(
     """Return the stock layer that normalizes each channel of each image.
 
     `(x - mean) / sqrt(variance + epsilon)`, mean and biased variance over height and
-    width. The layer computes in float32 under a mixed-precision policy.
-
-    Args:
-        epsilon: float. Added to the variance. Defaults to `1e-5`.
-        scale: bool. Learn a scale for each channel. Defaults to `False`.
-        center: bool. Learn an offset for each channel. Defaults to `False`.
-        name: str. Name of the layer.
+    width, then optionally a learned scale and offset (`center`) for each channel. The
+    layer computes in float32 under a mixed-precision policy.
 
     Reference:
         Ulyanov et al., 2016, Instance Normalization: The Missing Ingredient for
@@ -108,7 +102,7 @@ def conv(
     use_bias: bool = True,
     name: str,
 ) -> Callable[[Any], Any]:
-    """A convolution with the start weights of the reference."""
+    """Return a convolution with the reference's initial weights."""
     return layers.Conv2D(
         filters,
         kernel_size,
@@ -130,21 +124,10 @@ def padded_conv(
     use_bias: bool = True,
     name: str,
 ) -> Any:
-    """Convolve after padding with zeros.
+    """Convolve (batch, height, width, channels) after padding with zeros.
 
-    Args:
-        x: float tensor (batch, height, width, channels).
-        filters: int. Output channels.
-        kernel_size: int.
-        strides: int. Defaults to `1`.
-        padding: `"symmetric"` pads one pixel on every side, as PyTorch does;
-            `"same"` is Keras's, which shifts strided convolutions of odd kernels by
-            a pixel. Defaults to `"symmetric"`.
-        use_bias: bool. Defaults to `True`.
-        name: str. Name of the layer.
-
-    Returns:
-        float tensor (batch, rows, columns, filters).
+    `"symmetric"` pads one pixel on every side, as PyTorch does; Keras's `"same"` shifts
+    strided convolutions with odd kernels by a pixel.
     """
     if padding == "symmetric":
         x = layers.ZeroPadding2D(1)(x)
@@ -161,9 +144,9 @@ def padded_conv(
 def separable_conv(
     x: Any, filters: int, normalize: Normalization, name: str, index: int
 ) -> Any:
-    """Convolve each channel by itself, 3x3, then mix the channels, 1x1.
+    """Convolve each channel separately, 3x3, then mix the channels, 1x1.
 
-    Unlike `keras.layers.SeparableConv2D` it normalizes in between, as the mobile
+    Unlike `keras.layers.SeparableConv2D`, it normalizes in between, as the mobile
     networks of GAN Compression do.
     """
     x = layers.DepthwiseConv2D(
@@ -188,7 +171,7 @@ def upsample(
     use_bias: bool,
     name: str,
 ) -> Any:
-    """Double the sides: a transposed convolution, or a resize and a convolution."""
+    """Double the sides by a transposed convolution, or by resizing and convolving."""
     if upsampling != "transpose":
         x = layers.UpSampling2D(2, interpolation=upsampling)(x)
         return conv(filters, 3, use_bias=use_bias, name=name)(reflect_pad(x, 1))
@@ -210,12 +193,12 @@ def upsample(
 
 
 def float_output(activation: str, name: str) -> Callable[[Any], Any]:
-    """The last activation, in full precision also under a mixed-precision policy."""
+    """Return the output activation, in full precision even under mixed precision."""
     return layers.Activation(activation, dtype=keras.config.floatx(), name=name)
 
 
 def check_choice(argument: str, value: str, choices: Any) -> None:
-    """Raise a `ValueError` if a value is not one of the words of a `Literal`."""
+    """Raise a `ValueError` if a value is not one of the choices of a `Literal`."""
     words = get_args(choices)
     if value not in words:
         raise ValueError(
@@ -231,10 +214,10 @@ def check_positive(**arguments: int) -> None:
 
 
 def _scale_initializer() -> keras.initializers.Initializer:
-    """A learned scale starts as N(1, 0.02), as in the reference."""
+    """Return N(1, 0.02) for learned scales, as in the reference."""
     return keras.initializers.RandomNormal(1.0, 0.02)
 
 
 def _initializer() -> keras.initializers.Initializer:
-    """A fresh N(0, 0.02): layers that share an initializer get equal weights."""
+    """Return a new N(0, 0.02): layers that share an initializer get equal weights."""
     return keras.initializers.RandomNormal(0.0, 0.02)

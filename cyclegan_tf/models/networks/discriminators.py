@@ -1,4 +1,7 @@
-"""The discriminators of CycleGAN, as Keras functional models."""
+"""The discriminators of CycleGAN, as Keras functional models.
+
+In the comments ``Ck`` is a 4x4 layer with k filters (Zhu et al., 2017, section 7.2).
+"""
 
 import keras
 from keras import ops
@@ -29,16 +32,16 @@ def patchgan_discriminator(
     """Build the PatchGAN: each output judges one overlapping patch of the image.
 
     Args:
-        filters: int. Filters of the first layer; they double per layer up to
-            eight times as many. Defaults to `64`.
+        filters: int. Filters of the first layer; they double per layer, up to
+            8 times as many. Defaults to `64`.
         num_layers: int, 1 to 5. The receptive field is 16, 34, 70, 142 or 286
             pixels a side. Defaults to `3`, the paper's 70x70.
         image_shape: as for `resnet_generator`.
         norm: as for `resnet_generator`.
         norm_epsilon: as for `resnet_generator`.
-        padding: `"symmetric"` is the reference's pixel on every side, `"same"` is
-            Keras's, which makes the map of a 256x256 image 32x32. Defaults to
-            `"symmetric"`.
+        padding: `"symmetric"` pads one pixel on every side, as the reference does;
+            `"same"` is Keras's, with a map of 32x32 for a 256x256 image. Defaults
+            to `"symmetric"`.
         name: str. Name of the model.
 
     Returns:
@@ -84,7 +87,7 @@ def pixel_discriminator(
     norm_epsilon: float = NORM_EPSILON,
     name: str = "pixel_discriminator",
 ) -> keras.Model:
-    """Build the 1x1 PatchGAN, which judges every pixel by its colour alone.
+    """Build the 1x1 PatchGAN, which judges every pixel by its color alone.
 
     Args:
         filters: int. Filters of the first layer. Defaults to `64`.

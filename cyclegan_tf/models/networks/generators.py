@@ -1,19 +1,18 @@
-"""The generators and discriminators of CycleGAN, as Keras functional models.
+"""The generators of CycleGAN, as Keras functional models.
 
-Layer for layer the networks of the authors' PyTorch code (and, as the mobile
-generator, of GAN Compression), so that their weights fit. They are made of stock
-Keras layers and ``keras.ops`` only: a saved network loads with plain Keras, without
-this package.
+They match the authors' PyTorch code (for the mobile generator, GAN Compression's)
+layer by layer, so its weights fit. They use stock Keras layers and ``keras.ops``
+only: a saved network loads with plain Keras, without this package.
 
 Notation in the comments (Zhu et al., 2017, section 7.2): ``c7s1-k`` is a 7x7
 convolution with k filters, ``dk`` a stride-2 downsampling, ``Rk`` a residual
-block, ``uk`` a stride-2 upsampling, ``Ck`` a 4x4 discriminator layer.
+block, ``uk`` a stride-2 upsampling.
 
 References:
     Zhu et al., 2017, Unpaired Image-to-Image Translation using
     Cycle-Consistent Adversarial Networks, sections 4 and 7.2.
-    Johnson et al., 2016 (ResNet generator); Isola et al., 2017 (U-Net, PatchGAN);
-    Li et al., 2020 (mobile ResNet generator).
+    Johnson et al., 2016 (ResNet); Isola et al., 2017 (U-Net); Li et al., 2020
+    (mobile ResNet).
 """
 
 from collections.abc import Callable, Sequence
@@ -52,15 +51,14 @@ def resnet_generator(
     upsampling: Upsampling = "transpose",
     name: str = "resnet_generator",
 ) -> keras.Model:
-    """Build the ResNet generator: two strided convolutions, residual blocks, two up.
+    """Build the ResNet generator: two downsamplings, residual blocks, two upsamplings.
 
-    Sides should be multiples of 4; the output of any other size is rounded up to
-    the next multiple.
+    Image sides should be multiples of 4; other sides grow to the next multiple.
 
     Args:
         filters: int. Filters of the first convolution; the residual blocks have
             four times as many. Defaults to `64`.
-        num_residual_blocks: int. The paper uses 9 for 256x256 images and larger,
+        num_residual_blocks: int. The paper uses 9 for 256x256 and larger images,
             6 for 128x128. Defaults to `9`.
         image_shape: (height, width, channels) of the input; height and width may
             be `None`. Defaults to `(None, None, 3)`.
@@ -70,10 +68,11 @@ def resnet_generator(
             `"instance"`.
         norm_epsilon: float. Added to the variance; Addons has 1e-3. Defaults to
             `1e-5`.
-        padding: of the strided convolutions, `"symmetric"` is the reference's pixel
-            on every side, `"same"` is Keras's. Defaults to `"symmetric"`.
-        dropout: float. Rate of the dropout inside each residual block (the
-            reference offers 0.5). Defaults to `0.0`, none.
+        padding: of strided convolutions. `"symmetric"` pads one pixel on every
+            side, as the reference does; `"same"` is Keras's. Defaults to
+            `"symmetric"`.
+        dropout: float. Dropout rate inside each residual block (the reference
+            offers 0.5). Defaults to `0.0`, none.
         upsampling: `"transpose"` is the reference's transposed convolution;
             `"nearest"` and `"bilinear"` resize, then convolve, which avoids
             checkerboard patterns. Defaults to `"transpose"`.
@@ -124,18 +123,17 @@ def mobile_resnet_generator(
 ) -> keras.Model:
     """Build the ResNet generator with separable convolutions in its residual blocks.
 
-    The defaults are the horse-to-zebra network that GAN Compression found: 356,867
-    parameters where `resnet_generator` has 11.4 million.
+    The defaults are GAN Compression's horse-to-zebra network: 356,867 parameters
+    instead of the 11.4 million of `resnet_generator`.
 
     Args:
-        filters: five ints. Filters of the first convolution, of the two that halve
-            the sides and of the two that double them.
-        block_filters: ints. For each residual block the filters between its two
+        filters: five ints. Filters of the first convolution, the two downsamplings
+            and the two upsamplings.
+        block_filters: ints. For each residual block, the filters between its two
             convolutions.
         image_shape: as for `resnet_generator`.
         output_channels: int. Defaults to the channels of the input.
-        norm: as for `resnet_generator`; it also normalizes between the two parts of
-            a separable convolution.
+        norm: as for `resnet_generator`; also inside separable convolutions.
         norm_epsilon: as for `resnet_generator`.
         padding: as for `resnet_generator`.
         dropout: as for `resnet_generator`.
@@ -183,23 +181,23 @@ def unet_generator(
     upsampling: Upsampling = "transpose",
     name: str = "unet_generator",
 ) -> keras.Model:
-    """Build the U-Net generator: strided convolutions down, and up again with skips.
+    """Build the U-Net generator: downsampling, and upsampling with skip connections.
 
-    Sides must be multiples of `2 ** num_levels`. The innermost map is not
-    normalized: at one pixel a side, instance normalization would erase it.
+    Image sides must be multiples of `2 ** num_levels`. The innermost map is not
+    normalized: instance normalization would erase a map of one pixel.
 
     Args:
-        filters: int. Filters of the outermost level; they double per level up to
-            eight times as many. Defaults to `64`.
-        num_levels: int. Number of halvings: 8 brings 256x256 to one pixel, 7 is
-            the reference's network for 128x128. Defaults to `8`.
+        filters: int. Filters of the outermost level; they double per level, up to
+            8 times as many. Defaults to `64`.
+        num_levels: int. Number of downsamplings: 8 reduce 256x256 to one pixel, 7
+            are the reference's network for 128x128. Defaults to `8`.
         image_shape: as for `resnet_generator`.
         output_channels: int. Defaults to the channels of the input.
         norm: as for `resnet_generator`.
         norm_epsilon: as for `resnet_generator`.
-        dropout: float. Rate of the dropout on the way up, in the levels between
-            the innermost and the four outermost (the reference offers 0.5).
-            Defaults to `0.0`, none.
+        dropout: float. Dropout rate in the upsampling levels between the innermost
+            and the four outermost (the reference offers 0.5). Defaults to `0.0`,
+            none.
         upsampling: as for `resnet_generator`. Defaults to `"transpose"`.
         name: str. Name of the model.
 
@@ -230,8 +228,7 @@ def unet_generator(
             skips.append(x)
             x = ops.leaky_relu(x, 0.2)
         width = filters * min(2**level, 8)
-        # For the even sides of a U-Net "same" pads one pixel all around, as the
-        # reference does.
+        # With even sides, "same" pads one pixel on every side, as the reference does.
         x = conv(
             width,
             4,
@@ -281,7 +278,7 @@ def _resnet(
     upsampling: Upsampling,
     name: str,
 ) -> keras.Model:
-    """Both ResNet generators, which differ in the convolutions of their blocks."""
+    """Build a ResNet generator whose residual blocks use `convolve`."""
     check_choice("padding", padding, Padding)
     check_choice("upsampling", upsampling, Upsampling)
     stem, *down, up_0, up_1 = filters
@@ -332,7 +329,7 @@ def _residual_block(
     dropout: float,
     name: str,
 ) -> Any:
-    """Add two convolutions to their input; no activation after the sum."""
+    """Add two convolutions to their input, without activation after the sum."""
     residual = convolve(reflect_pad(x, 1), filters, normalize, name, 0)
     residual = ops.relu(normalize(residual, f"{name}_norm_0"))
     if dropout:
@@ -344,7 +341,7 @@ def _residual_block(
 def _full_conv(
     x: Any, filters: int, normalize: Normalization, name: str, index: int
 ) -> Any:
-    """The 3x3 convolution of a residual block."""
+    """Convolve 3x3 inside a residual block."""
     return conv(filters, 3, use_bias=normalize.conv_bias, name=f"{name}_conv_{index}")(
         x
     )

@@ -1,4 +1,4 @@
-"""What the graph of a functional model tells: operations, norms, strides."""
+"""Facts about the graph of a functional model: operations, norms, strides."""
 
 import collections
 import math
@@ -23,7 +23,7 @@ def operations(network: keras.Model) -> list[Any]:
 
 
 def inputs_of(operation: Any) -> list[keras.KerasTensor]:
-    """List the tensors that an operation is called with."""
+    """List the input tensors of an operation."""
     tensors: list[keras.KerasTensor] = keras.tree.flatten(operation.input)
     return tensors
 
@@ -48,10 +48,10 @@ def is_instance_norm(operation: Any) -> bool:
 
 
 def normalization_of(network: keras.Model) -> dict[str, Any]:
-    """Find how a functional model normalizes, by its first norm.
+    """Return the normalization of a functional model, by its first norm layer.
 
     Returns:
-        `"norm"` and `"norm_epsilon"`, as the functions that build networks take them.
+        The arguments `"norm"` and `"norm_epsilon"` of the network functions.
     """
     for layer in network.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -64,10 +64,10 @@ def normalization_of(network: keras.Model) -> dict[str, Any]:
 
 
 def size_multiple(generator: keras.Model) -> int:
-    """Return what the sides of an image must be multiples of to keep their size.
+    """Return the number that image sides must be multiples of to keep their size.
 
     Args:
-        generator: a functional model whose strided convolutions follow one another.
+        generator: a functional model with all strided convolutions in sequence.
 
     Returns:
         The product of the strides: 4 for the ResNet, `2 ** num_levels` for the

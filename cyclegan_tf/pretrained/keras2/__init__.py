@@ -1,1 +1,1 @@
-"""Models that Keras 2 saved, with TensorFlow Addons or without."""
+"""Models saved by Keras 2, with or without TensorFlow Addons."""

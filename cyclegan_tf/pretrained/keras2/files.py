@@ -1,6 +1,6 @@
-"""Read models that Keras 2 saved: the description of their layers, and the weights.
+"""Read the layer descriptions and the weights of models saved by Keras 2.
 
-Data only. No Lambda layer is deserialized and no function of a SavedModel is loaded.
+It reads data only: it deserializes no Lambda layer and loads no SavedModel function.
 """
 
 import collections
@@ -19,14 +19,14 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf._shared.errors import InputError, first_line
 from cyclegan_tf._shared.files import check_not_compressed
 
-# Arrays by layer, then by the attribute that holds them: {"conv2d": {"kernel": ...}}.
+# Arrays by layer, then by attribute: {"conv2d": {"kernel": ...}}.
 Weights = Mapping[str, Mapping[str, np.ndarray]]
 
 _VARIABLE = "/.ATTRIBUTES/VARIABLE_VALUE"
-# What broken content raises while it is taken apart.
+# Parsing broken content raises these.
 _PARSE_ERRORS = (
     OSError,
     KeyError,
@@ -42,12 +42,12 @@ _PARSE_ERRORS = (
 
 @dataclasses.dataclass(frozen=True)
 class Keras2Model:
-    """What a file says about a model.
+    """The content of a model's file.
 
     Attributes:
-        config: the description of a functional or sequential model, as Keras 2 puts
-            it into JSON: `{"class_name": ..., "config": {"layers": [...], ...}}`.
-            `None` if the file holds weights only.
+        config: the description of a functional or sequential model in the JSON of
+            Keras 2: `{"class_name": ..., "config": {"layers": [...], ...}}`. `None` if
+            the file holds weights only.
         weights: float32 arrays by layer and attribute, in the order of the layers.
     """
 
@@ -58,11 +58,8 @@ class Keras2Model:
 def read_h5(path: pathlib.Path) -> Keras2Model:
     """Read what `model.save("x.h5")` or `model.save_weights("x.h5")` wrote.
 
-    Args:
-        path: the file.
-
     Raises:
-        InputError: if it is damaged, or larger inside than outside.
+        InputError: if the file is damaged or claims more data than its size.
     """
     with _reading(path, "a Keras .h5 file"), h5py.File(path) as file:
         description = file.attrs.get("model_config")
@@ -75,11 +72,8 @@ def read_h5(path: pathlib.Path) -> Keras2Model:
 def read_keras_zip(path: pathlib.Path) -> Keras2Model:
     """Read what `model.save("x.keras")` of Keras 2.13 or newer wrote.
 
-    Args:
-        path: the file.
-
     Raises:
-        InputError: if it is damaged, or larger inside than outside.
+        InputError: if the file is damaged or claims more data than its size.
     """
     with _reading(path, "a .keras file of Keras 2"):
         check_not_compressed(path)
@@ -101,7 +95,7 @@ def read_saved_model(folder: pathlib.Path) -> Keras2Model:
     Raises:
         InputError: if it is damaged, or not written by Keras 2.
     """
-    # The message is not part of Keras 3; TensorFlow keeps it for old models.
+    # Keras 3 lacks this protocol buffer; TensorFlow keeps it for old models.
     from tensorflow.python.keras.protobuf import saved_metadata_pb2
 
     metadata = saved_metadata_pb2.SavedMetadata()
@@ -109,7 +103,7 @@ def read_saved_model(folder: pathlib.Path) -> Keras2Model:
     if not path.is_file():
         raise InputError(
             f"{folder} is a SavedModel without keras_metadata.pb, so its layers are "
-            "not known; import the model that it was exported from."
+            "unknown; import the model that it was exported from."
         )
     with _reading(folder, "a SavedModel of Keras 2"):
         metadata.ParseFromString(path.read_bytes())
@@ -132,15 +126,15 @@ def read_saved_model(folder: pathlib.Path) -> Keras2Model:
 
 @contextlib.contextmanager
 def _reading(path: pathlib.Path, kind: str) -> Iterator[None]:
-    """Turn whatever broken content raises into a sentence."""
+    """Turn the errors of broken content into an `InputError`."""
     try:
         yield
     except InputError:
         raise
     except _PARSE_ERRORS as e:
         raise InputError(
-            f"{path} cannot be read as {kind} ({_first_line(e)}); it is damaged or "
-            "something else."
+            f"{path} cannot be read as {kind} ({first_line(e)}); it is damaged or of "
+            "another format."
         ) from e
 
 
@@ -184,10 +178,10 @@ def _zip_weights(descriptions: list[dict[str, Any]], file: h5py.File) -> Weights
 
 
 def _check_claim(root: h5py.Group, path: pathlib.Path) -> None:
-    """Refuse arrays that fill the memory, or are read from somewhere else.
+    """Refuse arrays that would exhaust the memory or come from other files.
 
-    They may have been compressed, or never written; links, external and virtual arrays
-    lead to any other file of this computer.
+    Arrays may be compressed or never written; links, external and virtual arrays can
+    point to any file on this machine.
     """
     claimed = 0
 
@@ -201,11 +195,11 @@ def _check_claim(root: h5py.Group, path: pathlib.Path) -> None:
         claimed += item.nbytes
         return name if item.external or item.is_virtual else None
 
-    # It ends at the first name; h5py cannot pass on what is raised in there.
+    # The visit ends at the first returned name; h5py does not propagate exceptions.
     if name := root.visititems_links(leads_elsewhere):
         raise InputError(
-            f"{name} of {path} leads to somewhere else, as no framework writes its "
-            "weights; save the model again."
+            f"{name} of {path} points outside the file, which no framework writes; "
+            "save the model again."
         )
     size = path.stat().st_size
     if claimed > size:
@@ -228,7 +222,3 @@ def _without_tuples(value: Any) -> Any:
 
 def _text(name: bytes | str) -> str:
     return name.decode() if isinstance(name, bytes) else name
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,8 +1,8 @@
-"""Put a model of Keras 2 together again from stock layers of Keras 3.
+"""Rebuild a model of Keras 2 from stock layers of Keras 3.
 
 Keras 3 refuses models with layers of TensorFlow Addons, which is retired and cannot be
-imported beside it. Here each layer of the saved description is made again as a stock
-layer or an operation that computes the same: a list of what is known, nothing else.
+imported beside it. This module maps each known layer of the saved description to an
+equivalent stock layer or operation, and refuses all others.
 """
 
 import math
@@ -21,7 +21,7 @@ Options = Mapping[str, Any]
 
 _CONV = ("kernel_size", "strides", "padding", "dilation_rate", "use_bias", "activation")
 
-# Layers that are the same in Keras 3, and the options that decide what they compute.
+# Layers that are the same in Keras 3, and the options that affect their output.
 _STOCK_LAYERS: Mapping[str, tuple[str, ...]] = {
     "Activation": ("activation",),
     "Add": (),
@@ -41,9 +41,9 @@ _STOCK_LAYERS: Mapping[str, tuple[str, ...]] = {
     "UpSampling2D": ("size", "interpolation"),
     "ZeroPadding2D": ("padding",),
 }
-# A dict would name a function of the user's, which is not in the file.
+# A dict would name a function of the user, which the file does not contain.
 _ACTIVATIONS = ["elu", "gelu", "linear", "relu", "selu", "sigmoid", "swish", "tanh"]
-# Functions of TensorFlow between the layers, as Keras 2 writes them.
+# TensorFlow functions between the layers, by their names in Keras 2.
 _OPERATIONS: Mapping[str, Callable[..., Any]] = {
     "__operators__.add": lambda x, y, **_: x + y,
     "compat.v1.pad": lambda x, paddings, mode, **_: ops.pad(x, paddings, mode.lower()),
@@ -60,16 +60,16 @@ def build_keras2_model(model: Keras2Model) -> keras.Model:
     """Build the same network from stock layers, for images of any size.
 
     Args:
-        model: what was read from the file.
+        model: the content of the file.
 
     Returns:
         A functional model, float (batch, height, width, channels) in and out: a network
-        of `cyclegan_tf.models.networks` if one computes the same, else one whose layers
-        have the names that they had in the file.
+        of `cyclegan_tf.models.networks` if one computes the same, else one with the
+        layer names of the file.
 
     Raises:
-        ValueError: if a layer is not known here, or does not fit its weights; the
-            first one is named.
+        ValueError: if a layer is unknown or does not fit its weights; the message names
+            the first one.
     """
     if model.config is None:
         return _example_generator(model.weights)
@@ -78,7 +78,7 @@ def build_keras2_model(model: Keras2Model) -> keras.Model:
     first = descriptions[0]["config"]
     shape = list(first.get("batch_input_shape") or first.get("batch_shape") or ())
     if len(shape) != 4:
-        raise ValueError(f"its input is no batch of images; it has the shape {shape}")
+        raise ValueError(f"its input of shape {shape} is not a batch of images")
     image = keras.Input((None, None, shape[-1]), name="image")
     if model.config["class_name"] == "Sequential":
         output = image
@@ -94,7 +94,7 @@ def build_keras2_model(model: Keras2Model) -> keras.Model:
 def _example_generator(weights: Weights) -> keras.Model:
     """Build the generator of the old Keras example from weights alone.
 
-    They do not say how it pads, nor its epsilon: those of the example are taken.
+    Weights do not record padding and epsilon, so both are the example's.
     """
     arrays = [array for layer in weights.values() for array in layer.values()]
     kernels = [array for array in arrays if array.ndim == 4]
@@ -103,7 +103,7 @@ def _example_generator(weights: Weights) -> keras.Model:
             "resnet",
             {
                 "filters": kernels[0].shape[-1],
-                # Stem, head and two convolutions each way are in no residual block.
+                # Stem, head and 2 convolutions each way are outside residual blocks.
                 "num_residual_blocks": (len(kernels) - 6) // 2,
                 "image_shape": (None, None, kernels[0].shape[-2]),
                 "output_channels": kernels[-1].shape[-1],
@@ -138,7 +138,7 @@ def _apply_graph(config: Options, image: Any) -> Any:
         nodes = description["inbound_nodes"]
         if len(nodes) != 1:
             raise ValueError(f"its layer {name!r} is called {len(nodes)} times")
-        # A layer has a list of what it is called on, an operation only one such.
+        # A layer has a list of inputs, an operation a single input.
         sources = [nodes[0]] if isinstance(nodes[0][0], str) else nodes[0]
         arguments = {
             key: _tensor_or_value(value, tensors)
@@ -156,7 +156,7 @@ def _tensor_or_value(value: Any, tensors: Mapping[str, Any]) -> Any:
 
 
 def _apply(description: Options, inputs: list[Any], arguments: Options) -> Any:
-    """Do to the inputs what one layer of the description did."""
+    """Apply one layer of the description."""
     kind = description["class_name"].removeprefix("Addons>")
     options = description["config"]
     name = description.get("name") or options.get("name", "")
@@ -189,17 +189,17 @@ def _apply(description: Options, inputs: list[Any], arguments: Options) -> Any:
             "not known here"
         )
     if "Conv" in kind or "Normalization" in kind:
-        # Only what has weights keeps its name: another could be one that Keras gives.
+        # Layers without weights get new names: old ones may clash with Keras's own.
         known["name"] = name
     layer = getattr(layers, kind)(**known)
     return layer(inputs[0] if len(inputs) == 1 else inputs)
 
 
 def _reflection_padding(x: Any, padding: Any) -> Any:
-    """The layer that CycleGANs in Keras 2 define for themselves.
+    """Apply the custom padding layer of CycleGANs in Keras 2.
 
-    As in the Keras example: padding is (width, height), and one pixel by default, which
-    files do not mention.
+    As in the Keras example, padding is (width, height), and one pixel if the file names
+    none.
     """
     width, height = (padding, padding) if isinstance(padding, int) else padding
     return ops.pad(

@@ -1,6 +1,6 @@
-"""Read and write PyTorch's `.pth` files, which are pickles and so not to be trusted.
+"""Read and write PyTorch's `.pth` files, which are pickles and therefore untrusted.
 
-Only here is PyTorch used, and only if a file of its own is read or written.
+Only this module imports PyTorch, and only when it reads or writes such a file.
 """
 
 import pathlib
@@ -9,25 +9,24 @@ import zipfile
 
 import numpy as np
 
-from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf._shared.errors import InputError, first_line
 from cyclegan_tf._shared.extras import require_package
 from cyclegan_tf._shared.files import check_not_compressed, replacing
 
 
 def read_state_dict(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Read the tensors of a state dict; nothing that the file says is executed.
+    """Read the tensors of a state dict without executing anything in the file.
 
     Args:
         path: a file that `torch.save` wrote, of any version of PyTorch.
 
     Returns:
         float32 arrays by key, in the order of the file. They may be views of the
-        file, so copy what shall outlive it.
+        file; copy what must outlive it.
 
     Raises:
-        InputError: if PyTorch is not installed, or the file is not a state dict of
-            dense tensors, damaged, larger inside than outside, or holds anything
-            but tensors.
+        InputError: if PyTorch is not installed, or the file is damaged, holds anything
+            but dense tensors by key, or claims more data than its size.
     """
     torch = _torch()
     if not path.is_file():
@@ -36,15 +35,14 @@ def read_state_dict(path: pathlib.Path) -> dict[str, np.ndarray]:
     is_zip = zipfile.is_zipfile(path)
     try:
         if is_zip:
-            check_not_compressed(path)  # PyTorch never does
+            check_not_compressed(path)  # PyTorch never compresses
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except InputError:
         raise
     except Exception as e:  # a hostile file can raise anything inside the unpickler
-        reason = str(e).strip().splitlines() or [type(e).__name__]
         raise InputError(
-            f"{path} cannot be read as a PyTorch state dict ({reason[0]}); it is "
-            "damaged, or holds more than tensors, which is not loaded for safety."
+            f"{path} cannot be read as a PyTorch state dict ({first_line(e)}); it is "
+            "damaged, or holds more than tensors, which is unsafe to load."
         ) from e
     if not isinstance(content, dict) or not content:
         raise InputError(
@@ -63,7 +61,7 @@ def read_state_dict(path: pathlib.Path) -> dict[str, np.ndarray]:
                 f"{path} holds {_describe(tensor)} under {key!r} instead of a dense "
                 "tensor; save network.state_dict() with torch.save."
             )
-    # A tensor may repeat what is stored, so that a small file unfolds to anything.
+    # Tensors may repeat stored values, so a small file can claim any amount of memory.
     claimed = sum(tensor.numel() * tensor.element_size() for tensor in content.values())
     if claimed > size:
         raise InputError(
@@ -77,11 +75,7 @@ def read_state_dict(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def write_state_dict(path: pathlib.Path, state_dict: dict[str, np.ndarray]) -> None:
-    """Write a state dict that `torch.load(path, weights_only=True)` reads.
-
-    Args:
-        path: the file; folders above it are made.
-        state_dict: contiguous arrays by key.
+    """Write contiguous arrays that `torch.load(path, weights_only=True)` reads.
 
     Raises:
         InputError: if PyTorch is not installed.

@@ -1,15 +1,15 @@
-"""The names that PyTorch code gives the weights of our networks.
+"""The PyTorch keys of the weights of our networks.
 
-They are those of the CycleGAN authors' code and, for the mobile generator, of GAN
-Compression: a path of numbers through nested `nn.Sequential`.
+They follow the CycleGAN authors' code and, for the mobile generator, GAN Compression: a
+key is a path of numbers through nested `nn.Sequential`.
 """
 
 from collections.abc import Iterator
 
 import keras
 
-# Axes that turn PyTorch's layout into Keras's: (out, in, h, w) of a convolution and
-# (in, out, h, w) of a transposed one by the same permutation; (channels, 1, h, w).
+# Permutations from PyTorch's layout to Keras's: of (out, in, h, w) for convolutions and
+# (in, out, h, w) for transposed ones, and of (channels, 1, h, w) for depthwise ones.
 _KERNEL_AXES = (2, 3, 1, 0)
 _DEPTHWISE_AXES = (2, 3, 0, 1)
 
@@ -23,8 +23,8 @@ def weights_by_key(
         network: a network of `cyclegan_tf.models.networks`.
 
     Yields:
-        The key, the Keras variable, and the permutation of axes that turns PyTorch's
-        array into Keras's.
+        The key, the Keras variable, and the permutation of axes from PyTorch's array to
+        Keras's.
     """
     for layer_name, prefix in _prefixes(network).items():
         layer = network.get_layer(layer_name)
@@ -69,7 +69,7 @@ def _resnet_prefixes(names: set[str]) -> dict[str, str]:
         "down_1_conv": "model.7",
         "down_1_norm": "model.8",
     }
-    # The mobile code always has a dropout in between, if only of rate 0.
+    # The mobile code always has a dropout in between, even at rate 0.
     second_conv = 6 if mobile or "block_0_dropout" in names else 5
     for i in range(num_blocks):
         for j, index in enumerate((1, second_conv)):
@@ -105,11 +105,7 @@ def _unet_prefixes(names: set[str]) -> dict[str, str]:
 
 
 def unet_level(level: int) -> str:
-    """Return the prefix of a level: the reference nests each in the one outside it.
-
-    Args:
-        level: int. 1 is the level inside the outermost, 0.
-    """
+    """Return the prefix of a level from 1; each is nested in the one outside it."""
     return "model.model.1.model." + "3.model." * (level - 1)
 
 

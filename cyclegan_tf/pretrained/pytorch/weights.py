@@ -1,7 +1,4 @@
-"""From a PyTorch state dict to one of our networks, and back.
-
-Arrays in, arrays out; no file is touched here.
-"""
+"""Convert PyTorch state dicts to our networks and back, without touching files."""
 
 import re
 from collections.abc import Mapping
@@ -16,22 +13,15 @@ from cyclegan_tf.pretrained.recognition import architecture_of
 
 StateDict = Mapping[str, np.ndarray]
 
-# What PyTorch keeps in a batch norm, and old versions of it in an instance norm.
+# PyTorch keeps these in a batch norm, and old versions also in an instance norm.
 _RUNNING_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def find_architecture(state_dict: StateDict) -> Architecture:
-    """Find which network a state dict belongs to, by its keys and shapes.
-
-    Args:
-        state_dict: arrays by key (`"model.1.weight"`, ...).
-
-    Returns:
-        The architecture that it fits, or that is nearest to it: only
-        `network_from_state_dict` checks each array.
+    """Find the nearest architecture of a state dict by its keys and shapes.
 
     Raises:
-        ValueError: if it is like no network; its first key is named.
+        ValueError: if no network is similar; the message names the first key.
     """
     for mark, find in {
         "net.0.weight": _find_pixel,
@@ -52,22 +42,22 @@ def network_from_state_dict(
     """Build the network that a state dict belongs to, with its weights.
 
     Args:
-        state_dict: arrays by key. A `module.` before every key is dropped, and so
-            are statistics that old versions of PyTorch kept in instance norms.
-        name: str. Name of the model. Defaults to that of its kind.
+        state_dict: arrays by key. A prefix `module.` and the running statistics of
+            old instance norms are dropped.
+        name: str. Name of the model. Defaults to the kind's.
 
     Returns:
         A network of `cyclegan_tf.models.networks`.
 
     Raises:
-        ValueError: if it fits no known network; the first key or array that does not
-            is named.
+        ValueError: if it fits no known network; the message names the first key or
+            array that does not fit.
     """
     state_dict = {
         key.removeprefix("module."): array for key, array in state_dict.items()
     }
     architecture = find_architecture(state_dict)
-    # Before anything is allocated: a file could claim any number of filters.
+    # Check before allocating: a file could claim any number of filters.
     _check_fit(architecture, state_dict)
     network = architecture.build(name)
     for key, variable, axes in weights_by_key(network):
@@ -76,7 +66,7 @@ def network_from_state_dict(
 
 
 def state_dict_of(network: keras.Model) -> dict[str, np.ndarray]:
-    """Return the weights of a network as the PyTorch code names and lays them out.
+    """Return the weights of a network with the PyTorch code's names and layout.
 
     Args:
         network: a network of `cyclegan_tf.models.networks`.
@@ -89,7 +79,7 @@ def state_dict_of(network: keras.Model) -> dict[str, np.ndarray]:
     """
     architecture = architecture_of(network)
     if architecture is None:
-        raise ValueError("it is none of the networks of cyclegan_tf.models.networks")
+        raise ValueError("it is not a network of cyclegan_tf.models.networks")
     options = architecture.options
     for option, wanted in {
         "upsampling": "transpose",
@@ -111,7 +101,7 @@ def state_dict_of(network: keras.Model) -> dict[str, np.ndarray]:
 
 
 def _check_fit(architecture: Architecture, state_dict: StateDict) -> None:
-    """Compare keys and shapes with those of the network, which is not built for it."""
+    """Compare keys and shapes with those of the network, without building it."""
     nearest = f"it is nearest to a {architecture}"
     try:
         expected = {
@@ -212,7 +202,7 @@ def _find_pixel(state_dict: StateDict) -> Architecture:
 
 
 def _norm(state_dict: StateDict, conv: str, norm: str) -> str:
-    """Find the norm by what a convolution and the norm after it keep."""
+    """Find the norm by the keys of a convolution and the norm after it."""
     if f"{norm}.weight" in state_dict:
         return "batch"
     return "instance" if f"{conv}.bias" in state_dict else "none"
@@ -223,6 +213,6 @@ def _matching(state_dict: StateDict, pattern: str) -> list[str]:
 
 
 def _shape(state_dict: StateDict, key: str) -> tuple[int, ...]:
-    """Return the shape of a kernel; ones if there is none, which `_check_fit` names."""
+    """Return the shape of a kernel, or ones: `_check_fit` reports missing kernels."""
     array = state_dict.get(key)
     return (1, 1, 1, 1) if array is None or array.ndim != 4 else array.shape

@@ -1,9 +1,9 @@
-"""A generator cut into stages, each of which sees only a few pixels around its own.
+"""A generator cut into stages, each of which can run tile by tile.
 
-An instance norm gives out its first pixel only after it has seen the last one: it needs
-the mean and the variance of its whole input map. So the network is cut in front of each
-norm. A stage computes its maps tile by tile; when it has been over the whole image, the
-statistics that the next stage begins with are known. `tiled_translator.py` runs them.
+An instance norm needs the mean and the variance of its whole input map before it can
+output a pixel. So the network is cut before each norm. A stage computes its maps tile
+by tile; after the last tile, the statistics for the next stage are known.
+`translator.py` runs the stages.
 """
 
 import dataclasses
@@ -22,10 +22,7 @@ from cyclegan_tf.translation.inference import Moments
 class FeatureMap:
     """A tensor (1, height, width, channels) between two layers.
 
-    Attributes:
-        name: of the tensor.
-        channels: of it.
-        scale: pixels of the image to one of its pixels, along a side.
+    `scale` is the number of image pixels per pixel of the map, along a side.
     """
 
     name: str
@@ -34,7 +31,7 @@ class FeatureMap:
 
     @property
     def numbers_per_pixel(self) -> float:
-        """How many numbers it has for each pixel of the image."""
+        """The numbers in the map per pixel of the image."""
         return self.channels / self.scale**2
 
 
@@ -43,9 +40,9 @@ class Norm:
     """One instance norm.
 
     Attributes:
-        input: name of the map whose statistics it needs.
-        mean: name of the tensor (1, 1, 1, channels) of the means.
-        variance: name of that of the biased variances.
+        input: name of the map that it normalizes.
+        mean: name of the tensor (1, 1, 1, channels) of means.
+        variance: name of the tensor (1, 1, 1, channels) of biased variances.
     """
 
     input: str
@@ -55,17 +52,17 @@ class Norm:
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """A part of the network that needs no statistics but those of earlier stages.
+    """A part of the network that needs only the statistics of earlier stages.
 
     Attributes:
-        model: from the maps `reads` and then the tensors `statistics`, in this order,
-            to the maps `computes`.
-        reads: what earlier stages kept; the image is the first map of all.
-        statistics: names of the means and variances that it needs.
-        computes: the maps it computes; the last stage the translation alone.
-        kept: the maps that later stages read, of this stage or earlier ones.
-        norm: the one whose statistics are known after it; `None` in the last stage.
-        halo: pixels of the image that the reads must have around a tile.
+        model: from the maps `reads`, then the tensors `statistics`, to the maps
+            `computes`.
+        reads: maps that earlier stages kept, or the image.
+        statistics: names of the means and variances that it takes.
+        computes: the maps that it computes; in the last stage, the translation.
+        kept: the maps of this or earlier stages that later stages read.
+        norm: the norm whose statistics it completes; `None` in the last stage.
+        halo: pixels of the image that `reads` must cover around a tile.
     """
 
     model: keras.Model
@@ -78,20 +75,20 @@ class Stage:
 
 
 def split_into_stages(model: keras.Model) -> list[Stage]:
-    """Cut a network in front of each instance norm.
+    """Cut a network before each instance norm.
 
     The maps that cross a cut are kept for the next stage, unless they are at least
-    twice as large as those that cross the median cut: those of the outermost layers
-    would decide how much room all of them need, and are soon computed again.
+    twice as large as those that cross the median cut: the maps of the outermost layers
+    would determine the disk space, and are cheap to recompute.
 
     Args:
         model: what `inference_model` returned.
 
     Returns:
-        The stages, in the order in which to run them; one more than there are norms.
+        The stages in running order, one more than norms.
 
     Raises:
-        InputError: if there is a layer that cannot be computed in tiles.
+        InputError: if a layer cannot be computed in tiles.
     """
     graph = _Graph(model)
     done: frozenset[str] = frozenset()
@@ -120,7 +117,7 @@ class _Graph:
     """The operations of a functional model, and the maps between them."""
 
     def __init__(self, model: keras.Model):
-        # An operation that is called twice would have other inputs the second time.
+        # An operation that is called twice has other inputs the second time.
         for layer in model.get_config()["layers"]:
             if len(layer["inbound_nodes"]) > 1:
                 raise refused(layer["name"], layer["class_name"])
@@ -145,7 +142,7 @@ class _Graph:
     def ancestors(
         self, names: Iterable[str], known: Iterable[str] = ()
     ) -> frozenset[str]:
-        """Name the tensors that some are computed from, themselves included."""
+        """Name the given tensors and all that they are computed from."""
         found: set[str] = set()
         left = list(names)
         while left:
@@ -157,7 +154,7 @@ class _Graph:
         return frozenset(found)
 
     def needed_after(self, done: frozenset[str]) -> frozenset[FeatureMap]:
-        """Return the maps among the computed ones that something later takes."""
+        """Return the computed maps that later operations take."""
         return frozenset(
             map
             for name, map in self.maps.items()
@@ -172,7 +169,7 @@ class _Graph:
         kept: frozenset[FeatureMap],
         norm: Norm | None,
     ) -> Stage:
-        """Put together what computes some maps from those that are available."""
+        """Build the stage that computes some maps from the available ones."""
         outputs = sorted(computes, key=lambda map: map.name)
         known = {map.name for map in available} | self.averages
         needed = self.ancestors([map.name for map in outputs], known)
@@ -209,7 +206,7 @@ class _Graph:
         self.norms.append(Norm(source, mean.name, variance.name))
 
     def _add_map(self, operation: Any) -> None:
-        """Find the scale of the map that an operation puts out."""
+        """Add the output map of an operation, with its scale."""
         names = input_names(operation)
         scales = {self.maps[name].scale for name in names if name in self.maps}
         down, up = rates(operation)
@@ -226,7 +223,7 @@ class _Graph:
         )
 
 
-# By class name, as `keras.ops` in a functional model are objects of private classes.
+# By class name, because `keras.ops` in a functional model are of private classes.
 _POINTWISE = frozenset(
     {
         "Activation",
@@ -253,19 +250,15 @@ _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 
 
 def input_names(operation: Any) -> list[str]:
-    """Name the tensors that a layer or one of the `keras.ops` was called with."""
+    """Name the input tensors of an operation."""
     return [tensor.name for tensor in inputs_of(operation)]
 
 
 def rates(operation: Any) -> tuple[int, int]:
-    """Return by how much an operation divides and multiplies the sides.
-
-    Args:
-        operation: a layer or one of the `keras.ops` in a model that `inference_model`
-            returned.
+    """Return the factors by which an operation divides and multiplies the sides.
 
     Raises:
-        InputError: if it is not known here.
+        InputError: if the operation is unknown.
     """
     kind = type(operation).__name__
     if isinstance(operation, _CONVOLUTIONS):
@@ -280,17 +273,17 @@ def rates(operation: Any) -> tuple[int, int]:
 
 
 def margin_after(operation: Any, margin: int) -> int:
-    """Return how many pixels at the border are not those of the whole image.
+    """Return how many border pixels of an operation's output are wrong in a tile.
 
-    Where an image has been cut into tiles, an operation sees the padding of its own
-    instead of the neighbouring tile.
+    At the border of a tile, an operation sees its own padding instead of the
+    neighboring tile.
 
     Args:
         operation: one that `rates` knows.
-        margin: int. So many pixels at the border of its input are not.
+        margin: int. Wrong pixels at the border of its input.
 
     Returns:
-        So many of its output are not, or fewer.
+        int. An upper bound.
     """
     if isinstance(operation, keras.layers.Conv2DTranspose):
         stride = max(operation.strides)
@@ -313,7 +306,7 @@ def margin_after(operation: Any, margin: int) -> int:
 
 
 def refused(name: str, kind: str) -> InputError:
-    """Say that an operation is not known here."""
+    """Return the error for an operation that cannot be computed in tiles."""
     return InputError(
         f"The generator's {name} ({kind}) cannot be computed in tiles; translate "
         "without them."
@@ -321,5 +314,5 @@ def refused(name: str, kind: str) -> InputError:
 
 
 def _extent(convolution: Any) -> int:
-    """Pixels from the first to the last that one output pixel sees."""
+    """Return the width of the window that one output pixel sees."""
     return (max(convolution.kernel_size) - 1) * max(convolution.dilation_rate) + 1

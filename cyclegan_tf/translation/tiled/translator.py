@@ -1,4 +1,4 @@
-"""A generator applied to images that are too large for it, tile by tile."""
+"""Translate images that are too large for memory, tile by tile."""
 
 import dataclasses
 import pathlib
@@ -21,20 +21,19 @@ from cyclegan_tf.translation.translator import Translator
 class TiledTranslator(Translator):
     """A `Translator` whose memory does not grow with the image.
 
-    There are no seams, and the result is that of `Translator` but for rounding, as
-    statistics are summed up in float64 here, in float32 there. Each tile is computed
-    with enough of its surroundings, and the instance norms have the statistics of the
-    whole image. For that the generator is run in stages, one for each norm, and the
-    maps between them are kept in files.
+    The result has no seams and equals `Translator`'s up to rounding: this class sums
+    statistics in float64. Each tile is computed with enough of its surroundings, and
+    the instance norms use the statistics of the whole image. To that end the generator
+    runs in stages, one for each norm, with the maps between them in files.
 
-    An image that fits into one tile is translated as `Translator` does.
+    An image that fits into one tile is translated whole.
 
     Args:
         generator: a generator of this package, or the path of a saved one.
-        tile: int. Sides of the tiles in pixels, rounded up to what the generator can
-            take. Defaults to `512`.
-        progress: bool. Show a progress bar, if the standard error output is a terminal.
-            Defaults to `False`.
+        tile: int. Side of the tiles in pixels, rounded up to a side that the generator
+            takes. Defaults to `512`.
+        progress: bool. Show a progress bar if standard error is a terminal. Defaults to
+            `False`.
 
     Raises:
         InputError: if the file is not a generator, or the generator cannot be computed
@@ -63,21 +62,15 @@ class TiledTranslator(Translator):
         if halo > self.tile:
             raise InputError(
                 f"The generator sees up to {halo} pixels around a tile, which is more "
-                f"than a tile of {tile} pixels; use tiles of {halo} pixels or more."
+                f"than a tile of {tile} pixels; use `tile={halo}` or more."
             )
 
     def __call__(self, image: Image) -> Image:
-        """Translate one image.
-
-        Args:
-            image: uint8 array (height, width, channels).
-
-        Returns:
-            uint8 array (height, width, output channels).
+        """Translate one image, as `Translator` does.
 
         Raises:
-            ValueError: if the image has another number of channels.
-            InputError: if there is no room for the maps where temporary files are.
+            InputError: if there is no room for the maps in the folder of temporary
+                files.
         """
         if max(image.shape[:2]) <= self.tile:
             return super().__call__(image)
@@ -87,14 +80,9 @@ class TiledTranslator(Translator):
         return translated
 
     def disk_bytes(self, height: int, width: int) -> int:
-        """Return how much room the maps and pixels of an image need in files at most.
+        """Return the most bytes that the maps and pixels of an image need on the disk.
 
-        Args:
-            height: int. Pixels of the image.
-            width: int. Likewise.
-
-        Returns:
-            int. Bytes: 262 for each pixel with the default ResNet.
+        The default ResNet needs 262 per pixel.
         """
         most, image = 0.0, self._model.inputs[0].name
         before: frozenset[FeatureMap] = frozenset()
@@ -108,12 +96,11 @@ class TiledTranslator(Translator):
     def translate_tiles(
         self, image: Image | RasterFile, folder: pathlib.Path | None = None
     ) -> Iterator[tuple[Box, np.ndarray]]:
-        """Translate one image of any size, and give it out tile by tile.
+        """Translate one image of any size, and yield it tile by tile.
 
         Args:
             image: uint8 array (height, width, channels), in memory or in a file.
-            folder: where the maps are kept meanwhile. Defaults to that of temporary
-                files.
+            folder: where to keep the maps. Defaults to that of temporary files.
 
         Yields:
             A part of the image, and its translation: float32 (height, width, output
@@ -186,10 +173,10 @@ class TiledTranslator(Translator):
         return stage.halo + -stage.halo % self.size_multiple
 
     def check_room(self, folder: pathlib.Path, height: int, width: int) -> None:
-        """Check that there is room for the maps of an image.
+        """Check that a folder has room for the maps of an image.
 
         Raises:
-            InputError: if there is less than `disk_bytes` in the folder.
+            InputError: if fewer than `disk_bytes` are free.
         """
         needed, free = self.disk_bytes(height, width), shutil.disk_usage(folder).free
         if needed > free:
@@ -201,7 +188,7 @@ class TiledTranslator(Translator):
 
 
 class _Source:
-    """The image as the generator sees it, padded by reflection as `Translator` does."""
+    """The normalized image, padded by reflection as in `Translator`."""
 
     def __init__(self, image: Image | RasterFile, padded: Box):
         self.image = image
@@ -218,12 +205,12 @@ class _Source:
 
 
 def _reflected(side: int, padded: int) -> np.ndarray:
-    """Return which pixel stands at each place of the padded side."""
+    """Return the source pixel of each pixel of the padded side."""
     return np.pad(np.arange(side), (0, padded - side), mode="reflect")
 
 
 def _traced(model: keras.Model) -> Callable[..., list[tf.Tensor]]:
-    """Compile a stage once for tiles of all sizes."""
+    """Trace a stage once for tiles of all sizes."""
     return tf.function(
         lambda *inputs: keras.tree.flatten(model(list(inputs), training=False)),
         input_signature=[tf.TensorSpec(x.shape, tf.float32) for x in model.inputs],
@@ -236,12 +223,12 @@ def _file(map: FeatureMap, bounds: Box, folder: pathlib.Path) -> RasterFile:
 
 
 def _inner(output: tf.Tensor, map: FeatureMap, tile: Box, region: Box) -> np.ndarray:
-    """Cut away what the surroundings of a tile became."""
+    """Crop the output of a region to its tile."""
     values = output[0].numpy()
     size = region.relative_to(region).at_scale(map.scale)
     if values.shape[:2] != (size.bottom, size.right):
         raise InputError(
-            f"The generator makes {map.name} of another size than its input, and "
-            "cannot be computed in tiles; translate without them."
+            f"The generator's {map.name} has another size than its input, so it cannot "
+            "be computed in tiles; translate without them."
         )
     return values[tile.relative_to(region).at_scale(map.scale).slices]

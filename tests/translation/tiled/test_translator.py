@@ -149,7 +149,7 @@ def test_channels():
 
 def test_a_field_of_view_larger_than_a_tile():
     generator = cyclegan_tf.unet_generator(4, 5, norm="batch")
-    with pytest.raises(InputError, match="sees up to 96 pixels.*use tiles of 96"):
+    with pytest.raises(InputError, match="sees up to 96 pixels.*use `tile=96`"):
         TiledTranslator(generator, 64)
 
 
