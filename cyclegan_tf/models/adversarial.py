@@ -114,10 +114,11 @@ class AdversarialModel(keras.Model):
             self.discriminator_optimizer = self._prepare_optimizer(
                 discriminator_optimizer, self.discriminator_weights
             )
+            # Keras wants one optimizer; its callbacks change the rate of this one.
             super().compile(
                 optimizer=self.generator_optimizer, jit_compile=jit_compile, **kwargs
             )
-        self._players = self._prepare_networks(remat)
+        self._fast_networks = self._prepare_networks(remat)
         self._compile_arguments = {
             "adversarial_loss": adversarial_loss,
             "jit_compile": jit_compile,
@@ -174,18 +175,17 @@ class AdversarialModel(keras.Model):
             shape_y: likewise, of `real_y`.
         """
 
-    def _objective(self, example_losses: Any, optimizer: Any) -> Any:
+    def _batch_mean(self, example_losses: Any) -> Any:
         """Return this replica's share of the mean over the global batch.
 
-        Keras sums gradients over replicas, so the shares must add up to the mean,
-        even if the replicas' batches differ in length.
+        Keras sums gradients over replicas, so their shares must add up to the mean,
+        even where the replicas' batches differ in length.
         """
         batch_size = tf.shape(example_losses)[0]
         context = tf.distribute.get_replica_context()
         if context is not None and context.num_replicas_in_sync > 1:
             batch_size = context.all_reduce("sum", batch_size)
-        total = tf.reduce_sum(example_losses)
-        return optimizer.scale_loss(total / tf.cast(batch_size, total.dtype))
+        return tf.reduce_sum(example_losses) / tf.cast(batch_size, example_losses.dtype)
 
     def _track(self, example_losses: dict[str, Any]) -> dict[str, Any]:
         """Add per-example losses to the means; return the means."""

@@ -115,21 +115,20 @@ class CycleGAN(AdversarialModel):
 
         # Generator losses, against the current discriminators (Eqn. 3).
         with tf.GradientTape() as tape:
-            fake_x, fake_y, generator_losses = self._play_generators(real_x, real_y)
-            objective = self._objective(
-                generator_losses["generator_loss"], self.generator_optimizer
-            )
-        generator_gradients = tape.gradient(objective, self.generator_weights)
+            fake_x, fake_y, generator_losses = self._generator_losses(real_x, real_y)
+            loss = self._batch_mean(generator_losses["generator_loss"])
+            loss = self.generator_optimizer.scale_loss(loss)
+        generator_gradients = tape.gradient(loss, self.generator_weights)
 
         # Discriminator losses, on these fakes mixed with older ones (section 4).
+        pooled_x, pooled_y = self.pool_x(fake_x), self.pool_y(fake_y)
         with tf.GradientTape() as tape:
-            discriminator_losses = self._play_discriminators(
-                real_x, real_y, self.pool_x(fake_x), self.pool_y(fake_y)
+            discriminator_losses = self._discriminator_losses(
+                real_x, real_y, pooled_x, pooled_y
             )
-            objective = self._objective(
-                sum(discriminator_losses.values()), self.discriminator_optimizer
-            )
-        discriminator_gradients = tape.gradient(objective, self.discriminator_weights)
+            loss = self._batch_mean(sum(discriminator_losses.values()))
+            loss = self.discriminator_optimizer.scale_loss(loss)
+        discriminator_gradients = tape.gradient(loss, self.discriminator_weights)
 
         self.generator_optimizer.apply(generator_gradients)
         self.discriminator_optimizer.apply(discriminator_gradients)
@@ -138,20 +137,21 @@ class CycleGAN(AdversarialModel):
     def test_step(self, data: Any) -> dict[str, Any]:
         """Compute all losses on one batch, without the image pools."""
         real_x, real_y, _ = keras.utils.unpack_x_y_sample_weight(data)
-        fake_x, fake_y, generator_losses = self._play_generators(
+        fake_x, fake_y, generator_losses = self._generator_losses(
             real_x, real_y, training=False
         )
-        discriminator_losses = self._play_discriminators(
+        discriminator_losses = self._discriminator_losses(
             real_x, real_y, fake_x, fake_y, training=False
         )
         return self._track(generator_losses | discriminator_losses)
 
-    def _play_generators(
+    def _generator_losses(
         self, real_x: Any, real_y: Any, training: bool = True
     ) -> tuple[Any, Any, dict[str, Any]]:
         """Translate both ways; return `fake_x`, `fake_y` and per-example losses."""
-        g, f = self._players.generator_g, self._players.generator_f
-        d_x, d_y = self._players.discriminator_x, self._players.discriminator_y
+        networks = self._fast_networks
+        g, f = networks.generator_g, networks.generator_f
+        d_x, d_y = networks.discriminator_x, networks.discriminator_y
         adversarial_loss = self._adversarial_loss.generator
 
         fake_y = g(real_x, training=training)
@@ -180,13 +180,13 @@ class CycleGAN(AdversarialModel):
             )
         return fake_x, fake_y, {"generator_loss": total, **terms}
 
-    def _play_discriminators(
+    def _discriminator_losses(
         self, real_x: Any, real_y: Any, fake_x: Any, fake_y: Any, training: bool = True
     ) -> dict[str, Any]:
         """Return the per-example losses of both discriminators."""
 
-        def judge(name: str, real: Any, fake: Any) -> Any:
-            discriminator = getattr(self._players, name)
+        def loss_of(name: str, real: Any, fake: Any) -> Any:
+            discriminator = getattr(self._fast_networks, name)
             loss = self._adversarial_loss.discriminator(
                 discriminator(real, training=training),
                 discriminator(fake, training=training),
@@ -196,15 +196,16 @@ class CycleGAN(AdversarialModel):
                 mix = keras.random.uniform(
                     (tf.shape(real)[0], 1, 1, 1), seed=self._mix_seeds
                 )
+                # The plain network: `tf.recompute_grad` has no second derivative.
                 loss += penalty_weight * losses.gradient_penalty(
-                    self.networks[name], real, fake, mix
+                    self.networks[name], real, fake, mix, training=training
                 )
             # Half the loss slows the discriminators down (section 7.1).
             return 0.5 * loss
 
         return {
-            "discriminator_x_loss": judge("discriminator_x", real_x, fake_x),
-            "discriminator_y_loss": judge("discriminator_y", real_y, fake_y),
+            "discriminator_x_loss": loss_of("discriminator_x", real_x, fake_x),
+            "discriminator_y_loss": loss_of("discriminator_y", real_y, fake_y),
         }
 
     def build_for(self, shape_x: Any, shape_y: Any) -> None:
@@ -217,11 +218,16 @@ class CycleGAN(AdversarialModel):
         Raises:
             ValueError: if `pool_size` is not 0 and the images have no fixed size.
         """
-        if self.pool_x.built:
-            return
+        if not self.pool_x.built:
+            self._build_pools(
+                self.generator_f.compute_output_shape(tuple(shape_y)),
+                self.generator_g.compute_output_shape(tuple(shape_x)),
+            )
+
+    def _build_pools(self, fake_x_shape: Any, fake_y_shape: Any) -> None:
         with self.distribute_strategy.scope():
-            self.pool_x.build(self.generator_f.compute_output_shape(tuple(shape_y)))
-            self.pool_y.build(self.generator_g.compute_output_shape(tuple(shape_x)))
+            self.pool_x.build(fake_x_shape)
+            self.pool_y.build(fake_y_shape)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config() | {
@@ -231,10 +237,9 @@ class CycleGAN(AdversarialModel):
             "seed": self.seed,
         }
         if self.pool_size and self.pool_x.built:
-            config["pool_shapes"] = (
-                [None, *self.pool_y.images.shape[1:3], self._channels_x],
-                [None, *self.pool_x.images.shape[1:3], self._channels_y],
-            )
+            config["pool_shapes"] = [
+                [None, *pool.images.shape[1:]] for pool in (self.pool_x, self.pool_y)
+            ]
         return config
 
     @classmethod
@@ -243,19 +248,12 @@ class CycleGAN(AdversarialModel):
         pool_shapes = config.pop("pool_shapes", None)
         model = super().from_config(config, custom_objects)
         if pool_shapes:
-            model.build_for(*pool_shapes)
+            model._build_pools(*pool_shapes)
         return model
 
-    @property
-    def _channels_x(self) -> int:
-        return self.generator_g.input_shape[-1]
-
-    @property
-    def _channels_y(self) -> int:
-        return self.generator_f.input_shape[-1]
-
     def _check_channels(self) -> None:
-        channels_x, channels_y = self._channels_x, self._channels_y
+        channels_x = self.generator_g.input_shape[-1]
+        channels_y = self.generator_f.input_shape[-1]
         expected = {
             "generator_g's output": (self.generator_g.output_shape, channels_y),
             "generator_f's output": (self.generator_f.output_shape, channels_x),

@@ -136,7 +136,11 @@ def wgan_discriminator_loss(real_logits: Any, fake_logits: Any) -> Any:
 
 
 def gradient_penalty(
-    discriminator: Callable[..., Any], real: Any, fake: Any, mix: Any
+    discriminator: Callable[..., Any],
+    real: Any,
+    fake: Any,
+    mix: Any,
+    training: bool = True,
 ) -> Any:
     """Gradient penalty of WGAN-GP: `(||grad D(mixed)||_2 - 1)^2`.
 
@@ -148,6 +152,7 @@ def gradient_penalty(
         real: float (batch, height, width, channels) in [-1, 1].
         fake: float, the shape of `real`.
         mix: float (batch, 1, 1, 1) drawn uniformly from [0, 1).
+        training: bool. Passed to the discriminator. Defaults to `True`.
 
     Returns:
         float (batch,).
@@ -158,7 +163,7 @@ def gradient_penalty(
     mixed = ops.convert_to_tensor(mix * real + (1.0 - mix) * fake)
     with tf.GradientTape() as tape:
         tape.watch(mixed)
-        score = _example_mean(discriminator(mixed, training=True))
+        score = _example_mean(discriminator(mixed, training=training))
     squared_norm = ops.sum(ops.square(tape.gradient(score, mixed)), axis=(1, 2, 3))
     # The square root has no finite gradient at 0.
     return ops.square(ops.sqrt(squared_norm + 1e-12) - 1.0)
