@@ -19,6 +19,11 @@ from cyclegan_tf.models.choices import (
     Upsampling,
 )
 
+Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+Preprocess = Literal[
+    "resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"
+]
+
 
 @dataclasses.dataclass(frozen=True)
 class DatasetConfig:
@@ -46,9 +51,7 @@ class DatasetConfig:
 
     data: str
     data_dir: pathlib.Path | None = None
-    preprocess: Literal[
-        "resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"
-    ] = "resize_and_crop"
+    preprocess: Preprocess = "resize_and_crop"
     load_size: int = 286
     crop_size: int = 256
     flip: bool = True

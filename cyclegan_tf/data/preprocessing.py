@@ -1,14 +1,12 @@
 """Preparation of images for training: resize, crop, flip."""
 
 import dataclasses
-from typing import Literal
 
 import tensorflow as tf
 
 from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf.config.options import Preprocess
 from cyclegan_tf.images import Image, resize_image
-
-Mode = Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +25,7 @@ class Preprocessing:
             of this, as the generators need.
     """
 
-    mode: Mode = "resize_and_crop"
+    mode: Preprocess = "resize_and_crop"
     load_size: int = 286
     crop_size: int = 256
     flip: bool = True

@@ -4,12 +4,17 @@ A file does not record the architecture, which is needed to describe a network, 
 it further, or to convert it to another framework.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 
-from cyclegan_tf.models.networks.architecture import GENERATORS, Architecture
+from cyclegan_tf.models.networks.architecture import (
+    GENERATORS,
+    Architecture,
+    count_layers,
+    kind_of,
+)
 from cyclegan_tf.models.networks.graph import normalization_of
 
 
@@ -23,18 +28,11 @@ def architecture_of(network: keras.Model) -> Architecture | None:
         The architecture with every option; `None` if the network is not one of
         `cyclegan_tf.models.networks`.
     """
-    layers = {layer.name: layer for layer in network.layers}
+    kind = kind_of(network)
+    if kind is None:
+        return None
     try:
-        if "stem_conv" in layers:
-            mobile = "block_0_depthwise_0" in layers
-            kind = "mobile_resnet" if mobile else "resnet"
-            options = _mobile_options(layers) if mobile else _resnet_options(layers)
-        elif "down_0_conv" in layers:
-            kind, options = "unet", _unet_options(layers)
-        elif layers["layer_0_conv"].kernel_size == (1, 1):
-            kind, options = "pixel", {"filters": layers["layer_0_conv"].filters}
-        else:
-            kind, options = "patchgan", _patchgan_options(layers)
+        options = _OPTIONS[kind](network)
         options["image_shape"] = tuple(network.input_shape[1:])
         options |= normalization_of(network)
         if kind in GENERATORS:
@@ -101,39 +99,54 @@ def _like_ours(network: keras.Model) -> Architecture | None:
     )
 
 
-def _resnet_options(layers: Mapping[str, Any]) -> dict[str, Any]:
+def _resnet_options(network: keras.Model) -> dict[str, Any]:
     return {
-        "filters": layers["stem_conv"].filters,
-        "num_residual_blocks": _count(layers, "block_{}_conv_0"),
-        "padding": _padding(layers["down_0_conv"]),
+        "filters": network.get_layer("stem_conv").filters,
+        "num_residual_blocks": count_layers(network, "block_{}_conv_0"),
+        "padding": _padding(network.get_layer("down_0_conv")),
     }
 
 
-def _mobile_options(layers: Mapping[str, Any]) -> dict[str, Any]:
+def _mobile_options(network: keras.Model) -> dict[str, Any]:
     stages = ("stem", "down_0", "down_1", "up_0", "up_1")
-    blocks = range(_count(layers, "block_{}_pointwise_0"))
+    blocks = range(count_layers(network, "block_{}_pointwise_0"))
     return {
-        "filters": tuple(layers[f"{stage}_conv"].filters for stage in stages),
-        "block_filters": tuple(
-            layers[f"block_{i}_pointwise_0"].filters for i in blocks
+        "filters": tuple(
+            network.get_layer(f"{stage}_conv").filters for stage in stages
         ),
-        "padding": _padding(layers["down_0_conv"]),
+        "block_filters": tuple(
+            network.get_layer(f"block_{i}_pointwise_0").filters for i in blocks
+        ),
+        "padding": _padding(network.get_layer("down_0_conv")),
     }
 
 
-def _unet_options(layers: Mapping[str, Any]) -> dict[str, Any]:
+def _unet_options(network: keras.Model) -> dict[str, Any]:
     return {
-        "filters": layers["down_0_conv"].filters,
-        "num_levels": _count(layers, "down_{}_conv"),
+        "filters": network.get_layer("down_0_conv").filters,
+        "num_levels": count_layers(network, "down_{}_conv"),
     }
 
 
-def _patchgan_options(layers: Mapping[str, Any]) -> dict[str, Any]:
+def _patchgan_options(network: keras.Model) -> dict[str, Any]:
     return {
-        "filters": layers["layer_0_conv"].filters,
-        "num_layers": _count(layers, "layer_{}_conv") - 1,
-        "padding": _padding(layers["layer_0_conv"]),
+        "filters": network.get_layer("layer_0_conv").filters,
+        "num_layers": count_layers(network, "layer_{}_conv") - 1,
+        "padding": _padding(network.get_layer("layer_0_conv")),
     }
+
+
+def _pixel_options(network: keras.Model) -> dict[str, Any]:
+    return {"filters": network.get_layer("layer_0_conv").filters}
+
+
+_OPTIONS: Mapping[str, Callable[[keras.Model], dict[str, Any]]] = {
+    "resnet": _resnet_options,
+    "mobile_resnet": _mobile_options,
+    "unet": _unet_options,
+    "patchgan": _patchgan_options,
+    "pixel": _pixel_options,
+}
 
 
 def _generator_options(network: keras.Model) -> dict[str, Any]:
@@ -150,10 +163,6 @@ def _generator_options(network: keras.Model) -> dict[str, Any]:
 
 def _padding(strided_conv: keras.layers.Conv2D) -> str:
     return "same" if strided_conv.padding == "same" else "symmetric"
-
-
-def _count(layers: Mapping[str, Any], pattern: str) -> int:
-    return sum(pattern.format(i) in layers for i in range(len(layers)))
 
 
 def _weight_shapes(network: keras.Model) -> list[tuple[str, tuple[int, ...]]]:

@@ -12,7 +12,11 @@ from cyclegan_tf.config.options import CycleGANObjective, NetworkConfig, TrainCo
 from cyclegan_tf.models.acceleration.adam import Adam
 from cyclegan_tf.models.adversarial import AdversarialModel
 from cyclegan_tf.models.cyclegan import CycleGAN
-from cyclegan_tf.models.networks.architecture import GENERATORS, Architecture
+from cyclegan_tf.models.networks.architecture import (
+    DISCRIMINATORS,
+    GENERATORS,
+    Architecture,
+)
 from cyclegan_tf.models.schedules import LinearDecay
 from cyclegan_tf.pretrained.recognition import architecture_of
 
@@ -198,7 +202,7 @@ def _fields(name: str, network: keras.Model) -> dict[str, Any]:
     """Return the fields that describe one network, and the domains' channels."""
     role, which = name.split("_")
     architecture = architecture_of(network)
-    kinds = GENERATORS if role == "generator" else ("patchgan", "pixel")
+    kinds = GENERATORS if role == "generator" else DISCRIMINATORS
     if architecture is None or architecture.kind not in kinds:
         raise InputError(
             f"The {name} to start from is not a {role} of cyclegan_tf.models.networks, "

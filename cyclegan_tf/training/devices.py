@@ -9,18 +9,18 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import tensorflow as tf
 
 from cyclegan_tf._shared.errors import InputError, WorkerLostError
 from cyclegan_tf._shared.machine import processor_flags
-from cyclegan_tf.config.options import OptimizationConfig
+from cyclegan_tf.config.options import OptimizationConfig, Precision
 
 _LOG = logging.getLogger(__name__)
 
 # Collectives raise these when another process ended or cannot be reached.
-_LOSSES = (
+_LOST_WORKER_ERRORS = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
     tf.errors.DeadlineExceededError,
@@ -69,7 +69,7 @@ class Workers:
         return self.total(value if self.is_chief else 0)
 
     @contextlib.contextmanager
-    def reporting_losses(self, run_dir: Any) -> Iterator[None]:
+    def reporting_lost_workers(self, run_dir: Any) -> Iterator[None]:
         """Report failing collectives in this block as a lost worker.
 
         Raises:
@@ -77,7 +77,7 @@ class Workers:
         """
         try:
             yield
-        except _LOSSES as e:
+        except _LOST_WORKER_ERRORS as e:
             if self.count == 1:
                 raise
             raise WorkerLostError(
@@ -192,8 +192,6 @@ def choose_strategy(options: OptimizationConfig) -> tf.distribute.Strategy:
         )
     return strategy
 
-
-Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
 # Units of processors that multiply bfloat16 at least twice as fast as float32.
 _PROCESSOR_UNITS = {"avx512_bf16", "amx_bf16"}

@@ -76,7 +76,7 @@ def train(
     config = _ready(config)
     Run.check_free(run_dir)
     workers = Workers(choose_strategy(config.optimization))
-    with workers.reporting_losses(run_dir):
+    with workers.reporting_lost_workers(run_dir):
         networks = _networks_to_start_from(config)
         config = adopt_networks(config, networks)
         training = _prepare(config, workers)
@@ -104,7 +104,7 @@ def resume(run_dir: pathlib.Path, config: TrainConfig | None = None) -> None:
     run = Run(run_dir)
     config = _ready(config or run.config)
     workers = Workers(choose_strategy(config.optimization))
-    with workers.reporting_losses(run_dir), _locked(run, workers):
+    with workers.reporting_lost_workers(run_dir), _locked(run, workers):
         run.check_change(config)
         training = _prepare(config, workers)
         if run.checkpoints.newest is None:

@@ -2,11 +2,13 @@
 
 import concurrent.futures
 import dataclasses
+import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 
+from cyclegan_tf.models.choices import DiscriminatorKind, GeneratorKind
 from cyclegan_tf.models.networks.discriminators import (
     patchgan_discriminator,
     pixel_discriminator,
@@ -31,7 +33,8 @@ _TITLES = {
     "patchgan": "PatchGAN discriminator",
     "pixel": "pixel discriminator",
 }
-GENERATORS = ("resnet", "mobile_resnet", "unet")
+GENERATORS: tuple[str, ...] = typing.get_args(GeneratorKind)
+DISCRIMINATORS: tuple[str, ...] = typing.get_args(DiscriminatorKind)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,3 +96,22 @@ class Architecture:
             widths = [filters] if isinstance(filters, int) else filters
             parts.append(f"{'-'.join(map(str, widths))} filters")
         return f"{_TITLES[self.kind]} ({', '.join(parts)})"
+
+
+def kind_of(network: keras.Model) -> str | None:
+    """Guess the kind of a network by the names of its layers; only ours have them."""
+    layers = {layer.name: layer for layer in network.layers}
+    if "stem_conv" in layers:
+        return "mobile_resnet" if "block_0_depthwise_0" in layers else "resnet"
+    if "down_0_conv" in layers:
+        return "unet"
+    if "layer_0_conv" in layers:
+        kernel_size = getattr(layers["layer_0_conv"], "kernel_size", None)
+        return "pixel" if kernel_size == (1, 1) else "patchgan"
+    return None
+
+
+def count_layers(network: keras.Model, pattern: str) -> int:
+    """Count the layers whose name is the pattern with a number from 0 on."""
+    names = {layer.name for layer in network.layers}
+    return sum(pattern.format(i) in names for i in range(len(names)))

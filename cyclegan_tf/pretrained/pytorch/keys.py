@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import keras
 
+from cyclegan_tf.models.networks.architecture import count_layers, kind_of
+
 # Permutations from PyTorch's layout to Keras's: of (out, in, h, w) for convolutions and
 # (in, out, h, w) for transposed ones, and of (channels, 1, h, w) for depthwise ones.
 _KERNEL_AXES = (2, 3, 1, 0)
@@ -45,22 +47,22 @@ def weights_by_key(
 
 def _prefixes(network: keras.Model) -> dict[str, str]:
     """Map the names of our layers to the key prefixes of the PyTorch code."""
-    names = {layer.name for layer in network.layers}
-    if "stem_conv" in names:
-        prefixes = _resnet_prefixes(names)
-    elif "down_0_conv" in names:
-        prefixes = _unet_prefixes(names)
-    elif network.get_layer("layer_0_conv").kernel_size == (1, 1):
-        prefixes = _discriminator_prefixes("net", names)
+    kind = kind_of(network)
+    if kind in ("resnet", "mobile_resnet"):
+        prefixes = _resnet_prefixes(network)
+    elif kind == "unet":
+        prefixes = _unet_prefixes(network)
     else:
-        prefixes = _discriminator_prefixes("model", names)
+        root = "net" if kind == "pixel" else "model"
+        prefixes = _discriminator_prefixes(root, network)
+    names = {layer.name for layer in network.layers}
     return {name: prefix for name, prefix in prefixes.items() if name in names}
 
 
-def _resnet_prefixes(names: set[str]) -> dict[str, str]:
-    mobile = "block_0_depthwise_0" in names
+def _resnet_prefixes(network: keras.Model) -> dict[str, str]:
+    mobile = kind_of(network) == "mobile_resnet"
     first_conv = "block_{}_pointwise_0" if mobile else "block_{}_conv_0"
-    num_blocks = _count(names, first_conv)
+    num_blocks = count_layers(network, first_conv)
     prefixes = {
         "stem_conv": "model.1",
         "stem_norm": "model.2",
@@ -70,7 +72,7 @@ def _resnet_prefixes(names: set[str]) -> dict[str, str]:
         "down_1_norm": "model.8",
     }
     # The mobile code always has a dropout in between, even at rate 0.
-    second_conv = 6 if mobile or "block_0_dropout" in names else 5
+    second_conv = 6 if mobile or count_layers(network, "block_{}_dropout") else 5
     for i in range(num_blocks):
         for j, index in enumerate((1, second_conv)):
             block = f"model.{10 + i}.conv_block"
@@ -91,8 +93,8 @@ def _resnet_prefixes(names: set[str]) -> dict[str, str]:
     }
 
 
-def _unet_prefixes(names: set[str]) -> dict[str, str]:
-    innermost = _count(names, "down_{}_conv") - 1
+def _unet_prefixes(network: keras.Model) -> dict[str, str]:
+    innermost = count_layers(network, "down_{}_conv") - 1
     prefixes = {"down_0_conv": "model.model.0", "up_0_conv": "model.model.3"}
     for level in range(1, innermost + 1):
         inside = unet_level(level)
@@ -109,14 +111,10 @@ def unet_level(level: int) -> str:
     return "model.model.1.model." + "3.model." * (level - 1)
 
 
-def _discriminator_prefixes(root: str, names: set[str]) -> dict[str, str]:
-    num_layers = _count(names, "layer_{}_conv")
+def _discriminator_prefixes(root: str, network: keras.Model) -> dict[str, str]:
+    num_layers = count_layers(network, "layer_{}_conv")
     prefixes = {"layer_0_conv": f"{root}.0"}
     for i in range(1, num_layers):
         prefixes[f"layer_{i}_conv"] = f"{root}.{3 * i - 1}"
         prefixes[f"layer_{i}_norm"] = f"{root}.{3 * i}"
     return prefixes | {"head_conv": f"{root}.{3 * num_layers - 1}"}
-
-
-def _count(names: set[str], pattern: str) -> int:
-    return sum(pattern.format(i) in names for i in range(len(names)))
