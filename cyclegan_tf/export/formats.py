@@ -17,13 +17,7 @@ from cyclegan_tf.export.parity import Artefact, Runtime, as_input
 
 @dataclasses.dataclass(frozen=True)
 class Output:
-    """A file or folder to write.
-
-    Attributes:
-        artefact: its description.
-        write: writes it at a path.
-        load: loads it from a path.
-    """
+    """A file or folder to write at a path, and to load from there."""
 
     artefact: Artefact
     write: Callable[[pathlib.Path], None]
@@ -53,8 +47,8 @@ def _savedmodel(
     def write(folder: pathlib.Path) -> None:
         savedmodel.write_saved_model(folder, model)
         if savedmodel.can_write_warmup_requests():
-            channels = model.input_shape[-1]
-            savedmodel.write_warmup_requests(folder, name, *exportable.size, channels)
+            image_shape = (*exportable.size, model.input_shape[-1])
+            savedmodel.write_warmup_requests(folder, name, image_shape)
 
     artefact = Artefact(f"{name}/1", name, "savedmodel", "float32", "any")
     yield Output(artefact, write, savedmodel.SavedModel)

@@ -38,7 +38,6 @@ class Exportable:
     Attributes:
         name: name in files and on servers.
         direction: `"g"` (X to Y) or `"f"` (Y to X); `None` if unknown.
-        generator: the Keras model.
         size: (height, width) for files of one size.
         report_images: uint8 images of that size to compare outputs on.
         calibration_images: likewise to calibrate on; none if no variant needs them.

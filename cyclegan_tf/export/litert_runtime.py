@@ -27,17 +27,15 @@ GPU_DELEGATE_OPERATIONS = frozenset({
 
 
 class LiteRTModel:
-    """A generator in a LiteRT file, as a function from image to image.
+    """A generator in a LiteRT file: a `Runtime` of the parity report.
 
     Args:
         content: the file, or its bytes.
         threads: int. Processor threads. Defaults to `1`.
 
     Attributes:
-        runtime: name and version of the runtime.
         size: (height, width) of the images it takes, `None` for a free side.
         channels: int. Channels of the input.
-        operations: how often the graph holds each builtin operation, by name.
         ranks: how many tensors of each rank the graph holds.
     """
 

@@ -21,15 +21,11 @@ OPSET = 15
 
 
 class OnnxModel:
-    """A generator in an ONNX file, as a function from image to image.
+    """A generator in an ONNX file: a `Runtime` of the parity report.
 
     Args:
         path: the file.
         threads: int. Processor threads. Defaults to `1`.
-
-    Attributes:
-        runtime: name and version of the runtime.
-        operations: how often the graph holds each operation, by name.
     """
 
     def __init__(self, path: pathlib.Path, threads: int = 1):

@@ -33,7 +33,13 @@ LEAST_PSNR = {"dynamic_range": 25.0, "int16x8": 30.0, "int8": 20.0}
 
 
 class Runtime(Protocol):
-    """An exported file, loaded: a function from image to image."""
+    """An exported file, loaded: a function from image to image.
+
+    Attributes:
+        runtime: name and version of the runtime.
+        threads: processor threads it uses.
+        operations: how often the graph holds each operation, by name.
+    """
 
     runtime: str
     threads: int
@@ -49,11 +55,9 @@ class Artefact:
 
     Attributes:
         path: relative to the export folder, with `/` between its parts.
-        generator: the name of its generator.
         format: `"savedmodel"`, `"litert"` or `"onnx"`.
         variant: the number formats, such as `"float32"` or `"int16x8"`.
         size: of the images it takes: `"any"` or `"HEIGHTxWIDTH"`.
-        bytes: its size on the disk.
     """
 
     path: str
@@ -66,22 +70,15 @@ class Artefact:
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """How an artefact compares to its Keras generator.
+    """How an artefact compares to its Keras generator, and how it ran.
 
     Attributes:
-        largest_difference: largest absolute difference of an output value.
-        mean_difference: mean absolute difference.
         psnr: decibels; `None` if there is no difference.
         largest_difference_of_conversion: for float16 files, the largest difference to
             the Keras generator with its weights rounded to float16: what the
             conversion adds to the rounding. `None` for others.
-        images: number of images compared.
-        latency_ms: median milliseconds for the first image.
-        latency_runs: number of runs behind that median.
+        latency_ms: median milliseconds for the first image, over `latency_runs`.
         latency_size: `"HEIGHTxWIDTH"` of that image.
-        threads: processor threads used.
-        runtime: name and version.
-        operations: how often the graph holds each operation.
         cpu_only_operations: for a LiteRT file, the operations that its GPU delegate
             does not accept; `None` for others.
     """

@@ -30,8 +30,7 @@ class Entry:
     """A line of the report.
 
     Attributes:
-        artefact: the exported file.
-        measurement: its comparison to Keras; `None` if the file was refused.
+        measurement: the comparison to Keras; `None` if the file was refused.
         problem: why it failed, a sentence; empty if it passed.
     """
 
@@ -45,10 +44,8 @@ class Report:
     """The parity report of an export.
 
     Attributes:
-        source: the run or generator.
         images: which images were compared.
         machine: processor and versions.
-        entries: a line for each artefact.
         finished: whether the export came to its end.
         earlier_files: paths in the folder that an earlier export left, to be removed
             when this one finishes.

@@ -14,6 +14,7 @@ image_bytes       image_bytes: (batch,) JPEG or PNG files of any and different s
 
 import collections
 import importlib.util
+import itertools
 import os
 import pathlib
 
@@ -39,36 +40,21 @@ _NO_OPERATIONS = {
 
 
 class SavedModel:
-    """The `serving_default` signature of a SavedModel, as a function of images.
-
-    Args:
-        folder: of the SavedModel.
-
-    Attributes:
-        runtime: name and version of the runtime.
-        threads: int. TensorFlow's processor threads, one setting for the process.
-        operations: how often the graph holds each operation, by name.
-    """
+    """The signature `serving_default`: a `Runtime` of the parity report."""
 
     def __init__(self, folder: pathlib.Path):
         self._loaded = tf.saved_model.load(str(folder))
         self._signature = self._loaded.signatures["serving_default"]
         self.runtime = f"tensorflow {tf.__version__}"
-        self.threads = (
-            tf.config.threading.get_intra_op_parallelism_threads()
-            or os.cpu_count()
-            or 1
-        )
+        threads = tf.config.threading.get_intra_op_parallelism_threads()
+        self.threads = threads or os.cpu_count() or 1
         graph = self._signature.graph.as_graph_def()
-        nodes = list(graph.node)
-        for function in graph.library.function:
-            nodes += function.node_def
+        functions = [function.node_def for function in graph.library.function]
+        nodes = itertools.chain(graph.node, *functions)
         operations = collections.Counter(node.op for node in nodes)
-        self.operations = {
-            name: count
-            for name, count in sorted(operations.items())
-            if name not in _NO_OPERATIONS
-        }
+        for name in _NO_OPERATIONS:
+            del operations[name]
+        self.operations = dict(sorted(operations.items()))
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """Translate images, float32 (batch, height, width, channels) in [-1, 1]."""
@@ -122,7 +108,7 @@ def can_write_warmup_requests() -> bool:
 
 
 def write_warmup_requests(
-    folder: pathlib.Path, name: str, height: int, width: int, channels: int
+    folder: pathlib.Path, name: str, image_shape: tuple[int, int, int]
 ) -> None:
     """Write the requests that TensorFlow Serving runs before it uses a model.
 
@@ -131,13 +117,11 @@ def write_warmup_requests(
     Args:
         folder: of the SavedModel.
         name: the model's name on the server.
-        height: int. Pixels of the image.
-        width: int. Likewise.
-        channels: int. The generator's input channels.
+        image_shape: (height, width, channels) of the image.
     """
     from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-    pixels = np.full((1, height, width, channels), 127, np.uint8)
+    pixels = np.full((1, *image_shape), 127, np.uint8)
     requests = {
         "serving_default": ("image", normalize(pixels.astype(np.float32))),
         "uint8": ("image", pixels),

@@ -27,7 +27,7 @@ def generator():
 def folder(generator, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported") / "tiny_g/1"
     write_saved_model(folder, inference_model(generator))
-    write_warmup_requests(folder, "tiny_g", 16, 24, 3)
+    write_warmup_requests(folder, "tiny_g", (16, 24, 3))
     return folder
 
 
