@@ -1,14 +1,24 @@
-"""Reading what was exported, as its users do."""
+"""Small files to export and translate, and reading what was exported."""
 
 import io
 import struct
 import zlib
 
+import keras
 import numpy as np
 import PIL.Image
 import tensorflow as tf
 
 from cyclegan_tf.images import read_image
+
+
+def two_layer_generator():
+    """A generator for tests in which its inside does not matter; sides are even."""
+    image = keras.Input((None, None, 3))
+    options = {"strides": 2, "padding": "same"}
+    x = keras.layers.Conv2D(4, 3, activation="relu", **options)(image)
+    x = keras.layers.Conv2DTranspose(3, 4, activation="tanh", **options)(x)
+    return keras.Model(image, x)
 
 
 def encode(image, suffix="PNG"):

@@ -20,13 +20,12 @@ from cyclegan_tf.config.recipes import RecipeName
 from cyclegan_tf.config.stored import to_dict
 from cyclegan_tf.doctor.options import DoctorConfig
 from cyclegan_tf.evaluation.options import EvaluateConfig
-from cyclegan_tf.export.options import BenchmarkConfig, ExportConfig
+from cyclegan_tf.export.options import ExportConfig
 from cyclegan_tf.pretrained.options import ExportPytorchConfig, ImportConfig
 from cyclegan_tf.report.options import ReportConfig
 from cyclegan_tf.translation.options import ServeConfig, TranslateConfig
 
 EXIT_SOME_SKIPPED = 1
-EXIT_NO_PARITY = 1
 EXIT_DOES_NOT_FIT = 1
 
 
@@ -237,53 +236,15 @@ class Evaluate(EvaluateConfig):
 
 @dataclasses.dataclass(frozen=True)
 class Export(ExportConfig):
-    """Export generators for servers, phones and browsers, and check the result.
-
-    Attributes:
-        source: A run folder, for both of its generators, or one generator's .keras
-            file.
-    """
-
-    source: Annotated[pathlib.Path, tyro.conf.Positional]
+    """Export generators for servers, phones and browsers, and check the result."""
 
     def __call__(self) -> int:
         from cyclegan_tf.export.export import export_generators
 
         report = export_generators(self)
-        print(report.to_table())
+        print(report.to_text())
         print(f"See {self.out / 'report.md'}")
-        return 0 if report.passed else EXIT_NO_PARITY
-
-
-@dataclasses.dataclass(frozen=True)
-class BenchmarkLiteRT(BenchmarkConfig):
-    """Measure how fast a LiteRT file is on this machine, and what memory it needs.
-
-    Attributes:
-        file: The .tflite file.
-    """
-
-    file: Annotated[pathlib.Path, tyro.conf.Positional]
-
-    def __call__(self) -> int:
-        from cyclegan_tf.export.benchmark import benchmark_litert
-
-        result = benchmark_litert(self)
-        print(f"file      {self.file}, {result.file_bytes / 1e6:.2f} MB")
-        print(f"runtime   {result.runtime}, threads: {result.threads}")
-        print(f"image     {result.size[0]}x{result.size[1]}")
-        print(
-            f"latency   {result.median_ms:.1f} ms, median of {result.runs} "
-            f"({result.fastest_ms:.1f} to {result.slowest_ms:.1f})"
-        )
-        if result.peak_bytes and result.peak_bytes_before:
-            print(
-                f"memory    {result.peak_bytes / 1e6:.0f} MB at the peak, "
-                f"{result.peak_bytes_before / 1e6:.0f} MB before the file was loaded"
-            )
-        operations = (f"{count} {name}" for name, count in result.operations.items())
-        print(f"operators {', '.join(operations)}")
-        return 0
+        return report.exit_code
 
 
 @dataclasses.dataclass(frozen=True)

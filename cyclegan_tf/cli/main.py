@@ -117,7 +117,6 @@ def _parse(arguments: list[str]) -> Callable[[], int]:
         | Annotated[commands.TranslateBeam, tyro.conf.subcommand("translate-beam")]
         | Annotated[commands.Evaluate, tyro.conf.subcommand("evaluate")]
         | Annotated[commands.Export, tyro.conf.subcommand("export")]
-        | Annotated[commands.BenchmarkLiteRT, tyro.conf.subcommand("benchmark-litert")]
         | Annotated[commands.Report, tyro.conf.subcommand("report")]
         | Annotated[commands.Serve, tyro.conf.subcommand("serve")]
         | Annotated[commands.Import, tyro.conf.subcommand("import")]

@@ -17,16 +17,16 @@ import pathlib
 
 import tensorflow as tf
 
-from cyclegan_tf._shared.errors import InputError, RefusedFileError
+from cyclegan_tf._shared.errors import RefusedFileError
 from cyclegan_tf._shared.files import check_free, remove, replacing, write_json
 from cyclegan_tf._shared.machine import processor_name, versions
 from cyclegan_tf._version import __version__
-from cyclegan_tf.export import litert, onnx, savedmodel
-from cyclegan_tf.export.formats import Plan, plan_artefacts
-from cyclegan_tf.export.generators import Exportable, find_exportables
+from cyclegan_tf.export import onnx, savedmodel
+from cyclegan_tf.export.formats import Output, list_outputs
+from cyclegan_tf.export.generators import Exportable, load_exportables
 from cyclegan_tf.export.litert_runtime import require_litert
-from cyclegan_tf.export.options import ExportConfig, LiteRTVariant
-from cyclegan_tf.export.parity import Judge, as_input, find_problem
+from cyclegan_tf.export.options import ExportConfig
+from cyclegan_tf.export.parity import Judge, find_problem
 from cyclegan_tf.export.report import NAME as REPORT
 from cyclegan_tf.export.report import Entry, Report, find_earlier_files
 from cyclegan_tf.models.networks.graph import size_multiple
@@ -34,25 +34,16 @@ from cyclegan_tf.translation.inference import inference_model
 
 _LOG = logging.getLogger(__name__)
 
-_VARIANTS: tuple[LiteRTVariant, ...] = (
-    "float32",
-    "float16",
-    "dynamic_range",
-    "int16x8",
-    "int8",
-)
-
 
 def export_generators(config: ExportConfig) -> Report:
     """Export one generator, or both of a run, and compare each file to Keras.
 
     Args:
-        config: what to export, to which formats, and where to.
+        config: what to export, to which formats, and where.
 
     Returns:
-        The report, which is also in `report.json` and `report.md` in the folder, after
-        each file as far as it came. Files that fail are named in it; those that would
-        be no use were not written.
+        The report. It is also in `report.json` and `report.md` in the folder, updated
+        after each file. It names the files that fail; useless ones are not kept.
 
     Raises:
         InputError: if there is nothing to export, an extra is not installed, or,
@@ -61,12 +52,11 @@ def export_generators(config: ExportConfig) -> Report:
     config.check()
     _check_extras(config)
     if config.threads:
-        # Only before TensorFlow has run anything; the report says what it used.
+        # Possible only before TensorFlow has run; the report says what was used.
         with contextlib.suppress(RuntimeError):
             tf.config.threading.set_intra_op_parallelism_threads(config.threads)
-    exportables = find_exportables(config)
-    variants = _choose_variants(config, exportables)
-    _check_free(config)
+    exportables = load_exportables(config)
+    check_free(config.out / REPORT, config.overwrite)
     report = Report(
         str(config.source),
         f"{len(exportables[0].report_images)} "
@@ -76,7 +66,7 @@ def export_generators(config: ExportConfig) -> Report:
     )
     report.write(config.out)
     for exportable in exportables:
-        report = _export(exportable, config, variants, report)
+        report = _export(exportable, config, report)
     return report.finish(config.out)
 
 
@@ -87,52 +77,17 @@ def _check_extras(config: ExportConfig) -> None:
         onnx.require_onnx()
     if "savedmodel" in config.formats and not savedmodel.can_write_warmup_requests():
         _LOG.warning(
-            "The SavedModels get no warm-up requests, which TensorFlow Serving would "
-            "run when it starts; for them, pip install 'cyclegan_tf[serving]'."
+            "The SavedModels get no warm-up requests, which TensorFlow Serving runs "
+            "when it starts; to write them, pip install 'cyclegan_tf[serving]'."
         )
 
 
-def _choose_variants(
-    config: ExportConfig, exportables: list[Exportable]
-) -> tuple[LiteRTVariant, ...]:
-    """The number formats asked for; if none are, those that can be had."""
-    calibrated = all(exportable.calibration_images for exportable in exportables)
-    if config.variants is None:
-        if calibrated or "litert" not in config.formats:
-            return _VARIANTS
-        _LOG.warning(
-            "%s are left out: they need images of what the generator translates; name "
-            "a folder of them with --calibration.",
-            " and ".join(v for v in _VARIANTS if v in litert.CALIBRATED),
-        )
-        return tuple(v for v in _VARIANTS if v not in litert.CALIBRATED)
-    for variant in config.variants:
-        if variant in litert.CALIBRATED and not calibrated:
-            raise InputError(
-                f"{variant} needs images of what {config.source} translates, to choose "
-                "the ranges of its numbers; name a folder of them with --calibration."
-            )
-    return config.variants
-
-
-def _check_free(config: ExportConfig) -> None:
-    check_free(config.out / REPORT, config.overwrite)
-
-
-def _export(
-    exportable: Exportable,
-    config: ExportConfig,
-    variants: tuple[LiteRTVariant, ...],
-    report: Report,
-) -> Report:
+def _export(exportable: Exportable, config: ExportConfig, report: Report) -> Report:
     model = inference_model(exportable.generator)
     judge = Judge(exportable.generator, model, exportable.report_images)
-    calibration = as_input(exportable.calibration_images)
     entries = []
-    for plan in plan_artefacts(
-        exportable.name, model, config, variants, exportable.size, calibration
-    ):
-        entry = _write_and_measure(plan, config.out, judge)
+    for output in list_outputs(exportable, model, config):
+        entry = _write_and_measure(output, config.out, judge)
         _LOG.info("%s", entry.problem or f"Wrote {entry.artefact.path}")
         entries.append(entry)
         report = dataclasses.replace(report, entries=(*report.entries, entry))
@@ -141,18 +96,19 @@ def _export(
     return report
 
 
-def _write_and_measure(plan: Plan, out: pathlib.Path, judge: Judge) -> Entry:
-    path = out / plan.artefact.path
+def _write_and_measure(output: Output, out: pathlib.Path, judge: Judge) -> Entry:
+    path = out / output.artefact.path
     try:
         with replacing(path) as temporary:
-            plan.write(temporary)
-            if path.is_dir():  # which a rename does not replace
+            output.write(temporary)
+            if path.is_dir():  # a rename does not replace a folder
                 remove(path)
-        artefact = dataclasses.replace(plan.artefact, bytes=_bytes_in(path))
-        measurement = judge.measure(artefact, plan.load(path))
+        artefact = dataclasses.replace(output.artefact, bytes=_bytes_in(path))
+        measurement = judge.measure(artefact, output.load(path))
     except RefusedFileError as e:
         remove(path)
-        return Entry(plan.artefact, None, f"{plan.artefact.path} was refused: {e}")
+        problem = f"{output.artefact.path} was refused: {e}"
+        return Entry(output.artefact, None, problem)
     return Entry(artefact, measurement, find_problem(artefact, measurement))
 
 
@@ -160,6 +116,8 @@ def _write_metadata(
     exportable: Exportable, config: ExportConfig, entries: list[Entry]
 ) -> None:
     """Write what a user of the files must know about the generator."""
+    generator = exportable.generator
+    layout = {"layout": "batch, height, width, channels", "value_range": [-1.0, 1.0]}
     content = {
         "name": exportable.name,
         "direction": exportable.direction,
@@ -169,20 +127,16 @@ def _write_metadata(
         "cyclegan_tf": __version__,
         "input": {
             "name": "image",
-            "layout": "batch, height, width, channels",
-            "channels": exportable.generator.input_shape[-1],
-            "value_range": [-1.0, 1.0],
-            "sides_multiple_of": size_multiple(exportable.generator),
+            **layout,
+            "channels": generator.input_shape[-1],
+            "sides_multiple_of": size_multiple(generator),
         },
         "output": {
             "name": "translated",
-            "layout": "batch, height, width, channels",
-            "channels": exportable.generator.output_shape[-1],
-            "value_range": [-1.0, 1.0],
+            **layout,
+            "channels": generator.output_shape[-1],
         },
-        "files": [
-            entry.artefact.path for entry in entries if entry.measurement is not None
-        ],
+        "files": [entry.artefact.path for entry in entries if entry.measurement],
     }
     write_json(config.out / f"{exportable.name}.json", content)
 

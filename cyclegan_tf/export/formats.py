@@ -1,98 +1,94 @@
-"""What is written of one generator: each file, how it is made and how it is run."""
+"""The table of formats: how each file of a generator is written and run."""
 
 import dataclasses
 import functools
 import os
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import keras
-import numpy as np
 
 from cyclegan_tf.export import litert, onnx, savedmodel
+from cyclegan_tf.export.generators import Exportable
 from cyclegan_tf.export.litert_runtime import LiteRTModel
 from cyclegan_tf.export.options import ExportConfig, LiteRTVariant
-from cyclegan_tf.export.parity import Artefact, Runtime
+from cyclegan_tf.export.parity import Artefact, Runtime, as_input
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
-    """An artefact that is to be made.
-
-    Attributes:
-        artefact: what it is.
-        write: makes it at a path.
-        load: loads it from a path.
-    """
+class Output:
+    """A file or folder to write at a path, and to load from there."""
 
     artefact: Artefact
     write: Callable[[pathlib.Path], None]
     load: Callable[[pathlib.Path], Runtime]
 
 
-def plan_artefacts(
-    name: str,
-    model: keras.Model,
-    config: ExportConfig,
-    variants: Sequence[LiteRTVariant],
-    size: tuple[int, int],
-    calibration: Sequence[np.ndarray],
-) -> Iterator[Plan]:
-    """List what a configuration says to write of one generator.
+def list_outputs(
+    exportable: Exportable, model: keras.Model, config: ExportConfig
+) -> Iterator[Output]:
+    """List the files to write of one generator.
 
     Args:
-        name: what the generator is called.
-        model: what `inference_model` returned.
+        exportable: the generator, its name and images.
+        model: what `inference_model` makes of it.
         config: all options.
-        variants: of the LiteRT files.
-        size: (height, width) of the images for files of one size.
-        calibration: float32 images (1, height, width, channels) in [-1, 1] for
-            calibrated variants.
-
-    Yields:
-        A plan for each artefact.
     """
-    threads = config.threads or os.cpu_count() or 1
-    if "savedmodel" in config.formats:
-        yield Plan(
-            Artefact(f"{name}/1", name, "savedmodel", "float32", "any"),
-            functools.partial(_write_saved_model, name, model, size),
-            savedmodel.SavedModel,
-        )
-    if "litert" in config.formats:
-        for input_size in dict.fromkeys(config.sizes):
-            one_size = size if input_size == "fixed" else None
-            label = "x".join(map(str, size)) if one_size else "any"
-            for variant in dict.fromkeys(variants):
-                path = f"litert/{name}_{variant}_{label}.tflite"
-                yield Plan(
-                    Artefact(path, name, "litert", variant, label),
-                    functools.partial(
-                        _write_litert, model, variant, one_size, calibration
-                    ),
-                    functools.partial(LiteRTModel, threads=threads),
-                )
-    if "onnx" in config.formats:
-        yield Plan(
-            Artefact(f"onnx/{name}.onnx", name, "onnx", "float32", "any"),
-            functools.partial(onnx.write_onnx, model=model),
-            functools.partial(onnx.OnnxModel, threads=threads),
-        )
+    for name, outputs in _FORMATS.items():
+        if name in config.formats:
+            yield from outputs(exportable, model, config)
 
 
-def _write_saved_model(
-    name: str, model: keras.Model, size: tuple[int, int], folder: pathlib.Path
-) -> None:
-    savedmodel.write_saved_model(folder, model)
-    if savedmodel.can_write_warmup_requests():
-        savedmodel.write_warmup_requests(folder, name, *size, model.input_shape[-1])
+def _savedmodel(
+    exportable: Exportable, model: keras.Model, _: ExportConfig
+) -> Iterator[Output]:
+    name = exportable.name
+
+    def write(folder: pathlib.Path) -> None:
+        savedmodel.write_saved_model(folder, model)
+        if savedmodel.can_write_warmup_requests():
+            image_shape = (*exportable.size, model.input_shape[-1])
+            savedmodel.write_warmup_requests(folder, name, image_shape)
+
+    artefact = Artefact(f"{name}/1", name, "savedmodel", "float32", "any")
+    yield Output(artefact, write, savedmodel.SavedModel)
 
 
-def _write_litert(
-    model: keras.Model,
-    variant: LiteRTVariant,
-    size: tuple[int, int] | None,
-    calibration: Sequence[np.ndarray],
-    path: pathlib.Path,
-) -> None:
-    path.write_bytes(litert.convert(model, variant, size, calibration))
+def _litert(
+    exportable: Exportable, model: keras.Model, config: ExportConfig
+) -> Iterator[Output]:
+    name, calibration = exportable.name, as_input(exportable.calibration_images)
+
+    def write(
+        variant: LiteRTVariant, size: tuple[int, int] | None, path: pathlib.Path
+    ) -> None:
+        path.write_bytes(litert.convert(model, variant, size, calibration))
+
+    for input_size in dict.fromkeys(config.sizes):
+        size = exportable.size if input_size == "fixed" else None
+        label = "x".join(map(str, size)) if size else "any"
+        for variant in dict.fromkeys(config.variants):
+            path = f"litert/{name}_{variant}_{label}.tflite"
+            yield Output(
+                Artefact(path, name, "litert", variant, label),
+                functools.partial(write, variant, size),
+                functools.partial(LiteRTModel, threads=_threads(config)),
+            )
+
+
+def _onnx(
+    exportable: Exportable, model: keras.Model, config: ExportConfig
+) -> Iterator[Output]:
+    name = exportable.name
+    yield Output(
+        Artefact(f"onnx/{name}.onnx", name, "onnx", "float32", "any"),
+        functools.partial(onnx.write_onnx, model=model),
+        functools.partial(onnx.OnnxModel, threads=_threads(config)),
+    )
+
+
+def _threads(config: ExportConfig) -> int:
+    return config.threads or os.cpu_count() or 1
+
+
+_FORMATS = {"savedmodel": _savedmodel, "litert": _litert, "onnx": _onnx}

@@ -1,4 +1,4 @@
-"""What there is to export: generators, with the images to calibrate and check them."""
+"""Load the generators to export, with images for calibration and comparison."""
 
 import dataclasses
 import logging
@@ -11,7 +11,7 @@ from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.config.directions import DIRECTIONS
 from cyclegan_tf.data.demo import demo_images
 from cyclegan_tf.data.domains import Domain, load_domains
-from cyclegan_tf.export.options import ExportConfig
+from cyclegan_tf.export.options import CALIBRATED, ExportConfig
 from cyclegan_tf.images import (
     Image,
     UnreadableImageError,
@@ -27,22 +27,20 @@ from cyclegan_tf.runs.run import Run
 
 _LOG = logging.getLogger(__name__)
 
-# The size that the reference trains for.
+# The size that the reference trains on.
 _DEFAULT_SIDE = 256
 
 
 @dataclasses.dataclass(frozen=True)
 class Exportable:
-    """A generator that can be exported.
+    """A generator to export, and its images.
 
     Attributes:
-        name: what it is called in files and servers.
-        direction: `"g"` (X to Y) or `"f"` (Y to X); `None` if that is not known.
-        generator: the Keras model.
+        name: name in files and on servers.
+        direction: `"g"` (X to Y) or `"f"` (Y to X); `None` if unknown.
         size: (height, width) for files of one size.
         report_images: uint8 images of that size to compare outputs on.
-        calibration_images: likewise, to calibrate on; none where there are none of
-            the generator's domain.
+        calibration_images: likewise to calibrate on; none if no variant needs them.
         images_from: where the report images come from.
     """
 
@@ -55,36 +53,36 @@ class Exportable:
     images_from: str
 
 
-def find_exportables(config: ExportConfig) -> list[Exportable]:
-    """Load the generators to export, with images for calibration and comparison.
+def load_exportables(config: ExportConfig) -> list[Exportable]:
+    """Load the generators that the source holds, G before F.
 
     Raises:
-        InputError: if there is no generator, or its images cannot be read or do not
-            suit it.
+        InputError: if there is no generator, or its images are missing, cannot be read
+            or do not suit it.
     """
     found = find_generators(config.source)
-    for generator in found:
-        if generator.is_exported:
-            raise InputError(
-                f"{config.source} is exported already; name the run or the .keras file "
-                "that it was exported from."
-            )
-    if not Run.is_run(config.source):
-        return [_from_file(generator, config, len(found) > 1) for generator in found]
-    if config.calibration:
+    if any(generator.is_exported for generator in found):
         raise InputError(
-            f"`calibration={config.calibration}` is for generators without a run, but "
-            f"{config.source} is a run, whose own images are used; leave it out, or "
-            "export one of its generator_*.keras."
+            f"{config.source} is exported already; name the run or the .keras file "
+            "that it was exported from."
         )
-    return _from_run(found, config)
+    if Run.is_run(config.source):
+        return _from_run(found, config)
+    return [_from_file(generator, config, len(found) > 1) for generator in found]
 
 
 def _from_run(found: list[Generator], config: ExportConfig) -> list[Exportable]:
+    if config.calibration:
+        raise InputError(
+            f"`calibration={config.calibration}` is for generators without a run, but "
+            f"{config.source} is a run, which has its own images; leave it out, or "
+            "export one of its generator_*.keras."
+        )
     run = Run(config.source)
-    enough = max(config.report_images, config.calibration_images)
-    limited = dataclasses.replace(run.config.dataset, max_images=enough)
     networks = {each.direction or "g": load_generator(each.path) for each in found}
+    calibration_images = config.calibration_images if config.calibrates else 0
+    enough = max(config.report_images, calibration_images)
+    limited = dataclasses.replace(run.config.dataset, max_images=enough)
     try:
         domains = load_domains(
             dataclasses.replace(run.config, dataset=limited),
@@ -96,54 +94,64 @@ def _from_run(found: list[Generator], config: ExportConfig) -> list[Exportable]:
             f"but: {e} Or export one of its generator_*.keras."
         ) from e
     name = config.name or _name_of(config.source.resolve().name)
-    exportables = []
-    for key, network in networks.items():
+
+    def exportable(key: str, network: keras.Model) -> Exportable:
         direction = DIRECTIONS[key]
         test, train = domains.test[direction.source], domains.train[direction.source]
         first = test.preprocessing.crop_centre(test[0])
         size = _check_size(config.image_size or first.shape[:2], network)
-        exportables.append(
-            Exportable(
-                f"{name}_{direction.name}",
-                direction.name,
-                network,
-                size,
-                _first_images(test, config.report_images, size),
-                _first_images(train, config.calibration_images, size),
-                f"test images of domain {direction.source.upper()}",
-            )
+        return Exportable(
+            f"{name}_{direction.name}",
+            direction.name,
+            network,
+            size,
+            _first_images(test, config.report_images, size),
+            _first_images(train, calibration_images, size),
+            f"test images of domain {direction.source.upper()}",
         )
-    return exportables
+
+    return [exportable(key, network) for key, network in networks.items()]
 
 
 def _from_file(found: Generator, config: ExportConfig, of_two: bool) -> Exportable:
     generator = load_generator(found.path)
-    channels = generator.input_shape[-1], generator.output_shape[-1]
-    check_image_channels(*channels, found.path)
-    multiple = size_multiple(generator)
     height, width, channels = generator.input_shape[1:]
-    default = _DEFAULT_SIDE + -_DEFAULT_SIDE % multiple
+    check_image_channels(channels, generator.output_shape[-1], found.path)
+    name = config.name or _name_of(config.source.stem)
+    if of_two:
+        name = f"{name}_{found.direction}"
+    elif name == "report":
+        raise InputError(
+            f"{config.source} would be described in report.json, which is the parity "
+            "report; choose another `name`."
+        )
+    default = _DEFAULT_SIDE + -_DEFAULT_SIDE % size_multiple(generator)
     size = config.image_size or (height or default, width or default)
     _check_size(size, generator)
+    calibration_images = config.calibration_images if config.calibrates else 0
     if config.calibration:
-        enough = config.report_images + config.calibration_images
+        enough = config.report_images + calibration_images
         images = _read_folder(config.calibration, enough, channels)
         images_from = f"images of {config.calibration}"
+    elif config.calibrates:
+        raise InputError(
+            f"{' and '.join(v for v in config.variants if v in CALIBRATED)} must be "
+            "calibrated; name a folder of images that the generator translates as "
+            "`calibration`."
+        )
     else:
         images = [in_channels(image, channels) for image in demo_images("testA")]
         images_from = "images of the built-in demo"
     images = [resize_image(image, *size) for image in images]
-    report_images = images[: config.report_images]
-    # Calibrate on other images than are reported on, if there are others.
+    # Calibrate on other images than the report compares, if there are any.
     others = images[config.report_images :] or images
-    name = config.name or _name_of(config.source.stem)
     return Exportable(
-        f"{name}_{found.direction}" if of_two else name,
+        name,
         found.direction,
         generator,
         size,
-        report_images,
-        others[: config.calibration_images] if config.calibration else [],
+        images[: config.report_images],
+        others[:calibration_images],
         images_from,
     )
 
@@ -171,7 +179,7 @@ def _first_images(domain: Domain, count: int, size: tuple[int, int]) -> list[Ima
 
 
 def _read_folder(folder: pathlib.Path, count: int, channels: int) -> list[Image]:
-    """Read the first images of a folder; those that are damaged are left out."""
+    """Read the first images of a folder, leaving out those that are damaged."""
     images: list[Image] = []
     for path in find_images(folder):
         if len(images) == count:
@@ -182,7 +190,6 @@ def _read_folder(folder: pathlib.Path, count: int, channels: int) -> list[Image]
             _LOG.warning("Left out: %s", e)
     if not images:
         raise InputError(
-            f"There are no images in {folder} that can be read; name another folder "
-            "with `calibration`."
+            f"No image in {folder} can be read; name another folder as `calibration`."
         )
     return images

@@ -22,12 +22,10 @@ import tensorflow as tf
 from cyclegan_tf._shared.errors import RefusedFileError, first_line
 from cyclegan_tf.export.equalization import equalize
 from cyclegan_tf.export.litert_runtime import LiteRTModel
-from cyclegan_tf.export.options import LiteRTVariant
+from cyclegan_tf.export.options import CALIBRATED, LiteRTVariant
 from cyclegan_tf.models.networks.graph import size_multiple
 
-CALIBRATED: frozenset[LiteRTVariant] = frozenset({"int16x8", "int8"})
-
-# A conversion that loses sight of the weights leaves these, and runs to NaN.
+# A conversion that loses the weights leaves these operations, and computes NaN.
 _VARIABLE_OPERATIONS = {"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE"}
 
 
@@ -43,7 +41,7 @@ def convert(
     one image at a time, and builtin operations only.
 
     Args:
-        model: what `inference_model` returned.
+        model: a model returned by `inference_model`.
         variant: the number formats, see above.
         size: (height, width) of the images; any size if `None`. GPUs and most
             accelerators want it fixed.
@@ -70,7 +68,7 @@ def convert(
             [tf.TensorSpec(shape, tf.float32, "image")],
         )
         archive.write_out(folder, verbose=False)
-        # Not from_concrete_functions: Keras 3 variables stay behind, without an error.
+        # Not from_concrete_functions: it loses Keras 3 variables without an error.
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         _choose_numbers(converter, variant, calibration)
         try:
@@ -85,7 +83,7 @@ def convert(
 
 
 def refuse_unusable(content: bytes, size: tuple[int, int]) -> None:
-    """Guard against files that convert without an error and yet are no use.
+    """Refuse a file that was converted without an error and is still of no use.
 
     Args:
         content: of a LiteRT file.
@@ -102,23 +100,20 @@ def refuse_unusable(content: bytes, size: tuple[int, int]) -> None:
         if name in _VARIABLE_OPERATIONS or name != name.upper()
     ]
     if foreign:
-        raise RefusedFileError(
-            f"The converted file holds {', '.join(foreign)}, which LiteRT on a phone "
-            "does not run; export the generator in another format."
-        )
+        raise _refused(f"holds {', '.join(foreign)}, which phones do not run")
     noise = np.random.default_rng(0).uniform(-1, 1, (1, *size, converted.channels))
     try:
         translated = converted(noise.astype(np.float32))
     except RuntimeError as e:
-        raise RefusedFileError(
-            f"The converted file does not run ({first_line(e)}); export the "
-            "generator in another format."
-        ) from e
+        raise _refused(f"does not run ({first_line(e)})") from e
     if not np.isfinite(translated).all():
-        raise RefusedFileError(
-            "The converted file puts out values that are not finite; export the "
-            "generator in another format."
-        )
+        raise _refused("computes values that are not finite")
+
+
+def _refused(problem: str) -> RefusedFileError:
+    return RefusedFileError(
+        f"The converted file {problem}; export the generator in another format."
+    )
 
 
 def _choose_numbers(
@@ -130,17 +125,16 @@ def _choose_numbers(
         for image in calibration:
             yield {"image": image}
 
-    if variant == "float32":
-        return
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if variant != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if variant == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    elif variant == "int16x8":
+    if variant in CALIBRATED:
         converter.representative_dataset = representative_dataset
+    if variant == "int16x8":
         converter.target_spec.supported_ops = [
             operations.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
         ]
-    elif variant == "int8":
-        converter.representative_dataset = representative_dataset
+    if variant == "int8":
         converter.target_spec.supported_ops = [operations.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = tf.int8

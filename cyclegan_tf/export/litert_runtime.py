@@ -1,4 +1,4 @@
-"""A LiteRT file, run by LiteRT. TensorFlow is not needed, and not imported.
+"""A LiteRT file, run by LiteRT; TensorFlow is not imported.
 
 Needs the extra `litert`. How such a file is made is in `litert.py`.
 """
@@ -6,103 +6,51 @@ Needs the extra `litert`. How such a file is made is in `litert.py`.
 import collections
 import importlib.metadata
 import pathlib
-import struct
 from typing import Any
 
 import numpy as np
 
-from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.extras import require_package
 
-# What LiteRT's GPU delegate can take, by name: the cases of `NewOperationParser` in
-# tflite/delegates/gpu/common/model_builder.cc of google-ai-edge/LiteRT at 34ec5bad,
-# of those that our generators convert to. The table in its documentation ("GPU
-# delegates for LiteRT", last updated 2025-07-24) is older than the code: it lacks
-# MIRROR_PAD, MEAN, RSQRT, LEAKY_RELU and TANH. The delegate also looks at shapes
-# and types on the device, so this is what it can take, not a promise that it does.
-# The float16 weights behind DEQUANTIZE it folds into the operation that reads them.
-GPU_DELEGATE_OPERATIONS = frozenset(
-    {
-        "ADD",
-        "CONCATENATION",
-        "CONV_2D",
-        "DEPTHWISE_CONV_2D",
-        "DEQUANTIZE",
-        "LEAKY_RELU",
-        "MEAN",
-        "MIRROR_PAD",
-        "MUL",
-        "PACK",
-        "PAD",
-        "PADV2",
-        "QUANTIZE",
-        "RELU",
-        "RESHAPE",
-        "RESIZE_BILINEAR",
-        "RESIZE_NEAREST_NEIGHBOR",
-        "RSQRT",
-        "SLICE",
-        "SQUARE",
-        "SQUARED_DIFFERENCE",
-        "STRIDED_SLICE",
-        "SUB",
-        "TANH",
-        "TRANSPOSE_CONV",
-    }
-)
-
-
-# What FlatBuffers and LiteRT raise of files that are not as they should be.
-_DAMAGES = (
-    AttributeError,
-    IndexError,
-    KeyError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
+# The operations that LiteRT's GPU delegate accepts, of those our generators convert to:
+# the cases of `NewOperationParser` in tflite/delegates/gpu/common/model_builder.cc of
+# google-ai-edge/LiteRT at 34ec5bad. (Its documentation, "GPU delegates for LiteRT",
+# last updated 2025-07-24, is older: no MIRROR_PAD, MEAN, RSQRT, LEAKY_RELU, TANH.) The
+# delegate also checks shapes and types on the device, so this promises nothing. It
+# folds a DEQUANTIZE of float16 weights into the operation that reads them.
+GPU_DELEGATE_OPERATIONS = frozenset({
+    "ADD", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "DEQUANTIZE", "LEAKY_RELU",
+    "MEAN", "MIRROR_PAD", "MUL", "PACK", "PAD", "PADV2", "QUANTIZE", "RELU", "RESHAPE",
+    "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "RSQRT", "SLICE", "SQUARE",
+    "SQUARED_DIFFERENCE", "STRIDED_SLICE", "SUB", "TANH", "TRANSPOSE_CONV",
+})  # fmt: skip
 
 
 class LiteRTModel:
-    """A generator in a LiteRT file, as a function from image to image.
+    """A generator in a LiteRT file: a `Runtime` of the parity report.
 
     Args:
         content: the file, or its bytes.
         threads: int. Processor threads. Defaults to `1`.
 
     Attributes:
-        runtime: name and version of the runtime.
-        threads: int.
-        size: (height, width) that the file takes, `None` where any will do.
+        size: (height, width) of the images it takes, `None` for a free side.
         channels: int. Channels of the input.
-        operations: how often the graph holds each builtin operation, by name.
-        ranks: how many tensors the graph holds of each rank.
-
-    Raises:
-        InputError: if it is no LiteRT file, or LiteRT is not installed.
+        ranks: how many tensors of each rank the graph holds.
     """
 
     def __init__(self, content: pathlib.Path | bytes, threads: int = 1):
-        require_litert()
         from ai_edge_litert.interpreter import Interpreter
 
         if isinstance(content, pathlib.Path):
-            content = _read(content)
+            content = content.read_bytes()
         self.threads = threads
         self.runtime = f"ai-edge-litert {importlib.metadata.version('ai-edge-litert')}"
-        try:
-            self.operations, self.ranks = _contents_of(content)
-            self._interpreter = Interpreter(model_content=content, num_threads=threads)
-            self._input = self._interpreter.get_input_details()[0]
-            self._output = self._interpreter.get_output_details()[0]
-            height, width, channels = map(int, self._input["shape_signature"][1:])
-        except _DAMAGES as e:
-            raise InputError(
-                f"The LiteRT file is damaged, or takes no images ({e}); name one that "
-                "cyclegan export wrote."
-            ) from e
-        self.channels = channels
+        self.operations, self.ranks = _contents_of(content)
+        self._interpreter = Interpreter(model_content=content, num_threads=threads)
+        self._input = self._interpreter.get_input_details()[0]
+        self._output = self._interpreter.get_output_details()[0]
+        height, width, self.channels = map(int, self._input["shape_signature"][1:])
         # Free sides are -1 there.
         self.size = (height if height > 0 else None, width if width > 0 else None)
         self._shape: tuple[int, ...] | None = None
@@ -130,10 +78,10 @@ class LiteRTModel:
 
 
 def require_litert() -> None:
-    """Check that LiteRT is there, before any work is done.
+    """Check that LiteRT is installed.
 
     Raises:
-        InputError: if it is not installed.
+        InputError: if it is not.
     """
     require_package("ai_edge_litert", "LiteRT", "runs .tflite files", "litert")
 
@@ -148,17 +96,8 @@ def cpu_only_operations(operations: dict[str, int], variant: str) -> list[str]:
     Returns:
         Names in alphabetical order.
     """
-    taken = frozenset() if variant == "int16x8" else GPU_DELEGATE_OPERATIONS
-    return sorted(operations.keys() - taken)
-
-
-def _read(path: pathlib.Path) -> bytes:
-    if not path.is_file():
-        raise InputError(f"There is no file {path}; check the name.")
-    content = path.read_bytes()
-    if content[4:8] != b"TFL3":
-        raise InputError(f"{path} is not a LiteRT file; name a .tflite file.")
-    return content
+    accepted = frozenset() if variant == "int16x8" else GPU_DELEGATE_OPERATIONS
+    return sorted(operations.keys() - accepted)
 
 
 def _contents_of(content: bytes) -> tuple[dict[str, int], dict[int, int]]:

@@ -1,4 +1,4 @@
-"""The generator as an ONNX file, by Keras and tf2onnx, and run by ONNX Runtime.
+"""The generator as an ONNX file: written by Keras and tf2onnx, run by ONNX Runtime.
 
 Needs the extra `onnx`.
 """
@@ -16,21 +16,16 @@ if TYPE_CHECKING:
     import keras
     import onnx
 
-# Of 2021: ONNX Runtime, OpenVINO, TensorRT and the browsers' runtimes take it.
+# Of 2021: ONNX Runtime, OpenVINO, TensorRT and browsers' runtimes accept it.
 OPSET = 15
 
 
 class OnnxModel:
-    """A generator in an ONNX file, as a function from image to image.
+    """A generator in an ONNX file: a `Runtime` of the parity report.
 
     Args:
         path: the file.
         threads: int. Processor threads. Defaults to `1`.
-
-    Attributes:
-        runtime: name and version of the runtime.
-        threads: int.
-        operations: how often the graph holds each operation, by name.
     """
 
     def __init__(self, path: pathlib.Path, threads: int = 1):
@@ -41,13 +36,9 @@ class OnnxModel:
         options.intra_op_num_threads = threads
         self.threads = threads
         self.runtime = f"onnxruntime {onnxruntime.__version__}"
-        self.operations = dict(
-            sorted(
-                collections.Counter(
-                    node.op_type for node in onnx.load(path).graph.node
-                ).items()
-            )
-        )
+        nodes = onnx.load(path).graph.node
+        operations = collections.Counter(node.op_type for node in nodes)
+        self.operations = dict(sorted(operations.items()))
         self._session = onnxruntime.InferenceSession(
             str(path), options, providers=["CPUExecutionProvider"]
         )
@@ -58,10 +49,10 @@ class OnnxModel:
 
 
 def require_onnx() -> None:
-    """Check that all that writing and running ONNX takes is there.
+    """Check that the packages to write and run ONNX are installed.
 
     Raises:
-        InputError: if a package is not installed.
+        InputError: if one is not.
     """
     for package in ("onnx", "tf2onnx", "onnxruntime"):
         require_package(package, f"The package {package}", "ONNX files need", "onnx")
@@ -75,14 +66,14 @@ def write_onnx(path: pathlib.Path, model: "keras.Model") -> None:
 
     Args:
         path: the file.
-        model: what `inference_model` returned.
+        model: a model returned by `inference_model`.
     """
     import keras
     import onnx
     from onnx.tools import update_model_dims
 
     with warnings.catch_warnings():
-        # Keras asks NumPy for what tf2onnx used to need.
+        # Keras sets an old NumPy name that tf2onnx once needed.
         warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)
         model.export(
             str(path),
@@ -96,7 +87,7 @@ def write_onnx(path: pathlib.Path, model: "keras.Model") -> None:
     written = onnx.load(path)
     _rename_output(written, "translated")
     dimensions = ["batch", "height", "width"]
-    # Before, the names of free dimensions are numbers of the converter's.
+    # The converter names free dimensions by numbers.
     named = update_model_dims.update_inputs_outputs_dims(
         written,
         {"image": [*dimensions, model.input_shape[-1]]},

@@ -1,7 +1,7 @@
-"""Does an exported file compute what the Keras generator computes?
+"""Compare the outputs of an exported file to those of its Keras generator.
 
-Differences are of outputs in [-1, 1]. The peak signal-to-noise ratio has the peak 2,
-the whole range, and the mean squared error over all images.
+Outputs are in [-1, 1]. The peak signal-to-noise ratio has the peak 2, the whole range,
+and the mean squared error over all images.
 """
 
 import dataclasses
@@ -22,18 +22,24 @@ from cyclegan_tf.models.networks.graph import size_multiple
 
 LATENCY_RUNS = 20
 
-# Runtimes add up in different orders, which instance normalization of nearly flat maps
-# magnifies. Less than this is an eighth of a gray level of 255.
+# Runtimes add in different orders, which instance normalization of nearly flat maps
+# magnifies. This is an eighth of a gray level of 255.
 LARGEST_FLOAT_DIFFERENCE = 1e-3
 
-# Rounded numbers change the output; what is too much is a matter of the eye. At 30 dB
-# noise is hard to see in a photograph, at 20 dB it is plain. Full int8 cannot promise
-# more: its instance normalization has 256 levels for variances of all channels.
+# Noise is hard to see in a photograph at 30 dB, and plain at 20 dB. Full int8 cannot
+# promise more: its instance normalization has 256 levels for the variances of all
+# channels.
 LEAST_PSNR = {"dynamic_range": 25.0, "int16x8": 30.0, "int8": 20.0}
 
 
 class Runtime(Protocol):
-    """An exported file, loaded: a function from image to image."""
+    """An exported file, loaded: a function from image to image.
+
+    Attributes:
+        runtime: name and version of the runtime.
+        threads: processor threads it uses.
+        operations: how often the graph holds each operation, by name.
+    """
 
     runtime: str
     threads: int
@@ -45,15 +51,13 @@ class Runtime(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Artefact:
-    """What was exported; before it is measured.
+    """An exported file or folder.
 
     Attributes:
-        path: relative to the export folder, `/` between its parts.
-        generator: the name of its generator.
+        path: relative to the export folder, with `/` between its parts.
         format: `"savedmodel"`, `"litert"` or `"onnx"`.
         variant: the number formats, such as `"float32"` or `"int16x8"`.
-        size: `"any"`, or the only one it takes, as `"HEIGHTxWIDTH"`.
-        bytes: its size on the disk.
+        size: of the images it takes: `"any"` or `"HEIGHTxWIDTH"`.
     """
 
     path: str
@@ -66,24 +70,17 @@ class Artefact:
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """How an artefact compares to its Keras generator.
+    """How an artefact compares to its Keras generator, and how it ran.
 
     Attributes:
-        largest_difference: largest absolute difference of an output value.
-        mean_difference: mean absolute difference.
         psnr: decibels; `None` if there is no difference.
-        largest_difference_of_conversion: of float16 files, the largest difference to
-            the Keras generator with weights rounded to float16 too: what the
-            conversion added to the rounding. `None` of others.
-        images: number of images compared.
-        latency_ms: median milliseconds for the first of them.
-        latency_runs: number of runs that is the median of.
+        largest_difference_of_conversion: for float16 files, the largest difference to
+            the Keras generator with its weights rounded to float16: what the
+            conversion adds to the rounding. `None` for others.
+        latency_ms: median milliseconds for the first image, over `latency_runs`.
         latency_size: `"HEIGHTxWIDTH"` of that image.
-        threads: processor threads used.
-        runtime: name and version.
-        operations: how often the graph holds each operation.
-        cpu_only_operations: of a LiteRT file, those that its GPU delegate does not
-            take; `None` of others.
+        cpu_only_operations: for a LiteRT file, the operations that its GPU delegate
+            does not accept; `None` for others.
     """
 
     largest_difference: float
@@ -111,19 +108,16 @@ def measure(
     Args:
         exported: the file, loaded.
         images: float32 (1, height, width, channels) in [-1, 1].
-        expected: what the Keras generator makes of each.
-        expected_of_rounded: what it makes of them with weights rounded to float16,
-            for a file of such weights.
-
-    Returns:
-        The measurement.
+        expected: the Keras generator's output for each.
+        expected_of_rounded: its outputs with weights rounded to float16, for a file
+            with such weights.
 
     Raises:
         RefusedFileError: if an output is not finite.
     """
     outputs = [exported(image) for image in images]
     if not all(np.isfinite(output).all() for output in outputs):
-        raise RefusedFileError("It puts out values that are not finite.")
+        raise RefusedFileError("It computes values that are not finite.")
     differences = _differences(outputs, expected)
     times = run_times(lambda: exported(images[0]), LATENCY_RUNS)
     squared = float(np.mean(np.square(differences)))
@@ -151,15 +145,15 @@ def find_problem(artefact: Artefact, measurement: Measurement) -> str:
 
     Returns:
         A sentence if it is further from its Keras generator than its number formats
-        excuse, else nothing.
+        explain, else an empty string.
     """
     least = LEAST_PSNR.get(artefact.variant)
     if least is not None:
         if measurement.psnr is None or measurement.psnr >= least:
             return ""
         return (
-            f"{artefact.path} comes within {measurement.psnr:.1f} dB of the Keras "
-            f"generator, less than the {least:g} dB that {artefact.variant} must reach."
+            f"{artefact.path} reaches {measurement.psnr:.1f} dB against the Keras "
+            f"generator, less than the {least:g} dB required of {artefact.variant}."
         )
     difference = measurement.largest_difference_of_conversion
     if difference is None:
@@ -168,18 +162,18 @@ def find_problem(artefact: Artefact, measurement: Measurement) -> str:
         return ""
     return (
         f"{artefact.path} differs from the Keras generator by {difference:.2g}, more "
-        f"than the {LARGEST_FLOAT_DIFFERENCE:g} that float arithmetic excuses."
+        f"than the {LARGEST_FLOAT_DIFFERENCE:g} that float arithmetic explains."
     )
 
 
 class Judge:
-    """Knows what a Keras generator makes of images, and measures its artefacts.
+    """Compares artefacts to the outputs of their Keras generator.
 
     Args:
-        generator: as it was trained.
-        model: what `inference_model` made of it.
+        generator: the generator as trained.
+        model: what `inference_model` makes of it.
         images: uint8 images (height, width, channels) of one size. Artefacts that take
-            any size are also tried on another one.
+            any size are also tried on another size.
     """
 
     def __init__(
@@ -224,7 +218,7 @@ def as_input(images: Sequence[Image]) -> list[np.ndarray]:
 
 
 def _keras_reference(generator: keras.Model, model: keras.Model) -> keras.Model:
-    """The generator as it is, unless it is in half precision or of one size only."""
+    """Return the generator itself, unless it is in half precision or of one size."""
     is_float32 = all(layer.compute_dtype == "float32" for layer in generator.layers)
     is_free = generator.input_shape[1:3] == (None, None)
     return generator if is_float32 and is_free else model
@@ -237,7 +231,7 @@ def _run(model: keras.Model, image: np.ndarray) -> np.ndarray:
 def _differences(
     outputs: Sequence[np.ndarray], expected: Sequence[np.ndarray]
 ) -> np.ndarray:
-    """Absolute differences of all values of all images, in one row."""
+    """Return the absolute differences of all values of all images, flat."""
     return np.concatenate(
         [
             np.abs(output.astype(np.float64) - target).ravel()

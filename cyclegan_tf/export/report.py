@@ -1,7 +1,7 @@
-"""The report of an export: a line for each file, and what becomes of the folder.
+"""The report of an export: a line for each file, and the folder it describes.
 
-It is written anew after each file, so that an export that is killed says how far it
-came.
+It is written again after each file, so that the report of an export that is killed
+says how far it came.
 """
 
 import dataclasses
@@ -10,7 +10,7 @@ import logging
 import pathlib
 from typing import Any
 
-from cyclegan_tf._shared.files import remove, replacing
+from cyclegan_tf._shared.files import remove, replacing, write_json
 from cyclegan_tf._shared.tables import markdown_table
 from cyclegan_tf.export.parity import (
     LARGEST_FLOAT_DIFFERENCE,
@@ -30,8 +30,7 @@ class Entry:
     """A line of the report.
 
     Attributes:
-        artefact: what was exported.
-        measurement: how it compares; `None` if it was refused before.
+        measurement: the comparison to Keras; `None` if the file was refused.
         problem: why it failed, a sentence; empty if it passed.
     """
 
@@ -45,13 +44,11 @@ class Report:
     """The parity report of an export.
 
     Attributes:
-        source: what was exported.
         images: which images were compared.
         machine: processor and versions.
-        entries: a line for each artefact.
         finished: whether the export came to its end.
-        earlier_files: what an earlier export left in the folder, as paths in it, until
-            this one is finished.
+        earlier_files: paths in the folder that an earlier export left, to be removed
+            when this one finishes.
     """
 
     source: str
@@ -63,7 +60,13 @@ class Report:
 
     @property
     def passed(self) -> bool:
+        """Whether the export came to its end and no file failed."""
         return self.finished and not any(entry.problem for entry in self.entries)
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the command line: 1 if the report has not passed."""
+        return 0 if self.passed else 1
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON-serializable dicts, one flat one per artefact."""
@@ -78,23 +81,11 @@ class Report:
                 "largest_float_difference": LARGEST_FLOAT_DIFFERENCE,
                 "least_psnr": LEAST_PSNR,
             },
-            "artefacts": [
-                {
-                    **dataclasses.asdict(entry.artefact),
-                    **(
-                        dataclasses.asdict(entry.measurement)
-                        if entry.measurement
-                        else {}
-                    ),
-                    "passed": not entry.problem,
-                    "problem": entry.problem,
-                }
-                for entry in self.entries
-            ],
+            "artefacts": [_fields(entry) for entry in self.entries],
             "earlier_files": list(self.earlier_files),
         }
 
-    def to_table(self) -> str:
+    def to_text(self) -> str:
         """Return the report as a Markdown table, with the problems below it."""
         head = "artefact|largest|mean|PSNR dB|MB|ms|runs|threads|operations|passed"
         table = markdown_table([head.split("|"), *map(_row, self.entries)])
@@ -106,18 +97,17 @@ class Report:
         machine = ", ".join(f"{name} {value}" for name, value in self.machine.items())
         text = (
             f"# Parity report of {self.source}\n\n"
-            f"Against the Keras generator on {self.images}; outputs are in [-1, 1]. "
-            f"Machine: {machine}.\n\n{self.to_table()}\n"
+            f"Compared to the Keras generator on {self.images}; outputs are in "
+            f"[-1, 1]. Machine: {machine}.\n\n{self.to_text()}\n"
         )
         if not self.finished:
-            text += "\n**Unfinished**: the export was at work, or ended, before more.\n"
-        content = json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
-        for name, written in (("report.md", text), (NAME, content)):
-            with replacing(folder / name) as temporary:
-                temporary.write_text(written)
+            text += "\n**Unfinished**: the export was running, or ended early.\n"
+        with replacing(folder / "report.md") as temporary:
+            temporary.write_text(text)
+        write_json(folder / NAME, self.to_dict())
 
     def finish(self, folder: pathlib.Path) -> "Report":
-        """Remove what the earlier export left, and write the report for the last time.
+        """Remove what the earlier export left, and write the finished report.
 
         Args:
             folder: of the export.
@@ -125,8 +115,7 @@ class Report:
         Returns:
             The report as written.
         """
-        exported = {entry.artefact.path for entry in self.entries}
-        exported |= {_metadata(entry.artefact.generator) for entry in self.entries}
+        exported = {path for entry in self.entries for path in _paths(_fields(entry))}
         for path in set(self.earlier_files) - exported:
             _remove_from(folder, path)
         finished = dataclasses.replace(self, finished=True, earlier_files=())
@@ -135,10 +124,10 @@ class Report:
 
 
 def find_earlier_files(folder: pathlib.Path) -> tuple[str, ...]:
-    """List what earlier exports wrote into a folder, by the report that is there.
+    """List what earlier exports wrote into a folder, according to its report.
 
     Args:
-        folder: of the export; there need not be any.
+        folder: of the export; it need not exist.
 
     Returns:
         Paths relative to it, in alphabetical order.
@@ -149,8 +138,8 @@ def find_earlier_files(folder: pathlib.Path) -> tuple[str, ...]:
     try:
         content = json.loads(path.read_text())
         files = {str(name) for name in content["earlier_files"]}
-        for entry in content["artefacts"]:
-            files |= {str(entry["path"]), _metadata(entry["generator"])}
+        for fields in content["artefacts"]:
+            files |= _paths(fields)
     except (OSError, ValueError, KeyError, TypeError) as e:
         _LOG.warning(
             "%s is damaged (%s), so files of that export may stay in %s; delete those "
@@ -163,22 +152,29 @@ def find_earlier_files(folder: pathlib.Path) -> tuple[str, ...]:
     return tuple(sorted(files))
 
 
-def _metadata(generator: str) -> str:
-    return f"{generator}.json"
+def _fields(entry: Entry) -> dict[str, Any]:
+    return {
+        **dataclasses.asdict(entry.artefact),
+        **(dataclasses.asdict(entry.measurement) if entry.measurement else {}),
+        "passed": not entry.problem,
+        "problem": entry.problem,
+    }
+
+
+def _paths(fields: dict[str, Any]) -> set[str]:
+    """Return the artefact's path, and that of the description of its generator."""
+    return {str(fields["path"]), f"{fields['generator']}.json"}
 
 
 def _remove_from(folder: pathlib.Path, name: str) -> None:
-    """Remove a file or folder, and the folder above it if nothing else is in it."""
+    """Remove a file or folder, and the folder above it if that is empty then."""
     path = folder / name
-    if folder.resolve() not in path.resolve().parents:  # whoever edited the report
+    if folder.resolve() not in path.resolve().parents:  # somebody edited the report
         return
     remove(path)
-    if (
-        path.parent != folder
-        and path.parent.is_dir()
-        and not any(path.parent.iterdir())
-    ):
-        path.parent.rmdir()
+    above = path.parent
+    if above != folder and above.is_dir() and not any(above.iterdir()):
+        above.rmdir()
 
 
 def _row(entry: Entry) -> list[str]:

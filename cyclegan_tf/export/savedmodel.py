@@ -3,17 +3,18 @@
 Signatures (TensorFlow Serving calls them by name; `serving_default` if none is given):
 
 serving_default   image: float32 (batch, height, width, channels) in [-1, 1]
-                  -> translated: the same with output channels. Sides must be multiples
-                  of the generator's size multiple.
+                  -> translated: the same with output channels. The sides must suit
+                  the generator: multiples of 4 for a ResNet.
 uint8             image: uint8 (batch, height, width, channels)
                   -> translated: uint8 of the same height and width; any size.
 image_bytes       image_bytes: (batch,) JPEG or PNG files of any and different sizes
-                  -> translated_bytes: (batch,) PNG files of the same sizes. The name
-                  ends in _bytes, so that REST carries it as base64.
+                  -> translated_bytes: (batch,) PNG files of the same sizes. REST
+                  carries names that end in _bytes as base64.
 """
 
 import collections
 import importlib.util
+import itertools
 import os
 import pathlib
 
@@ -23,12 +24,11 @@ import tensorflow as tf
 
 from cyclegan_tf.export.decoding import decode_file
 from cyclegan_tf.images import normalize
-from cyclegan_tf.models.networks.graph import size_multiple
-from cyclegan_tf.pretrained.keras3 import SMALLEST_SIDE
+from cyclegan_tf.translation.translator import translate_images
 
 WARMUP = pathlib.PurePath("assets.extra", "tf_serving_warmup_requests")
 
-# Bookkeeping of a graph, not computation.
+# These keep a graph together and compute nothing.
 _NO_OPERATIONS = {
     "Const",
     "Identity",
@@ -40,36 +40,21 @@ _NO_OPERATIONS = {
 
 
 class SavedModel:
-    """The `serving_default` signature of a SavedModel, as a function of images.
-
-    Args:
-        folder: of the SavedModel.
-
-    Attributes:
-        runtime: name and version of the runtime.
-        threads: int. Processor threads, which TensorFlow has one setting for.
-        operations: how often the graph holds each operation, by name.
-    """
+    """The signature `serving_default`: a `Runtime` of the parity report."""
 
     def __init__(self, folder: pathlib.Path):
         self._loaded = tf.saved_model.load(str(folder))
         self._signature = self._loaded.signatures["serving_default"]
         self.runtime = f"tensorflow {tf.__version__}"
-        self.threads = (
-            tf.config.threading.get_intra_op_parallelism_threads()
-            or os.cpu_count()
-            or 1
-        )
+        threads = tf.config.threading.get_intra_op_parallelism_threads()
+        self.threads = threads or os.cpu_count() or 1
         graph = self._signature.graph.as_graph_def()
-        nodes = list(graph.node)
-        for function in graph.library.function:
-            nodes += function.node_def
+        functions = [function.node_def for function in graph.library.function]
+        nodes = itertools.chain(graph.node, *functions)
         operations = collections.Counter(node.op for node in nodes)
-        self.operations = {
-            name: count
-            for name, count in sorted(operations.items())
-            if name not in _NO_OPERATIONS
-        }
+        for name in _NO_OPERATIONS:
+            del operations[name]
+        self.operations = dict(sorted(operations.items()))
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """Translate images, float32 (batch, height, width, channels) in [-1, 1]."""
@@ -79,11 +64,9 @@ class SavedModel:
 def write_saved_model(folder: pathlib.Path, model: keras.Model) -> None:
     """Write a model with the three signatures.
 
-    `image_bytes` reads files by `decode_file`.
-
     Args:
-        folder: where to; the last part is the version number.
-        model: what `inference_model` returned.
+        folder: the new folder; its last part is the version number.
+        model: a model returned by `inference_model`.
     """
     channels = model.input_shape[-1]
     # Not archive.track(model) too: it would store every weight twice.
@@ -93,14 +76,14 @@ def write_saved_model(folder: pathlib.Path, model: keras.Model) -> None:
         return {"translated": model(image, training=False)}
 
     def uint8(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"translated": _translate(model, image)}
+        return {"translated": translate_images(model, image)}
 
     def image_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         def translate_file(item: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
             image = decode_file(*item, channels)
-            return tf.io.encode_png(_translate(model, image[None])[0])
+            return tf.io.encode_png(translate_images(model, image[None])[0])
 
-        # One at a time: an image may be large, and the convolutions are parallel.
+        # One at a time: an image may be large, and convolutions run in parallel.
         files = tf.map_fn(
             translate_file,
             (tf.range(tf.size(image_bytes)), image_bytes),
@@ -120,27 +103,25 @@ def write_saved_model(folder: pathlib.Path, model: keras.Model) -> None:
 
 
 def can_write_warmup_requests() -> bool:
-    """Return whether the message classes of TensorFlow Serving are installed."""
+    """Return whether the extra `serving` is installed."""
     return importlib.util.find_spec("tensorflow_serving") is not None
 
 
 def write_warmup_requests(
-    folder: pathlib.Path, name: str, height: int, width: int, channels: int
+    folder: pathlib.Path, name: str, image_shape: tuple[int, int, int]
 ) -> None:
-    """Write the requests that TensorFlow Serving runs before it takes a model in use.
+    """Write the requests that TensorFlow Serving runs before it uses a model.
 
     One gray image for each signature. Needs the extra `serving`.
 
     Args:
         folder: of the SavedModel.
-        name: what the server will call the model.
-        height: int. Pixels of the image.
-        width: int. Pixels of the image.
-        channels: int. The generator's input channels.
+        name: the model's name on the server.
+        image_shape: (height, width, channels) of the image.
     """
     from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-    pixels = np.full((1, height, width, channels), 127, np.uint8)
+    pixels = np.full((1, *image_shape), 127, np.uint8)
     requests = {
         "serving_default": ("image", normalize(pixels.astype(np.float32))),
         "uint8": ("image", pixels),
@@ -158,28 +139,3 @@ def write_warmup_requests(
                 predict_log=prediction_log_pb2.PredictLog(request=request)
             )
             writer.write(log.SerializeToString())
-
-
-def _translate(model: keras.Model, images: tf.Tensor) -> tf.Tensor:
-    """What `Translator` does, as TensorFlow operations: uint8 to uint8, any size."""
-    height, width = tf.unstack(tf.shape(images)[1:3])
-    padded = images
-    for axis, side in ((1, height), (2, width)):
-        indices = _reflected_indices(side, size_multiple(model))
-        padded = tf.gather(padded, indices, axis=axis)
-    translated = model(normalize(tf.cast(padded, tf.float32)), training=False)
-    levels = (translated[:, :height, :width] + 1.0) * 127.5
-    return tf.cast(tf.round(tf.clip_by_value(levels, 0, 255)), tf.uint8)
-
-
-def _reflected_indices(side: tf.Tensor, multiple: int) -> tf.Tensor:
-    """Indices that extend a side by reflection, as often as it takes.
-
-    `tf.pad` reflects once only, which is not enough for an image smaller than its
-    padding.
-    """
-    padded = tf.maximum(side, SMALLEST_SIDE)
-    padded += -padded % multiple
-    period = tf.maximum(2 * (side - 1), 1)
-    indices = tf.range(padded) % period
-    return tf.minimum(indices, period - indices) % side

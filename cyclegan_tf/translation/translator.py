@@ -1,15 +1,20 @@
 """Translate images of any size with one generator."""
 
+import functools
 import pathlib
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from cyclegan_tf.images import Image, denormalize, normalize
+from cyclegan_tf.images import Image, normalize
 from cyclegan_tf.models.networks.graph import size_multiple
 from cyclegan_tf.pretrained.keras3 import SMALLEST_SIDE, load_generator
 from cyclegan_tf.translation.inference import inference_model
+
+# Every level, normalized by NumPy. In a graph, TensorFlow turns the division into a
+# multiplication, which rounds differently.
+_NORMALIZED = normalize(np.arange(256, dtype=np.float32))
 
 
 class Translator:
@@ -42,9 +47,9 @@ class Translator:
         self.output_channels: int = generator.output_shape[-1]
         self._model = inference_model(generator)
         # Traced once for all sizes.
-        self._run = tf.function(
-            lambda images: self._model(images, training=False),
-            input_signature=[tf.TensorSpec(self._model.input_shape, tf.float32)],
+        self._translate = tf.function(
+            functools.partial(translate_images, self._model),
+            input_signature=[tf.TensorSpec(self._model.input_shape, tf.uint8)],
         )
 
     def refresh(self) -> None:
@@ -63,17 +68,47 @@ class Translator:
         Raises:
             ValueError: if the image has another number of channels.
         """
-        height, width, channels = image.shape
-        if channels != self.channels:
+        if image.shape[-1] != self.channels:
             raise ValueError(
                 f"The generator takes images of {self.channels} channels. Received: "
                 f"an image of shape {image.shape}"
             )
-        padding = [(0, self._padded(side) - side) for side in (height, width)]
-        padded = np.pad(image, [*padding, (0, 0)], mode="reflect")
-        translated = self._run(normalize(padded[None].astype(np.float32)))
-        return denormalize(translated[0, :height, :width])
+        return self._translate(image[None]).numpy()[0]
 
     def _padded(self, side: int) -> int:
-        side = max(side, SMALLEST_SIDE)
-        return side + -side % self.size_multiple
+        return int(_padded_side(side, self.size_multiple))
+
+
+def translate_images(model: keras.Model, images: tf.Tensor) -> tf.Tensor:
+    """Translate images of any size, as operations of a TensorFlow graph.
+
+    Args:
+        model: a model returned by `inference_model`.
+        images: uint8 (batch, height, width, channels).
+
+    Returns:
+        uint8 (batch, height, width, output channels).
+    """
+    height, width = tf.unstack(tf.shape(images)[1:3])
+    padded = images
+    for axis, side in ((1, height), (2, width)):
+        padded = tf.gather(padded, _reflected(side, size_multiple(model)), axis=axis)
+    inputs = tf.gather(_NORMALIZED, tf.cast(padded, tf.int32))
+    translated = model(inputs, training=False)
+    levels = (translated[:, :height, :width] + 1.0) * 127.5
+    return tf.cast(tf.round(tf.clip_by_value(levels, 0, 255)), tf.uint8)
+
+
+def _reflected(side: tf.Tensor, multiple: int) -> tf.Tensor:
+    """Return which pixel stands at each place of the padded side.
+
+    Not `tf.pad`, which reflects once: too little for images smaller than the padding.
+    """
+    period = tf.maximum(2 * (side - 1), 1)
+    places = tf.range(_padded_side(side, multiple)) % period
+    return tf.minimum(places, period - places) % side
+
+
+def _padded_side(side: int | tf.Tensor, multiple: int) -> tf.Tensor:
+    side = tf.maximum(side, SMALLEST_SIDE)
+    return side + -side % multiple

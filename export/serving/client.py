@@ -2,17 +2,19 @@
 
     python client.py photo.jpg --model horse2zebra_g --protocol grpc --out zebra.png
 
-Over REST it needs the standard library alone, over gRPC the packages in
-requirements.txt. Both use the signature `image_bytes`: a JPEG or PNG file of any size
-goes there, a PNG file of the same size comes back.
+Over REST it needs Pillow, over gRPC all packages in requirements.txt. Both use the
+signature `image_bytes`, from a JPEG or PNG file of any size to a PNG file of the same
+size. The server ignores EXIF, so photos are turned upright before they are sent.
 """
 
 import argparse
 import base64
 import http.client
+import io
 import json
 import os
 import pathlib
+import struct
 import sys
 import urllib.error
 import urllib.parse
@@ -23,9 +25,48 @@ INPUT = "image_bytes"
 OUTPUT = "translated_bytes"
 PORTS = {"grpc": 8500, "rest": 8501}
 
+_ORIENTATION_TAG = 0x0112
+
+
+class PhotoError(Exception):
+    """The photo cannot be read as an image."""
+
 
 class ServingError(Exception):
-    """What the server answered instead of a translation."""
+    """The server's answer if it is not a translation."""
+
+
+def read_upright(path: pathlib.Path) -> bytes:
+    """Read a photo, and turn it upright by its EXIF orientation.
+
+    Args:
+        path: an image file.
+
+    Returns:
+        The file as it is if the photo is upright, else a PNG file of the turned photo.
+
+    Raises:
+        PhotoError: if it is not an image, or is damaged.
+    """
+    import PIL.Image
+    import PIL.ImageOps
+
+    content = path.read_bytes()
+    try:
+        with PIL.Image.open(io.BytesIO(content)) as photo:
+            if photo.getexif().get(_ORIENTATION_TAG, 1) == 1:
+                return content
+            upright = io.BytesIO()
+            PIL.ImageOps.exif_transpose(photo).convert("RGB").save(upright, "PNG")
+            return upright.getvalue()
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        struct.error,
+        PIL.Image.DecompressionBombError,
+    ) as e:
+        raise PhotoError(_first_line(str(e))) from e
 
 
 def translate_over_grpc(
@@ -34,8 +75,8 @@ def translate_over_grpc(
     """Send a photo over gRPC.
 
     Args:
-        photo: a JPEG or PNG file.
-        model: the name that the server knows the generator by.
+        photo: an upright JPEG or PNG file.
+        model: the generator's name on the server.
         host: name or address of the server.
         port: its gRPC port.
         timeout: seconds to wait.
@@ -46,7 +87,7 @@ def translate_over_grpc(
     Raises:
         ServingError: if the server cannot be reached, or refuses.
     """
-    # TensorFlow, whose messages these contain, takes seconds to import.
+    # Here, because they bring TensorFlow, which takes seconds to import.
     import grpc
     import tensorflow as tf
     from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
@@ -55,7 +96,7 @@ def translate_over_grpc(
     request.model_spec.name = model
     request.model_spec.signature_name = SIGNATURE
     request.inputs[INPUT].CopyFrom(tf.make_tensor_proto([photo]))
-    # The limit of 4 MB for an answer is less than what a large photo needs.
+    # The default limit of an answer, 4 MB, is too small for a large photo.
     unlimited = [("grpc.max_receive_message_length", -1)]
     with grpc.insecure_channel(f"{host}:{port}", unlimited) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
@@ -69,7 +110,7 @@ def translate_over_grpc(
 def translate_over_rest(
     photo: bytes, model: str, host: str, port: int, timeout: float
 ) -> bytes:
-    """Send a photo over REST; the same as `translate_over_grpc`."""
+    """Send a photo over REST; otherwise like `translate_over_grpc`."""
     file = {"b64": base64.b64encode(photo).decode()}
     body = {"signature_name": SIGNATURE, "instances": [file]}
     request = urllib.request.Request(
@@ -98,7 +139,7 @@ def _error_in(answer: bytes) -> str:
 
 
 def _first_line(message: str) -> str:
-    """What happened; TensorFlow says on further lines in which node."""
+    """Return what happened; on further lines TensorFlow names the node."""
     return message.strip().partition("\n")[0]
 
 
@@ -109,22 +150,21 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: defaults to those of the process.
 
     Returns:
-        The exit code: 0, or 2 if a file or the server is not as it must be.
+        The exit code: 0, or 2 if a file is wrong or the server does not translate it.
     """
     options = _parser().parse_args(arguments)
     port = options.port or PORTS[options.protocol]
     translate = {"grpc": translate_over_grpc, "rest": translate_over_rest}
     try:
-        photo = options.photo.read_bytes()
+        photo = read_upright(options.photo)
         translated = translate[options.protocol](
             photo, options.model, options.host, port, options.timeout
         )
         _write(options.out, translated)
     except ImportError as e:
-        return _fail(
-            f"{e.name} is not installed; pip install -r requirements.txt, or use "
-            "--protocol rest."
-        )
+        return _fail(f"{e.name} is not installed; pip install -r requirements.txt.")
+    except PhotoError as e:
+        return _fail(f"{options.photo} cannot be read as an image ({e}).")
     except OSError as e:
         return _fail(f"A file cannot be read or written ({e}); check its name.")
     except ServingError as e:

@@ -45,7 +45,6 @@ def run_python(arguments, cwd=None):
         ["translate"],
         ["translate-beam"],
         ["export"],
-        ["benchmark-litert"],
         ["report"],
         ["serve"],
         ["demo"],

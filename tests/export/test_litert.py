@@ -1,5 +1,6 @@
 """LiteRT files: they run, hold what phones can run, and others are refused."""
 
+import exported
 import keras
 import numpy as np
 import pytest
@@ -48,7 +49,8 @@ def test_a_file_of_one_size(model, images, contents, variant):
     assert converted.operations["RSQRT"] == 7
 
 
-@pytest.mark.parametrize("variant", TOLERANCES)
+# In float32, test_export.py has files of any size.
+@pytest.mark.parametrize("variant", sorted(TOLERANCES.keys() - {"float32"}))
 def test_a_file_of_any_size(model, images, variant):
     converted = LiteRTModel(convert(model, variant, None, images))
     assert converted.size == (None, None)
@@ -68,13 +70,14 @@ def test_what_is_stored_in_which_numbers(contents):
     assert accurate._input["dtype"] == np.float32
 
 
-@pytest.mark.parametrize("name", ["unet", "nearest", "bilinear", "batch_norm"])
+@pytest.mark.parametrize("name", ["unet", "nearest", "bilinear"])
 def test_other_generators_in_the_hardest_variant(name, images):
     generator = {
-        "unet": lambda: cyclegan_tf.unet_generator(4, 5),
-        "nearest": lambda: cyclegan_tf.resnet_generator(4, 1, upsampling="nearest"),
+        "unet": lambda: cyclegan_tf.unet_generator(4, 3),
+        "nearest": lambda: cyclegan_tf.resnet_generator(
+            4, 1, upsampling="nearest", norm="batch"
+        ),
         "bilinear": lambda: cyclegan_tf.resnet_generator(4, 1, upsampling="bilinear"),
-        "batch_norm": lambda: cyclegan_tf.resnet_generator(4, 1, norm="batch"),
     }[name]()
     model = inference_model(generator)
     for variant in ("float32", "int16x8"):
@@ -86,7 +89,7 @@ def test_other_generators_in_the_hardest_variant(name, images):
 
 def test_lost_variables_are_refused():
     """What the converter makes of a Keras 3 model in a lambda, without an error."""
-    generator = cyclegan_tf.resnet_generator(4, 1)
+    generator = exported.two_layer_generator()
     function = tf.function(
         lambda image: generator(image, training=False),
         input_signature=[tf.TensorSpec((1, 32, 32, 3), tf.float32)],
@@ -115,7 +118,7 @@ def test_operations_of_tensorflow_are_refused():
 
 
 def test_a_generator_that_puts_out_nan_is_refused():
-    generator = cyclegan_tf.resnet_generator(4, 1)
+    generator = exported.two_layer_generator()
     generator.set_weights([np.full_like(w, np.nan) for w in generator.get_weights()])
     with pytest.raises(RefusedFileError, match="not finite"):
         convert(inference_model(generator), "float32", (32, 32))

@@ -38,7 +38,7 @@ def test_the_report_as_files(tmp_path):
         {"processor": "some"},
         (Entry(artefact, MEASUREMENT, ""), Entry(refused, None, "It was refused.")),
     ).finish(tmp_path)
-    assert not report.passed
+    assert not report.passed and report.exit_code == 1
     content = json.loads((tmp_path / "report.json").read_text())
     assert (
         content["finished"]
@@ -60,7 +60,8 @@ def test_unfinished_it_has_not_passed(tmp_path):
     content = json.loads((tmp_path / "report.json").read_text())
     assert not content["finished"] and not content["passed"]
     assert "**Unfinished**" in (tmp_path / "report.md").read_text()
-    assert unfinished.finish(tmp_path).passed
+    assert unfinished.exit_code == 1
+    assert unfinished.finish(tmp_path).exit_code == 0
     assert json.loads((tmp_path / "report.json").read_text())["passed"]
     assert "Unfinished" not in (tmp_path / "report.md").read_text()
 

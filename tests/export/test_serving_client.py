@@ -1,6 +1,8 @@
 """export/serving: its configuration, and its client against both APIs."""
 
 import importlib.util
+import io
+import os
 import pathlib
 import subprocess
 import sys
@@ -8,6 +10,7 @@ import sys
 import exported
 import grpc
 import numpy as np
+import PIL.Image
 import pytest
 import serving_endpoints
 import tensorflow as tf
@@ -27,7 +30,6 @@ from tensorflow_serving.apis import (
 )
 from tensorflow_serving.config import model_server_config_pb2
 
-import cyclegan_tf
 from cyclegan_tf.export.savedmodel import write_saved_model
 from cyclegan_tf.images import read_image
 from cyclegan_tf.translation.inference import inference_model
@@ -50,7 +52,7 @@ client = load_client()
 
 @pytest.fixture(scope="module")
 def generators():
-    return {name: cyclegan_tf.resnet_generator(4, 1) for name in NAMES}
+    return {name: exported.two_layer_generator() for name in NAMES}
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +89,7 @@ def test_the_client_translates_as_the_translator(
     ports, generators, tmp_path, capsys, protocol, name
 ):
     # Not a size that the generator takes: the server pads and cuts.
-    photo = exported.photo(30, 45, 3)
+    photo = exported.photo(31, 45, 3)
     (tmp_path / "photo.png").write_bytes(exported.encode(photo))
     out = tmp_path / "out.png"
     code = run(ports, protocol, tmp_path / "photo.png", "--model", name, "--out", out)
@@ -109,7 +111,12 @@ def test_refusals_are_one_sentence(ports, tmp_path, capsys, protocol):
         assert message.startswith("client.py: ") and message.count("\n") == 1
         return message
 
-    assert "image_bytes[0] cannot be read" in fails(tmp_path / "text.jpg")
+    assert "text.jpg cannot be read as an image" in fails(tmp_path / "text.jpg")
+    (tmp_path / "photo.gif").write_bytes(
+        exported.encode(exported.photo(9, 9, 3), "GIF")
+    )
+    message = fails(tmp_path / "photo.gif")
+    assert "image_bytes[0] is not a JPEG or PNG image" in message
     unknown = fails(tmp_path / "photo.png", "--model", "horse2cow")
     assert "Servable not found for request: Latest(horse2cow)" in unknown
     fails(tmp_path / "photo.png", "--model", "no such/model")
@@ -133,14 +140,46 @@ def test_a_large_photo_over_grpc(ports, tmp_path):
     assert read_image(out).shape == photo.shape
 
 
-def test_rest_needs_the_standard_library_alone(ports, tmp_path):
+def test_rest_needs_pillow_only(ports, tmp_path):
     (tmp_path / "photo.png").write_bytes(exported.encode(exported.photo(8, 8, 3)))
+    # -S leaves out all installed packages.
+    (tmp_path / "packages").mkdir()
+    pillow = pathlib.Path(PIL.__file__).parent
+    for folder in (pillow, pillow.with_name("pillow.libs")):
+        if folder.exists():
+            (tmp_path / "packages" / folder.name).symlink_to(folder)
     arguments = [tmp_path / "photo.png", "--out", tmp_path / "out.png"]
     port = ["--protocol", "rest", "--port", ports["rest"]]
-    # -S leaves out all installed packages.
     command = [sys.executable, "-S", CLIENT, *arguments, *port]
-    subprocess.run(list(map(str, command)), check=True)
+    packages = {"PYTHONPATH": str(tmp_path / "packages")}
+    subprocess.run(list(map(str, command)), check=True, env=os.environ | packages)
     assert read_image(tmp_path / "out.png").shape == (8, 8, 3)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_photos_are_turned_upright(tmp_path, kind):
+    photo = PIL.Image.fromarray(exported.photo(10, 24, 3))
+    path = tmp_path / "photo"
+    for orientation in range(1, 9):
+        exif = PIL.Image.Exif()
+        exif[0x0112] = orientation
+        photo.save(path, kind, exif=exif)
+        sent = client.read_upright(path)
+        np.testing.assert_array_equal(read_image(sent), read_image(path))
+        assert PIL.Image.open(io.BytesIO(sent)).getexif().get(0x0112, 1) == 1
+        assert (sent == path.read_bytes()) == (orientation == 1)
+
+
+def test_a_lying_photo_reaches_the_generator_upright(ports, generators, tmp_path):
+    photo = exported.photo(20, 32, 3)
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    PIL.Image.fromarray(photo).save(tmp_path / "photo.png", exif=exif)
+    out = tmp_path / "out.png"
+    assert run(ports, "rest", tmp_path / "photo.png", "--out", out) == 0
+    upright = np.rot90(photo, -1)
+    expected = Translator(generators[NAMES[0]])(upright).astype(int)
+    assert np.abs(read_image(out) - expected).max() <= 1
 
 
 def test_the_endpoints_speak_the_rest_of_the_api(ports):
