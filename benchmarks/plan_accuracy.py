@@ -69,12 +69,12 @@ def measure(options, folder):
     # which TensorFlow traces.
     pictures = [path.stat().st_mtime for path in sorted(run_dir.glob("samples/*"))]
     epochs = [after - before for before, after in itertools.pairwise(pictures)]
-    # The best checkpoint may be the newest, too; a plan counts with two.
-    missing = 2 - len(list(run_dir.glob("checkpoints/*")))
-    disk = needs["disk_bytes"] - missing * needs["writing_bytes"]
+    # A plan counts with the newest checkpoint, the best and one that is being written.
+    checkpoints = list(run_dir.glob("checkpoints/*"))
+    disk = size(run_dir) + (3 - len(checkpoints)) * size(checkpoints[0])
     pairs = (
         (needs["peak_bytes"] / 1e9, run["bytes"] / 1e9, "GB"),
-        (disk / 1e6, size(run_dir) / 1e6, "MB"),
+        (needs["disk_bytes"] / 1e6, disk / 1e6, "MB"),
         (needs["epoch_seconds"], statistics.median(epochs), "s"),
         (needs["total_seconds"], run["seconds"], "s"),
     )

@@ -26,7 +26,6 @@ from cyclegan_tf.report.options import ReportConfig
 from cyclegan_tf.translation.options import ServeConfig, TranslateConfig
 
 EXIT_SOME_SKIPPED = 1
-EXIT_DOES_NOT_FIT = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,13 +112,14 @@ class Plan(NewRun):
     json: pathlib.Path | None = None
 
     def __call__(self) -> int:
+        from cyclegan_tf.cli.main import as_flags
         from cyclegan_tf.planning.plan import plan_training
 
         plan = plan_training(self._config(), self._folder())
-        print(plan.to_text())
+        print(as_flags(plan.to_text()))
         if self.json:
             plan.write(self.json)
-        return 0 if plan.fits else EXIT_DOES_NOT_FIT
+        return plan.exit_code
 
 
 @dataclasses.dataclass(frozen=True)

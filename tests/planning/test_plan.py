@@ -1,24 +1,22 @@
 """A forecast beside the training that it forecasts, and what does not fit."""
 
+import dataclasses
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
-import time
 
-import keras
 import pytest
-import tensorflow as tf
 import tiny
-from measurements import MEASURED
 
 from cyclegan_tf._shared import machine
+from cyclegan_tf._shared.errors import TrainingStoppedError
 from cyclegan_tf.cli import main as cli
 from cyclegan_tf.config.options import DatasetConfig, TrainConfig
 from cyclegan_tf.config.stored import from_dict
 from cyclegan_tf.planning import plan as planning
-from cyclegan_tf.planning.trial import Stopwatch, end_with_parent
 
 OPTIONS = [
     *("--filters", "4", "--num-residual-blocks", "1", "--pool-size", "10"),
@@ -28,6 +26,18 @@ OPTIONS = [
     *("--identity-weight", "0", "--constant-epochs", "2", "--decay-epochs", "0"),
 ]
 GIGABYTE = 10**9
+PYTHON = sys.executable
+FORECAST = planning.Forecast(
+    epochs=10,
+    steps_per_epoch=100,
+    first_step_done_seconds=16,
+    step_seconds=2,
+    epoch_seconds=220,
+    total_seconds=2224,
+    peak_bytes=4 * GIGABYTE,
+    gpu_peak_bytes=0,
+    disk_bytes=GIGABYTE,
+)
 
 # What the system says is the most memory that the process has had.
 TRAIN = """
@@ -36,6 +46,14 @@ from cyclegan_tf.cli.main import main
 from cyclegan_tf._shared.machine import peak_memory
 assert main(["train", *sys.argv[1:]]) == 0
 print(peak_memory())
+"""
+
+# A plan that ends with its signals as the command does, with a trial of our own.
+PLAN = """
+import sys
+from cyclegan_tf.cli.main import main
+sys.executable = sys.argv[1]
+sys.exit(main(["plan", "--data", "demo"]))
 """
 
 
@@ -68,48 +86,16 @@ def test_memory_and_disk_are_those_of_the_training(tmp_path, capsys):
     )
     peak = int(done.stdout.splitlines()[-1])
     assert needs["peak_bytes"] == pytest.approx(peak, rel=0.25)
-    # At most: the newest checkpoint may be the best, too.
-    checkpoints = len(list(run_dir.glob("checkpoints/*")))
-    missing = (2 - checkpoints) * needs["writing_bytes"]
-    assert needs["disk_bytes"] - missing == pytest.approx(size(run_dir), rel=0.25)
-
-
-def test_the_stopwatch_ends_epochs_early_and_times_their_parts():
-    class Model(keras.Model):
-        steps = 0
-
-        def train_step(self, data):
-            self.steps += 1
-            return {"generator_loss": tf.zeros(())}
-
-    class EverySecondEpoch(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            if epoch % 2:
-                logs["eval_g_kid"] = 0.0
-
-    class Saving(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            time.sleep(0.1)
-
-    model = Model()
-    model.compile(run_eagerly=True)
-    stopwatch = Stopwatch(time.time(), epochs=4, steps=2, seconds_of_steps=0, seconds=0)
-    callbacks = [EverySecondEpoch(), stopwatch, Saving()]
-    data = tiny.dataset().repeat()
-    fit = {"epochs": 100, "steps_per_epoch": 50, "shuffle": False, "verbose": 0}
-    model.fit(data, **fit, callbacks=callbacks)
-    assert model.steps == len(stopwatch.step_seconds) == 4 * 2
-    assert len(stopwatch.plain_ends) == len(stopwatch.evaluated_ends) == 2
-    assert len(stopwatch.save_seconds) == 4
-    ends = [*stopwatch.plain_ends, *stopwatch.evaluated_ends]
-    assert min(ends) >= min(stopwatch.save_seconds) >= 0.1
-    assert stopwatch.start_seconds > 0 and min(stopwatch.step_seconds) > 0
+    # While the next checkpoint is written there are three.
+    checkpoints = list(run_dir.glob("checkpoints/*"))
+    most = size(run_dir) + (3 - len(checkpoints)) * size(checkpoints[0])
+    assert needs["disk_bytes"] == pytest.approx(most, rel=0.25)
 
 
 @pytest.fixture
-def calibrated(monkeypatch):
-    """Nothing is trained: the steps took what `MEASURED` says."""
-    monkeypatch.setattr(planning, "_calibrate", lambda config: MEASURED)
+def trial(monkeypatch):
+    """Nothing is trained: the trial found what `FORECAST` says."""
+    monkeypatch.setattr(planning, "_run_trial", lambda config: FORECAST)
     monkeypatch.setattr(machine, "total_memory", lambda: 16 * GIGABYTE)
     monkeypatch.setattr(machine, "free_memory", lambda: 8 * GIGABYTE)
     monkeypatch.setattr(machine, "free_disk", lambda path: 100 * GIGABYTE)
@@ -120,20 +106,28 @@ def plan(capsys, *options):
     return code, capsys.readouterr().out
 
 
-def test_it_fits(calibrated, capsys):
+def test_it_fits(trial, capsys):
     code, text = plan(capsys)
     assert code == 0 and text.endswith("It fits.\n")
-    assert "| 16.0 GB " in text and "10 epochs of 100 steps" in text
+    assert "| 16.0 GB, 8.0 GB free " in text and "10 epochs of 100 steps" in text
+    assert "37.1 minutes" in text and "GPU" not in text
 
 
-def test_too_little_memory(calibrated, monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr(machine, "total_memory", lambda: 3000)
+def test_memory_of_a_gpu(trial, monkeypatch, capsys):
+    needs = dataclasses.replace(FORECAST, gpu_peak_bytes=5 * GIGABYTE)
+    monkeypatch.setattr(planning, "_run_trial", lambda config: needs)
+    code, text = plan(capsys)
+    assert code == 0 and "| peak memory of a GPU | 5.0 GB " in text
+
+
+def test_too_little_memory(trial, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(machine, "total_memory", lambda: 3 * GIGABYTE)
     code, text = plan(
         capsys, "--batch-size", "4", "--json", str(tmp_path / "plan.json")
     )
-    assert code == 1
-    assert "It does not fit. It needs 0.0 MB of memory" in text
-    for way in ("--crop-size below 256", "--batch-size below 4", "mixed_bfloat16"):
+    assert code == 1 and "It fits." not in text
+    assert "It does not fit. It needs 4.0 GB of memory; there are 3.0 GB." in text
+    for way in ("--crop-size (256)", "--batch-size (4)", "--precision mixed_bfloat16"):
         assert way in text
     content = json.loads((tmp_path / "plan.json").read_text())
     assert not content["fits"] and len(content["shortages"]) == 1
@@ -145,7 +139,7 @@ def test_too_little_memory(calibrated, monkeypatch, capsys, tmp_path):
     assert "--batch-size" not in text and "--cache-gb" not in text
 
 
-def test_the_ways_out_are_options_that_there_are(calibrated, monkeypatch, capsys):
+def test_the_ways_out_are_options_that_there_are(trial, monkeypatch, capsys):
     monkeypatch.setattr(machine, "total_memory", lambda: 0)
     monkeypatch.setattr(machine, "free_disk", lambda path: 0)
     code, text = plan(capsys, "--batch-size", "2")
@@ -156,26 +150,77 @@ def test_the_ways_out_are_options_that_there_are(calibrated, monkeypatch, capsys
     assert named <= set(re.findall(r"--[a-z-]+[a-z]", capsys.readouterr().out))
 
 
-def test_memory_that_others_hold(calibrated, monkeypatch, capsys):
-    monkeypatch.setattr(machine, "free_memory", lambda: 1000)
-    code, text = plan(capsys)
-    assert code == 0 and "It fits." in text and "end other programs" in text
-
-
-def test_too_little_disk(calibrated, monkeypatch, capsys):
+def test_too_little_disk(trial, monkeypatch, capsys):
     monkeypatch.setattr(machine, "free_disk", lambda path: 100)
     code, text = plan(capsys, "--run-dir", "/there")
-    assert code == 1 and "on the disk of /there" in text and "--sample-images" in text
+    assert code == 1 and "1.0 GB on the disk of /there; there are 0.0 MB" in text
 
 
-def test_the_first_steps_are_killed_for_memory(monkeypatch, capsys, tmp_path):
-    python = tmp_path / "python"
-    python.write_text("#!/bin/sh\nkill -KILL $$\n")
-    python.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(python))
+@pytest.fixture
+def script(tmp_path, monkeypatch):
+    """Puts a shell script in place of the trial, whose folder is its $3."""
+
+    def write(lines):
+        python = tmp_path / "python"
+        python.write_text(f"#!/bin/sh\n{lines}\n")
+        python.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(python))
+        return python
+
+    return write
+
+
+@pytest.mark.parametrize("number", ["KILL", "ABRT"])
+def test_the_first_steps_are_killed_for_memory(number, script, capsys, tmp_path):
+    script(f"kill -{number} $$")
+    before = signal.getsignal(signal.SIGTERM)
     code, text = plan(capsys, "--json", str(tmp_path / "plan.json"))
-    assert code == 1 and "already need more memory than this machine" in text
+    assert code == 1 and "It does not fit. The first steps ran out of memory" in text
+    assert "--crop-size" in text
     assert json.loads((tmp_path / "plan.json").read_text())["forecast"] is None
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_the_first_steps_say_that_memory_ran_out(script, capsys):
+    script("""echo '{"forecast": null}' > $3/outcome.json""")
+    code, text = plan(capsys)
+    assert code == 1 and "The first steps ran out of memory" in text
+
+
+def test_a_loss_is_not_finite(script, tmp_path):
+    script("""echo '{"stopped": "cycle_loss became nan"}' > $3/outcome.json""")
+    config = TrainConfig(DatasetConfig("demo"))
+    with pytest.raises(TrainingStoppedError, match="cycle_loss became nan"):
+        planning.plan_training(config, tmp_path / "run")
+
+
+def test_a_fault_of_the_trial_is_not_hidden(script, tmp_path):
+    script("exit 3")
+    config = TrainConfig(DatasetConfig("demo"))
+    with pytest.raises(RuntimeError, match="exit code 3"):
+        planning.plan_training(config, tmp_path / "run")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_trial_and_leaves_nothing(number, script, tmp_path):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    started, ready = tmp_path / "started", tmp_path / "ready"
+    python = script(f"echo $$ > {started}; mv {started} {ready}; exec sleep 60")
+    process = subprocess.Popen(
+        [PYTHON, "-c", PLAN, str(python)],
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    tiny.wait_until(ready.exists)
+    assert list(temporary.iterdir())
+    process.send_signal(number)
+    assert "interrupted" in process.communicate(timeout=30)[1]
+    assert process.returncode == cli.EXIT_INTERRUPTED
+    assert not list(temporary.iterdir())
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(ready.read_text()), 0)
 
 
 def test_it_takes_the_options_of_train(monkeypatch, capsys, tmp_path):
@@ -211,27 +256,3 @@ def test_mistakes(arguments, message, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert cli.main(["plan", *arguments]) == 2
     assert message in capsys.readouterr().err
-
-
-def test_no_room_for_the_first_steps(monkeypatch, tmp_path):
-    """What the training says of its folder would name one that the user never saw."""
-    python = tmp_path / "python"
-    outcome = json.dumps({"wrong_input": "It cannot be written to $3/run."})
-    python.write_text(f"#!/bin/sh\ncat > $3/outcome.json <<END\n{outcome}\nEND\n")
-    python.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(python))
-    config = TrainConfig(DatasetConfig("demo"))
-    with pytest.raises(planning.InputError, match="environment variable TMPDIR"):
-        planning.plan_training(config, tmp_path / "run")
-
-
-def test_the_first_steps_end_with_who_asked_for_them(monkeypatch):
-    codes = []
-    monkeypatch.setattr(os, "_exit", codes.append)
-    reading, writing = os.pipe()
-    with os.fdopen(reading) as pipe:
-        end_with_parent(pipe)
-        time.sleep(0.1)
-        assert not codes
-        os.close(writing)
-        tiny.wait_until(lambda: codes == [1])
