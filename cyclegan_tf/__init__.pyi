@@ -15,9 +15,7 @@ from .doctor.options import DoctorConfig as DoctorConfig
 from .evaluation import metrics as metrics
 from .evaluation.evaluate import evaluate as evaluate
 from .evaluation.options import EvaluateConfig as EvaluateConfig
-from .export.benchmark import benchmark_litert as benchmark_litert
 from .export.export import export_generators as export_generators
-from .export.options import BenchmarkConfig as BenchmarkConfig
 from .export.options import ExportConfig as ExportConfig
 from .models import losses as losses
 from .models.cyclegan import CycleGAN as CycleGAN

@@ -65,6 +65,11 @@ class Report:
     def passed(self) -> bool:
         return self.finished and not any(entry.problem for entry in self.entries)
 
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the command line: 1 if the report has not passed."""
+        return 0 if self.passed else 1
+
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON-serializable dicts, one flat one per artefact."""
         return {
@@ -94,7 +99,7 @@ class Report:
             "earlier_files": list(self.earlier_files),
         }
 
-    def to_table(self) -> str:
+    def to_text(self) -> str:
         """Return the report as a Markdown table, with the problems below it."""
         head = "artefact|largest|mean|PSNR dB|MB|ms|runs|threads|operations|passed"
         table = markdown_table([head.split("|"), *map(_row, self.entries)])
@@ -107,7 +112,7 @@ class Report:
         text = (
             f"# Parity report of {self.source}\n\n"
             f"Against the Keras generator on {self.images}; outputs are in [-1, 1]. "
-            f"Machine: {machine}.\n\n{self.to_table()}\n"
+            f"Machine: {machine}.\n\n{self.to_text()}\n"
         )
         if not self.finished:
             text += "\n**Unfinished**: the export was at work, or ended, before more.\n"

@@ -70,6 +70,11 @@ class Plan:
         """Whether there is enough of everything."""
         return not self.shortages
 
+    @property
+    def exit_code(self) -> int:
+        """0 if the training fits this machine, 1 if not."""
+        return 1 if self.shortages else 0
+
     def to_text(self) -> str:
         """Return a table of the figures, and whether it fits."""
         lines = []

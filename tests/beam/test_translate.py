@@ -95,7 +95,7 @@ def test_two_processes_write_what_translate_writes(
     captured = capsys.readouterr()
     assert code == 1, captured.err
     assert "Translated 4 of 5 images" in captured.out
-    assert f"Skipped: {expected['bad.png']}" in captured.err
+    assert f"Skipped: {expected['bad.png']}" in captured.out
     assert files_in(tmp_path / "out") == images_of(expected)
     rows = rows_in(tmp_path / "out/manifest.jsonl")
     assert sorted(row["input"] for row in rows) == sorted(

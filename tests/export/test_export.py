@@ -111,7 +111,7 @@ def test_one_generator_alone(generator_file, tmp_path, caplog):
     out = tmp_path / "out"
     config = ExportConfig(generator_file, out, sizes=("fixed",), image_size=(32, 48))
     report = export_generators(config)
-    assert report.passed, report.to_table()
+    assert report.passed, report.to_text()
     assert "int16x8 and int8 are left out" in caplog.text
     paths = {entry.artefact.path for entry in report.entries}
     assert paths == {"g/1"} | {
@@ -173,7 +173,7 @@ def test_a_generator_of_one_size_in_half_precision(tmp_path):
     variants = ("float32",)
     config = ExportConfig(tmp_path / "gray.keras", out, ("litert",), None, variants)
     report = export_generators(config)
-    assert report.passed, report.to_table()
+    assert report.passed, report.to_text()
     sizes = {entry.artefact.size for entry in report.entries}
     assert sizes == {"32x32", "any"}
 
