@@ -19,7 +19,7 @@ from cyclegan_tf.config.recipes import RECIPES, RecipeName, make_train_config
 
 @dataclasses.dataclass(frozen=True)
 class NewRun(TrainConfig):
-    """The options of a new run, before it is known whether it is trained or planned.
+    """The options of a new run, to be trained or planned.
 
     Attributes:
         run_dir: Folder for the new run. Defaults to runs/NAME, named after the data.
@@ -81,10 +81,7 @@ class Plan(NewRun):
 
 
 def of_train(arguments: list[str]) -> Train:
-    """Return the defaults of `cyclegan train`.
-
-    Args:
-        arguments: the command line after the verb.
+    """Return the defaults of `cyclegan train`, given the arguments after the verb.
 
     Raises:
         InputError: if `--resume` names no run, or is combined with a recipe or preset.
@@ -103,10 +100,7 @@ def of_train(arguments: list[str]) -> Train:
 
 
 def of_plan(arguments: list[str]) -> Plan:
-    """Return the defaults of `cyclegan plan`.
-
-    Args:
-        arguments: the command line after the verb.
+    """Return the defaults of `cyclegan plan`, given the arguments after the verb.
 
     Raises:
         InputError: if `--resume` is given.

@@ -373,7 +373,7 @@ def test_compressed_records(photos, run_dir, expected, tmp_path):
         (("*.gif",), {}, r"There is no file that matches .*\*.gif"),
         (("notes.txt",), {}, r"notes\.txt has no image suffix"),
         (("2.png",), {"shards": 0}, "`shards` must be at least 1"),
-        (("2.png",), {"out": "a*b"}, "would take for a pattern"),
+        (("2.png",), {"out": "a*b"}, "reads as a pattern"),
         (("2.png",), {"out": "gs://bucket/out"}, "no file system for gs://bucket/out"),
         (("2.png",), {"source": "absent.keras"}, "There is no network .*/absent.keras"),
         (

@@ -13,6 +13,7 @@ import tensorflow as tf
 import tiny
 from measurements import MEASURED
 
+import cyclegan_tf
 from cyclegan_tf._shared import machine
 from cyclegan_tf.cli import main as cli
 from cyclegan_tf.config.options import DatasetConfig, TrainConfig
@@ -185,7 +186,7 @@ def test_it_takes_the_options_of_train(monkeypatch, capsys, tmp_path):
         planned.append((config, run_dir))
         return planning.Plan(config, run_dir, None, 0, 0, 0)
 
-    monkeypatch.setattr(planning, "plan_training", plan_training)
+    monkeypatch.setattr(cyclegan_tf, "plan_training", plan_training)
     options = ["--recipe", "maps", "--preset", "paper", "--filters", "8"]
     cli.main(["plan", *options])
     (config, run_dir) = planned[0]
