@@ -22,18 +22,19 @@ DIRECTIONS = {"g": "plain to striped", "f": "striped to plain"}
 
 def train(precision, seed):
     """Run the demo in this process; print what it comes to."""
-    from cyclegan_tf.cli.demo import DEMO_CONFIG, run_demo
+    from cyclegan_tf.cli.demo import DEMO, run_demo
 
     options = dataclasses.replace(
-        DEMO_CONFIG.optimization, precision=precision, seed=int(seed)
+        DEMO.optimization, precision=precision, seed=int(seed)
     )
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        scores = run_demo(
+        evaluation = run_demo(
             pathlib.Path(folder, "run"),
-            dataclasses.replace(DEMO_CONFIG, optimization=options),
+            dataclasses.replace(DEMO, optimization=options),
         )
-    outcome = {s.direction: s.translated / s.doing_nothing for s in scores}
+    scores = {name: evaluation.score(name, "mae") for name in DIRECTIONS}
+    outcome = {name: s.translated / s.untranslated for name, s in scores.items()}
     print(json.dumps({**outcome, "seconds": time.perf_counter() - start}))
 
 
@@ -68,7 +69,7 @@ def main():
         machine,
         f"The training of `cyclegan demo` from the seeds {', '.join(seeds)}: mean "
         "absolute error of the translated test images over that of doing nothing, "
-        "medians and ranges; time of training and translation over that in float32 "
+        "medians and ranges; time of training and evaluation over that in float32 "
         "from the same seed.",
         [("precision", *DIRECTIONS.values(), "time"), *rows],
     )

@@ -5,31 +5,34 @@ from typing import Annotated, Literal
 
 import tyro
 
-from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf._shared.errors import InputError, check_positive
 
 ImageFormat = Literal["images", "tfrecords"]
 
 
 @dataclasses.dataclass(frozen=True)
 class TranslateBeamConfig:
-    """Translate images in bulk, on a runner of Apache Beam.
+    """Translate images in bulk on Apache Beam: Flink, Spark, Dataflow.
+
+    Run the same command again to continue a job that was stopped. Options of Beam come
+    after a lone --, for example -- --runner=FlinkRunner --flink_master=host:8081.
 
     Attributes:
-        source: A run on this machine, or a generator's .keras file on any file system
-            that Beam knows.
+        source: A run folder on this machine, or a generator's .keras file on any file
+            system that Beam supports.
         inputs: Files, folders, and patterns such as 'photos/**.jpg' or
-            'gs://bucket/photos/*', on any file system that Beam knows.
-        out: The folder for the translations and their manifest.jsonl, which all
-            workers see.
-        direction: Which generator of a run: g from X to Y, f from Y to X.
-        overwrite: Translate again what is translated, and replace it.
-        tile: Translate images with a longer side than so many pixels in tiles of that
-            size, as in cyclegan translate; the maps are kept where a worker's temporary
-            files are.
-        input_format: Image files, or TFRecord files with images in them.
-        output_format: Image files, or TFRecord files with images in them.
-        shards: Put the translations of image files into so many TFRecord files; those
-            of TFRecord files go into as many as there were.
+            'gs://bucket/photos/*', on any file system that Beam supports.
+        out: Folder for the translations and their manifest.jsonl. All workers need
+            access to it.
+        direction: Generator of a run: g translates X to Y, f translates Y to X.
+        overwrite: Replace existing translations instead of keeping them.
+        tile: Translate images with a side longer than this many pixels in tiles of this
+            size, as in cyclegan translate. Intermediate results go to the temporary
+            folder of a worker.
+        input_format: Image files, or TFRecord files of images.
+        output_format: Image files, or TFRecord files of images.
+        shards: Number of TFRecord files for the translations of image files.
+            Translations of TFRecord files go into as many files as there were.
         pipeline_options: Options of Beam, such as --runner=FlinkRunner.
     """
 
@@ -42,19 +45,17 @@ class TranslateBeamConfig:
     input_format: ImageFormat = "images"
     output_format: ImageFormat = "images"
     shards: int = 16
-    pipeline_options: tuple[str, ...] = ()
+    pipeline_options: Annotated[tuple[str, ...], tyro.conf.Suppress] = ()
 
     def check(self) -> None:
-        """Check the ranges of the numbers, and the output folder.
+        """Check the ranges of the numbers and the name of the output folder.
 
         Raises:
-            InputError: if one is not fit for it.
+            InputError: if one is invalid.
         """
-        for option, value in {"tile": self.tile, "shards": self.shards}.items():
-            if value is not None and value < 1:
-                raise InputError(f"`{option}` must be at least 1, not {value}.")
+        check_positive(tile=self.tile, shards=self.shards)
         if set(self.out) & set("*?["):
             raise InputError(
-                f"`out={self.out}` has a *, ? or [ in it, which Beam would take for a "
-                "pattern; choose another folder."
+                f"`out={self.out}` contains *, ? or [, which Beam reads as a pattern; "
+                "choose another folder."
             )

@@ -42,11 +42,12 @@ class BeamTranslation:
         return 1 if self.skipped else 0
 
     def to_text(self) -> str:
-        """Return the counts in a sentence."""
+        """Return the counts in a sentence, and why images were skipped."""
         total = self.translated + self.present + len(self.skipped)
         before = f", {self.present} already there" if self.present else ""
         counts = f"{self.translated} of {total} images{before}"
-        return f"Translated {counts}; see {self.manifest}"
+        summary = f"Translated {counts}; see {self.manifest}"
+        return "\n".join([summary, *(f"Skipped: {reason}" for reason in self.skipped)])
 
 
 def translate_beam(config: TranslateBeamConfig) -> BeamTranslation:

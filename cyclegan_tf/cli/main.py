@@ -1,14 +1,14 @@
-"""The command line: parse one dataclass of `commands.py`, call it."""
+"""The command line: find the row of `commands.py`, parse its options, call it."""
 
-import argparse
 import dataclasses
+import difflib
+import inspect
+import itertools
 import logging
 import os
-import pathlib
 import re
 import sys
-from collections.abc import Callable
-from typing import Annotated
+from typing import Any
 
 import tyro
 
@@ -19,9 +19,7 @@ from cyclegan_tf._shared.errors import (
     WorkerLostError,
 )
 from cyclegan_tf._version import __version__
-from cyclegan_tf.cli import commands
-from cyclegan_tf.config.presets import PRESETS
-from cyclegan_tf.config.recipes import RECIPES, make_train_config
+from cyclegan_tf.cli.commands import COMMANDS, Command
 
 EXIT_STOPPED = 1
 EXIT_WRONG_INPUT = 2
@@ -36,39 +34,51 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: defaults to those of the process.
 
     Returns:
-        The exit code: 0; 1 if images were skipped, an exported file is too far from
-        its Keras generator, a data set cannot be trained on, a planned run does not
-        fit or the watchdog stopped a training; 2 for wrong input; 3 if another worker
-        of the training is lost, or a job of Beam failed; 130 if interrupted, with a
-        checkpoint saved.
+        The exit code: 0; 1 if images were skipped, an exported file differs too much
+        from its Keras generator, a data set cannot be trained on, a planned run does
+        not fit or the watchdog stopped a training; 2 for wrong input; 3 if another
+        worker of the training is lost or a Beam job failed; 130 if interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    _show_logs()
-    for library in ("absl", "tensorflow", "tf2onnx", "httpx", "apache_beam"):
-        logging.getLogger(library).setLevel(logging.WARNING)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if arguments in ([], ["-h"], ["--help"]):
+        print(overview())
+        return 0
+    if arguments == ["--version"]:
+        print(f"cyclegan_tf {__version__}")
+        return 0
+    _set_up_logs()
     try:
-        return _parse(arguments)()
+        return _run(*arguments)
     except InputError as e:
-        print(f"cyclegan: {as_flags(str(e))}", file=sys.stderr)
-        return EXIT_WRONG_INPUT
+        return _fail(str(e), EXIT_WRONG_INPUT)
     except OSError as e:
-        print(
-            f"cyclegan: A file cannot be read or written ({e}); check the room and the "
+        return _fail(
+            f"A file cannot be read or written ({e}); check the free space and the "
             "permissions of its folder.",
-            file=sys.stderr,
+            EXIT_WRONG_INPUT,
         )
-        return EXIT_WRONG_INPUT
     except TrainingStoppedError as e:
-        reason = as_flags(str(e))
-        print(f"cyclegan: The watchdog stopped the training. {reason}", file=sys.stderr)
-        return EXIT_STOPPED
+        return _fail(f"The watchdog stopped the training. {e}", EXIT_STOPPED)
     except (WorkerLostError, JobFailedError) as e:
-        print(f"cyclegan: {as_flags(str(e))}", file=sys.stderr)
-        return EXIT_WORKERS_FAILED
+        return _fail(str(e), EXIT_WORKERS_FAILED)
     except KeyboardInterrupt:
-        print("cyclegan: interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        return _fail("interrupted", EXIT_INTERRUPTED)
+
+
+def overview() -> str:
+    """Return the help of `cyclegan`: all commands in groups, a line each."""
+    lines = [
+        "CycleGAN for TensorFlow and Keras 3: unpaired image-to-image translation.",
+        "",
+        "usage: cyclegan COMMAND [OPTIONS]",
+    ]
+    for group, commands in itertools.groupby(COMMANDS, lambda command: command.group):
+        lines += ["", f"{group}:"]
+        for command in commands:
+            summary = (inspect.getdoc(command.options) or "").splitlines()[0]
+            lines.append(f"  {command.verb:<16}{summary}")
+    lines += ["", "Options of a command: cyclegan COMMAND --help"]
+    return "\n".join(lines)
 
 
 def as_flags(message: str) -> str:
@@ -87,6 +97,48 @@ def as_flags(message: str) -> str:
     return re.sub(r"`([a-z][a-z0-9_]*)(?:=([^`]*))?`", flag, message)
 
 
+def _run(verb: str, *arguments: str) -> int:
+    command = _find(verb)
+    options = _parse(command, list(arguments))
+    result: Any = command.function(options)
+    if result is None:
+        return 0
+    print(as_flags(result.to_text()))
+    if path := getattr(options, "json", None):
+        result.write(path)
+    return result.exit_code
+
+
+def _find(verb: str) -> Command:
+    commands = {command.verb: command for command in COMMANDS}
+    if verb in commands:
+        return commands[verb]
+    similar = difflib.get_close_matches(verb, commands, n=1)
+    advice = f"did you mean {similar[0]}?" if similar else "cyclegan --help lists all."
+    raise InputError(f"There is no command {verb}; {advice}")
+
+
+def _parse(command: Command, arguments: list[str]) -> Any:
+    rest: dict[str, tuple[str, ...]] = {}
+    if command.after_dashes and "--" in arguments:
+        place = arguments.index("--")
+        rest = {command.after_dashes: tuple(arguments[place + 1 :])}
+        arguments = arguments[:place]
+    options = tyro.cli(
+        command.options,
+        args=arguments,
+        prog=f"cyclegan {command.verb}",
+        config=(tyro.conf.OmitArgPrefixes,),
+        **({"default": command.default(arguments)} if command.default else {}),
+    )
+    return dataclasses.replace(options, **rest)
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"cyclegan: {as_flags(message)}", file=sys.stderr)
+    return code
+
+
 class _FlagsFormatter(logging.Formatter):
     """Speaks of flags where the library speaks of arguments."""
 
@@ -94,90 +146,10 @@ class _FlagsFormatter(logging.Formatter):
         return as_flags(super().format(record))
 
 
-def _show_logs() -> None:
+def _set_up_logs() -> None:
     logging.basicConfig(level=logging.INFO)
     for handler in logging.getLogger().handlers:
         handler.setFormatter(_FlagsFormatter("%(message)s"))
-
-
-def _parse(arguments: list[str]) -> Callable[[], int]:
-    if arguments == ["--version"]:
-        print(f"cyclegan_tf {__version__}")
-        raise SystemExit
-    train = _train_defaults(arguments)
-    # The defaults of a new run, which has the same options.
-    names = [field.name for field in dataclasses.fields(commands.NewRun)]
-    plan = commands.Plan(**{name: getattr(train, name) for name in names})
-    command = (
-        Annotated[commands.Train, tyro.conf.subcommand("train", default=train)]
-        | Annotated[commands.Plan, tyro.conf.subcommand("plan", default=plan)]
-        | Annotated[commands.Recipes, tyro.conf.subcommand("recipes")]
-        | Annotated[commands.Doctor, tyro.conf.subcommand("doctor")]
-        | Annotated[commands.Translate, tyro.conf.subcommand("translate")]
-        | Annotated[commands.TranslateBeam, tyro.conf.subcommand("translate-beam")]
-        | Annotated[commands.Evaluate, tyro.conf.subcommand("evaluate")]
-        | Annotated[commands.Export, tyro.conf.subcommand("export")]
-        | Annotated[commands.Report, tyro.conf.subcommand("report")]
-        | Annotated[commands.Serve, tyro.conf.subcommand("serve")]
-        | Annotated[commands.Import, tyro.conf.subcommand("import")]
-        | Annotated[commands.ExportPytorch, tyro.conf.subcommand("export-pytorch")]
-        | Annotated[commands.Inspect, tyro.conf.subcommand("inspect")]
-        | Annotated[commands.Demo, tyro.conf.subcommand("demo")]
-    )
-    arguments, of_beam = _split_at_dashes(arguments)
-    parsed = tyro.cli(
-        command,
-        args=arguments,
-        prog="cyclegan",
-        description="CycleGAN for TensorFlow and Keras 3: unpaired image translation.",
-        config=(tyro.conf.OmitArgPrefixes,),
-    )
-    if isinstance(parsed, commands.TranslateBeam):
-        return dataclasses.replace(parsed, pipeline_options=of_beam)
-    return parsed
-
-
-def _split_at_dashes(arguments: list[str]) -> tuple[list[str], tuple[str, ...]]:
-    """Split off the options of Beam, which stand after a lone `--`."""
-    if arguments[:1] != ["translate-beam"] or "--" not in arguments:
-        return arguments, ()
-    place = arguments.index("--")
-    return arguments[:place], tuple(arguments[place + 1 :])
-
-
-def _train_defaults(arguments: list[str]) -> commands.Train:
-    """Return what the flags of train and plan default to.
-
-    That is what a run to go on with has stored, or else what a recipe and a preset
-    decide.
-    """
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--resume", nargs="?", type=pathlib.Path)
-    for name in ("--recipe", "--preset", "--explain"):
-        parser.add_argument(name, nargs="?")
-    given = parser.parse_known_args(arguments[1:])[0]
-    recipe = given.recipe if given.recipe in RECIPES else None
-    preset = given.preset if given.preset in PRESETS else None
-    if given.resume and arguments[0] == "plan":
-        raise InputError(
-            f"cyclegan plan looks ahead at new runs only; leave out --resume "
-            f"{given.resume} and name the options of that run."
-        )
-    if given.resume is None:
-        # Where images are not needed or not yet named, no recipe decides on them.
-        named = recipe and RECIPES[recipe].data
-        data = named or ("" if given.explain else tyro.MISSING)
-        config = make_train_config(recipe, preset, data)
-    elif recipe or preset:
-        raise InputError(
-            f"--resume {given.resume} goes on with the options of that run; leave out "
-            f"--recipe and --preset, or start a new run."
-        )
-    else:
-        from cyclegan_tf.runs.run import Run
-
-        config = Run(given.resume).config
-    names = [field.name for field in dataclasses.fields(config)]
-    return commands.Train(
-        **{name: getattr(config, name) for name in names}, resume=given.resume
-    )
+    for library in ("absl", "tensorflow", "tf2onnx", "httpx", "apache_beam"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -1,14 +1,14 @@
-"""The settings of other CycleGAN codebases, as far as these options express them.
+"""The settings of other CycleGAN codebases, as far as our options can express them.
 
-A preset decides the networks, what they are trained for and how. Where the images come
-from and how they are prepared is left to the recipe: all of these codebases resize to
-286x286, crop to 256x256 and mirror, as `DatasetConfig` does.
+A preset sets the networks, the objective and the optimization. It leaves the images to
+the recipe: all of these codebases resize to 286x286, crop to 256x256 and mirror, like
+the defaults of `DatasetConfig`.
 """
 
 import dataclasses
 import types
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from cyclegan_tf.config.options import (
     CycleGANObjective,
@@ -18,7 +18,7 @@ from cyclegan_tf.config.options import (
 )
 from cyclegan_tf.config.stored import to_dict
 
-# For the command line; the names in `PRESETS`.
+# For the command line: the names in `PRESETS`.
 PresetName = Literal["paper", "pytorch-2024", "tf-tutorial", "keras-example"]
 
 
@@ -28,11 +28,8 @@ class Preset:
 
     Attributes:
         title: what it is.
-        networks: its generators and discriminators.
-        objective: what it trains them for.
-        optimization: how, and how long.
-        differs: what the codebase does otherwise, mostly what these options cannot
-            express, a sentence each.
+        networks, objective, optimization: its options.
+        differs: how the codebase differs from the preset, a sentence each.
     """
 
     title: str
@@ -42,7 +39,7 @@ class Preset:
     differs: tuple[str, ...]
 
     def lay_over(self, config: TrainConfig) -> TrainConfig:
-        """Return the configuration with the options that a preset decides."""
+        """Return the configuration with the options that the preset sets."""
         return dataclasses.replace(
             config,
             networks=self.networks,
@@ -62,15 +59,15 @@ PRESETS: Mapping[str, Preset] = types.MappingProxyType(
             objective=CycleGANObjective(identity_weight=0.0),
             optimization=OptimizationConfig(),
             differs=(
-                "The Torch code trains at 128x128 with 6 blocks unless told otherwise; "
-                "for that add --load-size 143 --crop-size 128 --num-residual-blocks 6.",
-                "Its discriminators pad by two pixels, so that they judge a 256x256 "
-                "image in 35x35 places; here they pad by one, which makes 30x30.",
+                "The Torch code defaults to 128x128 with 6 blocks; for those, add "
+                "--load-size 143 --crop-size 128 --num-residual-blocks 6.",
+                "Its discriminators pad by two pixels and judge a 256x256 image in "
+                "35x35 places; ours pad by one, which makes 30x30.",
                 "It updates each discriminator right after its generator, and does not "
-                "halve the discriminators' gradient, though the paper says so; here "
-                "both generators come first, and it is halved.",
-                "It sets the biases of all convolutions to zero after each step; here "
-                "those before a normalization do not exist, and the others learn.",
+                "halve the discriminators' gradient as the paper does; we update both "
+                "generators first, and halve it.",
+                "It sets the biases of all convolutions to zero after each step; ours "
+                "have none before a normalization, and learn the others.",
                 "Its learning rate starts to fall one epoch later.",
             ),
         ),
@@ -81,11 +78,11 @@ PRESETS: Mapping[str, Preset] = types.MappingProxyType(
             objective=CycleGANObjective(),
             optimization=OptimizationConfig(),
             differs=(
-                "It lowers the learning rate before an epoch, so that its last epoch "
-                "trains at rate 0; here the rate falls after an epoch, as in the "
-                "authors' version of 2025.",
+                "It lowers the learning rate before an epoch, so its last epoch trains "
+                "at rate 0; we lower it after an epoch, like the authors' version of "
+                "2025.",
                 "PyTorch's Adam adds epsilon after the bias correction, Keras's before "
-                "it; they agree in the long run.",
+                "it; the difference fades as training goes on.",
             ),
         ),
         "tf-tutorial": Preset(
@@ -98,12 +95,11 @@ PRESETS: Mapping[str, Preset] = types.MappingProxyType(
                 constant_epochs=10, decay_epochs=0, epsilon=1e-7
             ),
             differs=(
-                "It normalizes the 1x1 bottleneck of the U-Net, which leaves no image "
-                "there, only a learned offset; here the bottleneck is not normalized.",
-                "Its leaky ReLUs have slope 0.3; here it is 0.2.",
-                "It resizes to the nearest pixel; here by an antialiased bicubic "
-                "filter.",
-                "Its epoch ends with the smaller domain; here with the larger one.",
+                "It normalizes the 1x1 bottleneck of the U-Net, which leaves only a "
+                "learned offset there; we do not normalize the bottleneck.",
+                "Its leaky ReLUs have slope 0.3; ours have 0.2.",
+                "It resizes to the nearest pixel; we use antialiased bicubic filters.",
+                "Its epoch ends with the smaller domain; ours with the larger one.",
             ),
         ),
         "keras-example": Preset(
@@ -117,53 +113,45 @@ PRESETS: Mapping[str, Preset] = types.MappingProxyType(
                 constant_epochs=90, decay_epochs=0, epsilon=1e-7
             ),
             differs=(
-                "Its script stops after 1 epoch and loads weights of 90; here it is "
-                "90.",
-                "There the cycle |F(G(x)) - x| trains only F, and |G(F(y)) - y| only "
-                "G; here each trains both, as in the paper.",
-                "It caches the images after they were cropped and mirrored at random, "
-                "so that every epoch sees the same crops; here they are drawn anew.",
-                "Its learned scales start around 0; here around 1.",
+                "Its script stops after 1 epoch and loads weights of 90 epochs; this "
+                "preset trains for 90.",
+                "Its cycle loss |F(G(x)) - x| trains only F, and |G(F(y)) - y| only G; "
+                "ours train both, as in the paper.",
+                "It caches the images after random crops and mirroring, so every epoch "
+                "sees the same crops; we draw new ones.",
+                "Its learned scales start around 0; ours start around 1.",
                 "Its version of 2024 for Keras 3 normalizes all channels together "
                 "(GroupNormalization with one group), which is no instance norm and is "
                 "not available here.",
-                "It resizes by a bilinear filter; here by an antialiased bicubic one.",
-                "Its epoch ends with the smaller domain; here with the larger one.",
+                "It resizes with bilinear filters; we use antialiased bicubic ones.",
+                "Its epoch ends with the smaller domain; ours with the larger one.",
             ),
         ),
     }
 )
 
-# Why a difference in an option matters, where that can be said in a clause.
+# Why a difference in an option matters.
 _MATTERS: Mapping[str, str] = {
-    "generator": "a U-Net copies details through its skips and takes fewer sizes",
+    "generator": "a U-Net copies details through its skips, and accepts fewer sizes",
     "num_residual_blocks": "the paper takes 6 for 128x128, 9 for 256x256",
-    "dropout": "noise in the generators while they train",
-    "norm": "affine has a learned scale and offset; weights do not fit the other",
-    "norm_epsilon": "weights trained with one do not behave the same with another",
+    "dropout": "noise in the generators during training",
+    "norm": "affine learns a scale and an offset; weights do not fit the other",
+    "norm_epsilon": "weights trained with one value behave differently with another",
     "padding": "same shifts strided 3x3 convolutions by a pixel; weights depend on it",
     "adversarial_loss": "least squares trains more stably (paper, section 4)",
     "cycle_weight": "how firmly the translation must be reversible",
-    "identity_weight": "keeps colours (paper, section 5.2)",
+    "identity_weight": "keeps colors (paper, section 5.2)",
     "pool_size": "a history of translations damps oscillation (paper, section 4)",
-    "constant_epochs": "how long it trains at the full rate",
-    "decay_epochs": "with a falling rate the networks settle",
+    "constant_epochs": "epochs at the full learning rate",
+    "decay_epochs": "the networks settle while the learning rate falls",
     "epsilon": "a large one damps the first updates of small gradients",
-    "load_size": "from this size the crop is cut",
-    "crop_size": "what size the networks are trained for",
+    "load_size": "the crop is cut from this size",
+    "crop_size": "the networks are trained for this size",
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Difference:
-    """An option in which two configurations differ.
-
-    Attributes:
-        option: its name in `config.py`.
-        first: its value in the first configuration.
-        second: its value in the second.
-        matters: why it matters, in a clause; empty where there is none to be said.
-    """
+class Difference(NamedTuple):
+    """An option with two values, and a clause on why it matters, empty if unknown."""
 
     option: str
     first: Any
@@ -172,14 +160,10 @@ class Difference:
 
 
 def differences(first: TrainConfig, second: TrainConfig) -> list[Difference]:
-    """Compare two configurations, but for where their images come from.
-
-    Args:
-        first: all options.
-        second: all options.
+    """Compare two configurations, except for their images.
 
     Returns:
-        The options that differ, in the order of `config.py`.
+        The options that differ, in the order of their definition.
     """
     one, other = (
         {

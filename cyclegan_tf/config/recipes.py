@@ -1,7 +1,7 @@
 """Ready-made options for each application that CycleGAN is known for.
 
-A recipe names the images and decides what they need. It is laid over a preset or the
-defaults, and options that are given by themselves are laid over both.
+A recipe names the images and sets the options that they need. It overrides a preset and
+the defaults; single options override all three.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.config.options import DatasetConfig, OptimizationConfig, TrainConfig
 from cyclegan_tf.config.presets import PRESETS
 
-# For the command line; the names in `RECIPES`.
+# For the command line: the names in `RECIPES`.
 RecipeName = Literal[
     "horse2zebra",
     "apple2orange",
@@ -28,83 +28,74 @@ RecipeName = Literal[
     "own-folders",
 ]
 
-# The authors say that horse2zebra, 200 epochs of 1,334 steps, takes 1 to 2 days on a
-# GTX 1080 (issue 1549 of junyanz/pytorch-CycleGAN-and-pix2pix, 2023): 0.32 to 0.65 s a
-# step. The Keras example's 7 minutes for 1,067 steps on a P100, 0.39 s, lie between.
+# For horse2zebra, 200 epochs of 1,334 steps, the authors report 1 to 2 days on a GTX
+# 1080 (issue 1549 of junyanz/pytorch-CycleGAN-and-pix2pix, 2023): 0.32 to 0.65 s per
+# step. The Keras example's 0.39 s on a P100 (7 minutes for 1,067 steps) lies between.
 DAYS_OF_HORSE2ZEBRA = (1.0, 2.0)
 STEPS_OF_HORSE2ZEBRA = 200 * 1334
+
+_MMEDITING = "MMEditing's model zoo, with the authors' weights"
+_PAPER = "Zhu et al., 2017, at 256x256"
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """Images, and what training on them needs.
+    """The images of an application, and what training on them needs.
 
     Attributes:
-        title: what is translated.
-        domain_x: what domain X shows; `generator_g` translates it to Y.
-        domain_y: what domain Y shows; `generator_f` translates it to X.
-        data: the data set, as `--data` names it; `None` if the user must.
-        train_images: training images of X and of Y, as the TensorFlow Datasets catalog
-            counts them.
-        load_size: pixels a side after the resize.
-        crop_size: pixels a side of the crop.
-        identity_weight: where the application needs another than the preset's.
-        notes: what else to know, a sentence each.
+        domain_x: what images of X show; `generator_g` translates them to Y.
+        domain_y: what images of Y show; `generator_f` translates them to X.
+        data: the data set, as `DatasetConfig.data`; `None` if the user names it.
+        train_images: numbers of training images of X and Y in TensorFlow Datasets.
+        identity_weight: replaces that of the preset.
+        published: scores that others measured, a sentence each with its source.
+        notes: other advice, a sentence each.
     """
 
-    title: str
     domain_x: str
     domain_y: str
-    data: str | None
-    train_images: tuple[int, int] | None
-    load_size: int = 286
-    crop_size: int = 256
+    data: str | None = None
+    train_images: tuple[int, int] | None = None
     identity_weight: float | None = None
+    published: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def lay_over(self, config: TrainConfig) -> TrainConfig:
-        """Return the configuration with the options that the recipe decides."""
-        dataset = dataclasses.replace(
-            config.dataset,
-            data=self.data or config.dataset.data,
-            load_size=self.load_size,
-            crop_size=self.crop_size,
-        )
-        objective = config.objective
+        """Return the configuration with the options that the recipe sets."""
+        dataset, objective = config.dataset, config.objective
+        if self.data is not None:
+            dataset = dataclasses.replace(dataset, data=self.data)
         if self.identity_weight is not None:
-            objective = dataclasses.replace(
-                objective, identity_weight=self.identity_weight
-            )
+            weight = self.identity_weight
+            objective = dataclasses.replace(objective, identity_weight=weight)
         return dataclasses.replace(config, dataset=dataset, objective=objective)
 
     @property
     def estimated_days(self) -> tuple[float, float] | None:
-        """Estimate, from and to, how long the default 200 epochs take on a GTX 1080.
+        """Estimate of the least and most days on a GTX 1080, not measured.
 
-        Steps in proportion to `DAYS_OF_HORSE2ZEBRA`: not measured.
+        Extrapolated from `DAYS_OF_HORSE2ZEBRA` by the number of steps in 200 epochs.
         """
         if self.train_images is None:
             return None
         steps = OptimizationConfig().epochs * max(self.train_images)
-        shortest, longest = DAYS_OF_HORSE2ZEBRA
+        least, most = DAYS_OF_HORSE2ZEBRA
         ratio = steps / STEPS_OF_HORSE2ZEBRA
-        return shortest * ratio, longest * ratio
+        return least * ratio, most * ratio
 
 
-def _paintings(title: str, painter: str, data: str, count: int) -> Recipe:
-    """The recipes of the painters share the photographs."""
+def _paintings(works: str, data: str, count: int) -> Recipe:
     return Recipe(
-        title=title,
-        domain_x=painter,
-        domain_y="landscape photographs",
-        data=f"tfds:cycle_gan/{data}",
-        train_images=(count, 6287),
+        works,
+        "landscape photographs",
+        f"tfds:cycle_gan/{data}",
+        (count, 6287),
         identity_weight=5.0,
         notes=(
-            "To paint a photograph, translate by --direction f.",
-            "The paper adds the identity loss, weight 5, to keep the colours of "
+            "To paint a photograph, translate with --direction f.",
+            "The paper adds the identity loss with weight 5 to keep the colors of "
             "paintings (section 5.2).",
-            "An epoch goes through all 6,287 photographs; --max-images shortens it.",
+            "An epoch uses all 6,287 photographs; --max-images shortens it.",
         ),
     )
 
@@ -112,79 +103,81 @@ def _paintings(title: str, painter: str, data: str, count: int) -> Recipe:
 RECIPES: Mapping[str, Recipe] = types.MappingProxyType(
     {
         "horse2zebra": Recipe(
-            title="Horses and zebras",
-            domain_x="horses",
-            domain_y="zebras",
-            data="tfds:cycle_gan/horse2zebra",
-            train_images=(1067, 1334),
+            "horses",
+            "zebras",
+            "tfds:cycle_gan/horse2zebra",
+            (1067, 1334),
+            published=(
+                "FID 62.111 X to Y and 138.646 Y to X, with identity weight 5 "
+                f"({_MMEDITING}).",
+                "FID 77.202 X to Y and 137.050 Y to X, with identity weight 0 "
+                f"({_MMEDITING}).",
+                "FID 65.75 X to Y, against training and test images together (GAN "
+                "Compression, README).",
+            ),
         ),
         "apple2orange": Recipe(
-            title="Apples and oranges",
-            domain_x="apples",
-            domain_y="oranges",
-            data="tfds:cycle_gan/apple2orange",
-            train_images=(995, 1019),
+            "apples", "oranges", "tfds:cycle_gan/apple2orange", (995, 1019)
         ),
         "summer2winter": Recipe(
-            title="Summer and winter in Yosemite",
-            domain_x="summer photographs",
-            domain_y="winter photographs",
-            data="tfds:cycle_gan/summer2winter_yosemite",
-            train_images=(1231, 962),
+            "summer photographs of Yosemite",
+            "winter photographs of Yosemite",
+            "tfds:cycle_gan/summer2winter_yosemite",
+            (1231, 962),
+            published=(
+                "FID 77.342 X to Y and 72.631 Y to X, with identity weight 5 "
+                f"({_MMEDITING}).",
+                "FID 76.773 X to Y and 74.239 Y to X, with identity weight 0 "
+                f"({_MMEDITING}).",
+            ),
         ),
-        "monet2photo": _paintings(
-            "Monet and photographs", "Monet's paintings", "monet2photo", 1072
-        ),
-        "cezanne2photo": _paintings(
-            "Cezanne and photographs", "Cezanne's paintings", "cezanne2photo", 525
-        ),
-        "ukiyoe2photo": _paintings(
-            "Ukiyo-e and photographs", "Ukiyo-e prints", "ukiyoe2photo", 562
-        ),
-        "vangogh2photo": _paintings(
-            "Van Gogh and photographs", "Van Gogh's paintings", "vangogh2photo", 400
-        ),
+        "monet2photo": _paintings("Monet's paintings", "monet2photo", 1072),
+        "cezanne2photo": _paintings("Cezanne's paintings", "cezanne2photo", 525),
+        "ukiyoe2photo": _paintings("Ukiyo-e prints", "ukiyoe2photo", 562),
+        "vangogh2photo": _paintings("Van Gogh's paintings", "vangogh2photo", 400),
         "maps": Recipe(
-            title="Aerial photographs and maps",
-            domain_x="aerial photographs",
-            domain_y="maps",
-            data="tfds:cycle_gan/maps",
-            train_images=(1096, 1096),
+            "aerial photographs",
+            "maps",
+            "tfds:cycle_gan/maps",
+            (1096, 1096),
+            published=(
+                "People took 23.2 % ± 3.4 % of the translations X to Y for real, and "
+                f"26.8 % ± 2.8 % of those Y to X ({_PAPER}).",
+            ),
         ),
         "facades": Recipe(
-            title="Facades and their labels",
-            domain_x="photographs of facades",
-            domain_y="label images",
-            data="tfds:cycle_gan/facades",
-            train_images=(400, 400),
+            "photographs of facades",
+            "their label images",
+            "tfds:cycle_gan/facades",
+            (400, 400),
+            published=(
+                "FID 123.626 with identity weight 5 and 119.726 with 0, direction not "
+                f"stated ({_MMEDITING}).",
+            ),
         ),
         "iphone2dslr": Recipe(
-            title="Flowers by iPhone and by DSLR",
-            domain_x="photographs by iPhone",
-            domain_y="photographs by DSLR, of shallow depth of field",
-            data="tfds:cycle_gan/iphone2dslr_flower",
-            train_images=(1812, 3325),
+            "photographs of flowers by iPhone",
+            "by DSLR, with a shallow depth of field",
+            "tfds:cycle_gan/iphone2dslr_flower",
+            (1812, 3325),
             identity_weight=5.0,
             notes=(
-                "Direction g blurs the background as a wide aperture does.",
-                "The identity loss keeps the colours of photographs, as for painters.",
+                "Direction g blurs the background like a wide aperture.",
+                "The identity loss keeps the colors, as for paintings.",
             ),
         ),
         "own-folders": Recipe(
-            title="Your own two folders, such as faces or seasons",
-            domain_x="the images in trainA",
-            domain_y="the images in trainB",
-            data=None,
-            train_images=None,
+            "your images in trainA",
+            "your images in trainB",
             notes=(
-                "Takes --data FOLDER with trainA and trainB, and testA and testB if "
-                "you have them; cyclegan doctor FOLDER looks for faults first.",
-                "Expect changes of colour and texture. Changes of shape, as from cats "
+                "Needs --data FOLDER with trainA and trainB, and testA and testB if "
+                "you have them; cyclegan doctor FOLDER checks it first.",
+                "Expect changes of color and texture. Changes of shape, such as cats "
                 "to dogs, mostly failed for the authors: the images hardly changed.",
-                "Domains of the same kind of scene work best. If colours must change, "
+                "Domains with the same kind of scene work best. If colors must change, "
                 "try --identity-weight 0.",
-                "Set --load-size and --crop-size to what your images have, "
-                "--load-size about 12 % larger.",
+                "Set --crop-size to suit your images, and --load-size about 12 % "
+                "larger.",
             ),
         ),
     }
@@ -196,16 +189,15 @@ def make_train_config(
     preset: str | None = None,
     data: str | None = None,
 ) -> TrainConfig:
-    """Make a configuration: the defaults, a preset over them, a recipe over that.
+    """Make a configuration: the defaults, then a preset, then a recipe.
 
     Args:
-        recipe: a name in `RECIPES`, or `None`.
-        preset: a name in `PRESETS`, or `None` for the defaults.
-        data: the images, as `DatasetConfig` takes them; those of the recipe if not
-            given.
+        recipe: a name in `RECIPES`.
+        preset: a name in `PRESETS`.
+        data: the images, as `DatasetConfig.data`. Defaults to those of the recipe.
 
     Returns:
-        All options; change them by `dataclasses.replace`.
+        All options; change them with `dataclasses.replace`.
 
     Raises:
         InputError: if there is no such recipe or preset, or nothing names the images.
@@ -218,8 +210,8 @@ def make_train_config(
             )
     if data is None and (recipe is None or RECIPES[recipe].data is None):
         raise InputError(
-            f"Nothing names the images of {recipe or 'this training'}; name them by "
-            "data, or use a recipe that does."
+            f"Nothing names the images of {recipe or 'this training'}; give `data`, or "
+            "use a recipe that names them."
         )
     config = TrainConfig(DatasetConfig(data or ""))
     if preset:

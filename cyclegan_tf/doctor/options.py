@@ -2,34 +2,34 @@
 
 import dataclasses
 import pathlib
+from typing import Annotated
 
-from cyclegan_tf._shared.errors import InputError
+import tyro
+
+from cyclegan_tf._shared.errors import check_positive
 
 
 @dataclasses.dataclass(frozen=True)
 class DoctorConfig:
-    """Look through a data set for what would spoil a training.
+    """Check a data set for problems that would spoil a training.
 
     Attributes:
-        data: A folder with trainA and trainB, tfds:NAME or demo, as cyclegan train
-            takes it.
-        data_dir: Where TensorFlow Datasets keeps its data; its own default if not
-            given.
-        crop_size: Pixels a side that training will crop, to tell which images are too
-            small.
-        json: Write what was found to this file, too, with all file names.
+        data: A folder with trainA and trainB, tfds:NAME or demo, as in cyclegan train.
+        data_dir: Folder where TensorFlow Datasets stores its data. Defaults to that of
+            TensorFlow Datasets.
+        crop_size: Side in pixels of the training crop. Smaller images are reported.
+        json: Also write the findings, with all file names, to this JSON file.
     """
 
-    data: str
+    data: Annotated[str, tyro.conf.Positional]
     data_dir: pathlib.Path | None = None
     crop_size: int = 256
     json: pathlib.Path | None = None
 
     def check(self) -> None:
-        """Check the range of the size.
+        """Check the range of the crop size.
 
         Raises:
-            InputError: if it is none.
+            InputError: if it is less than 1.
         """
-        if self.crop_size < 1:
-            raise InputError(f"--crop-size must be at least 1, not {self.crop_size}.")
+        check_positive(crop_size=self.crop_size)

@@ -2,33 +2,35 @@
 
 import dataclasses
 import pathlib
-from typing import Literal
+from typing import Annotated, Literal
 
-from cyclegan_tf._shared.errors import InputError
+import tyro
+
+from cyclegan_tf._shared.errors import check_positive
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateConfig:
-    """Score the translations of a run, or of one generator.
+    """Score the translations of a run or of one generator.
 
     Attributes:
         source: A run folder, or one generator's .keras file.
-        data: Take the images from here, as in cyclegan train; a run's own if not given.
-        data_dir: Where TensorFlow Datasets keeps its data.
-        direction: What a generator's file does: g translates X to Y, f Y to X.
-        image_size: For a generator's file, resize the images to so many pixels a side.
-        features: What images are compared by: random, a fixed network that needs no
-            download; inception, Keras's InceptionV3; or the path of a SavedModel.
-        features_weights: The weights of inception, if Keras should not download them.
+        data: Images to score on, as in cyclegan train. Defaults to those of the run.
+        data_dir: Folder where TensorFlow Datasets stores its data.
+        direction: Direction of a generator's file: g translates X to Y, f Y to X.
+        image_size: Side in pixels that images are resized to for a generator's file.
+        features: Network that extracts the compared features: random, a fixed network
+            without a download; inception, Keras's InceptionV3; or the path of a
+            SavedModel.
+        features_weights: File with the weights of inception, instead of a download.
         reference: Compare with the training images of the target domain, or with its
-            test images, as published FIDs of CycleGANs do.
+            test images as published FIDs of CycleGANs do.
         paired: The i-th test images of both domains show the same scene.
-        images: Translate at most so many test images of each domain.
-        out: Write the scores to this JSON file; evaluation.json in the run folder if
-            not given.
+        images: Largest number of test images of each domain to translate.
+        out: JSON file for the scores. Defaults to evaluation.json in the run folder.
     """
 
-    source: pathlib.Path
+    source: Annotated[pathlib.Path, tyro.conf.Positional]
     data: str | None = None
     data_dir: pathlib.Path | None = None
     direction: Literal["g", "f"] = "g"
@@ -46,9 +48,4 @@ class EvaluateConfig:
         Raises:
             InputError: if one is out of its range.
         """
-        for option, value in {
-            "--image-size": self.image_size,
-            "--images": self.images,
-        }.items():
-            if value is not None and value < 1:
-                raise InputError(f"{option} must be at least 1, not {value}.")
+        check_positive(image_size=self.image_size, images=self.images)

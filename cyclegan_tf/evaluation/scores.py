@@ -123,7 +123,7 @@ class Evaluation:
         return 0
 
     def to_text(self) -> str:
-        """Return a Markdown table with a row for each score."""
+        """Return a Markdown table with a row for each score, and the warnings."""
         rows = [("direction", "score", "doing nothing", "translated", "real", "better")]
         rows += [
             (
@@ -138,7 +138,8 @@ class Evaluation:
             for metric in metrics
             for score in metric.scores
         ]
-        return markdown_table(rows)
+        notes = [f"Note: {warning}" for warning in self.warnings]
+        return "\n".join([markdown_table(rows), *notes])
 
 
 def _metric_scores(content: dict[str, Any]) -> MetricScores:

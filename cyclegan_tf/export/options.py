@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf._shared.errors import InputError, check_positive
 
 ExportFormat = Literal["savedmodel", "litert", "onnx"]
 LiteRTVariant = Literal["float32", "float16", "dynamic_range", "int16x8", "int8"]
@@ -19,7 +19,7 @@ CALIBRATED: frozenset[LiteRTVariant] = frozenset({"int16x8", "int8"})
 
 @dataclasses.dataclass(frozen=True)
 class ExportConfig:
-    """Export generators for servers, phones and browsers, and check the result.
+    """Export generators for servers, phones and browsers, and check the files.
 
     Attributes:
         source: A run folder, a generator's .keras file, or a folder with
@@ -62,20 +62,17 @@ class ExportConfig:
         return "litert" in self.formats and not CALIBRATED.isdisjoint(self.variants)
 
     def check(self) -> None:
-        """Check the ranges of the numbers, and the name.
+        """Check the ranges of the numbers and the name.
 
         Raises:
-            InputError: if one is out of its range.
+            InputError: if one is invalid.
         """
-        positive = {
-            "image_size": min(self.image_size or (1,)),
-            "calibration_images": self.calibration_images,
-            "report_images": self.report_images,
-            "threads": self.threads,
-        }
-        for option, value in positive.items():
-            if value is not None and value < 1:
-                raise InputError(f"`{option}` must be at least 1, not {value}.")
+        check_positive(
+            image_size=min(self.image_size or (1,)),
+            calibration_images=self.calibration_images,
+            report_images=self.report_images,
+            threads=self.threads,
+        )
         if self.name is not None and not re.fullmatch(r"[A-Za-z0-9][\w.-]*", self.name):
             raise InputError(
                 f"`name` {self.name!r} cannot name files and models; use letters, "

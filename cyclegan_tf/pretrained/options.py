@@ -1,35 +1,49 @@
-"""The options of `cyclegan import` and `cyclegan export-pytorch`."""
+"""The options of `cyclegan import`, `export-pytorch` and `inspect`."""
 
 import dataclasses
 import pathlib
+from typing import Annotated
+
+import tyro
 
 
 @dataclasses.dataclass(frozen=True)
 class ImportConfig:
-    """Turn a network of PyTorch or Keras 2 into a plain Keras 3 file.
+    """Convert a PyTorch or Keras 2 network to a Keras 3 file.
 
     Attributes:
-        source: A PyTorch .pth file, a folder of them, or a model that Keras 2 saved,
-            with TensorFlow Addons or without: an .h5 or .keras file or a SavedModel.
-        out: The .keras file to write; for a folder of .pth files a folder.
-        overwrite: Replace files that are already there.
+        source: A PyTorch .pth file, a folder of them, or a model saved by Keras 2 (an
+            .h5 or .keras file or a SavedModel), with or without TensorFlow Addons.
+        out: The .keras file to write, or a folder for a folder of .pth files.
+        overwrite: Replace existing files.
     """
 
-    source: pathlib.Path
+    source: Annotated[pathlib.Path, tyro.conf.Positional]
     out: pathlib.Path
     overwrite: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class ExportPytorchConfig:
-    """Write networks as PyTorch files that the CycleGAN authors' code loads.
+    """Write networks as PyTorch files for the CycleGAN authors' code.
 
     Attributes:
-        source: A run, a folder of .keras files, or one generator's .keras file.
-        out: The folder for latest_net_G_A.pth and so on.
-        overwrite: Replace files that are already there.
+        source: A run folder, a folder of .keras files, or one generator's .keras file.
+        out: Folder for latest_net_G_A.pth and so on.
+        overwrite: Replace existing files.
     """
 
-    source: pathlib.Path
+    source: Annotated[pathlib.Path, tyro.conf.Positional]
     out: pathlib.Path
     overwrite: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class InspectConfig:
+    """Describe the networks in a file or folder.
+
+    Attributes:
+        path: A network's file, a SavedModel, a run folder, or a folder of networks.
+    """
+
+    path: Annotated[pathlib.Path, tyro.conf.Positional]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf._shared.errors import InputError, check_positive
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,15 +14,15 @@ class TranslateConfig:
     """Translate images with a trained generator.
 
     Attributes:
-        source: A run, a generator's .keras file, or a folder of cyclegan export.
-        inputs: Image files and folders; folders are searched through, and their
-            subfolders kept.
-        out: The folder for the translations and their manifest.csv.
-        direction: Which generator of the source: g from X to Y, f from Y to X.
-        overwrite: Replace translations that are already there.
-        tile: Translate images with a longer side than so many pixels in tiles of that
-            size: the same result in little memory, but with up to 262 bytes for each
-            pixel on the disk of --out meanwhile. 512 is a good size.
+        source: A run folder, a generator's .keras file, or a folder written by cyclegan
+            export.
+        inputs: Image files and folders. Folders are searched with their subfolders.
+        out: Folder for the translations and their manifest.csv.
+        direction: Generator of the source: g translates X to Y, f translates Y to X.
+        overwrite: Replace existing translations.
+        tile: Translate images with a side longer than this many pixels in tiles of this
+            size: the same result in little memory, but with up to 262 bytes per pixel
+            of temporary files in the output folder. 512 is a good size.
     """
 
     source: Annotated[pathlib.Path, tyro.conf.Positional]
@@ -36,24 +36,23 @@ class TranslateConfig:
         """Check the size of the tiles.
 
         Raises:
-            InputError: if it is none.
+            InputError: if it is less than 1.
         """
-        if self.tile is not None and self.tile < 1:
-            raise InputError(f"`tile` must be at least 1, not {self.tile}.")
+        check_positive(tile=self.tile)
 
 
 @dataclasses.dataclass(frozen=True)
 class ServeConfig:
-    """Serve a page on this computer that translates photos.
+    """Serve a web page on this computer that translates photos.
 
     Attributes:
-        source: A run folder, a generator's .keras file, or a folder that cyclegan
-            export wrote.
-        host: Address to listen at. 0.0.0.0 lets other computers in; there is no log-in.
-        port: Port to listen at.
+        source: A run folder, a generator's .keras file, or a folder written by cyclegan
+            export.
+        host: Address to listen on. 0.0.0.0 admits other computers, without a password.
+        port: Port to listen on.
     """
 
-    source: pathlib.Path
+    source: Annotated[pathlib.Path, tyro.conf.Positional]
     host: str = "127.0.0.1"
     port: int = 7860
 
@@ -61,7 +60,7 @@ class ServeConfig:
         """Check the range of the port.
 
         Raises:
-            InputError: if it is none.
+            InputError: if it is not from 1 to 65535.
         """
         if not 1 <= self.port <= 65535:
             raise InputError(f"`port` must be from 1 to 65535, not {self.port}.")

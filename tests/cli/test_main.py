@@ -34,37 +34,51 @@ def run_python(arguments, cwd=None):
     )
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        [],
-        ["train"],
-        ["plan"],
-        ["recipes"],
-        ["doctor"],
-        ["translate"],
-        ["translate-beam"],
-        ["export"],
-        ["report"],
-        ["serve"],
-        ["demo"],
-    ],
-    ids=" ".join,
-)
-def test_help_does_not_import_tensorflow(arguments):
-    script = f"""
-import sys
+def test_help_does_not_import_tensorflow():
+    """The overview, and the help of every command."""
+    script = """
+import contextlib, io, sys
+from cyclegan_tf.cli.commands import COMMANDS
 from cyclegan_tf.cli.main import main
-try:
-    main({[*arguments, "--help"]!r})
-except SystemExit as e:
-    assert not e.code
-assert not {{"tensorflow", "keras", "matplotlib", "apache_beam"}} & set(sys.modules)
+assert main([]) == main(["-h"]) == main(["--help"]) == 0
+for command in COMMANDS:
+    with contextlib.redirect_stdout(io.StringIO()) as text:
+        try:
+            main([command.verb, "--help"])
+        except SystemExit as e:
+            assert not e.code
+    assert f"usage: cyclegan {command.verb}" in text.getvalue()
+assert not {"tensorflow", "keras", "matplotlib", "apache_beam"} & set(sys.modules)
 """
-    result = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    assert "usage: cyclegan" in result.stdout
+    result = run_python(["-c", script])
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_overview_groups_the_commands(capsys):
+    assert cli.main(["--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 90
+    verbs = [line.split()[0] for line in lines if line.startswith("  ")]
+    assert verbs == [
+        *("train", "translate", "evaluate", "export", "serve"),
+        *("doctor", "plan", "report"),
+        *("import", "export-pytorch", "inspect", "recipes", "demo", "translate-beam"),
+    ]
+    assert "  translate       Translate images with a trained generator." in lines
+    assert sum(line.endswith(":") for line in lines) == 3
+
+
+@pytest.mark.parametrize(
+    ("verb", "advice"),
+    [
+        ("trian", "did you mean train?"),
+        ("export_pytorch", "did you mean export-pytorch?"),
+        ("quux", "cyclegan --help lists all."),
+    ],
+)
+def test_unknown_command(verb, advice, capsys):
+    message = fails(capsys, verb, "--data", "demo")
+    assert message == f"cyclegan: There is no command {verb}; {advice}"
 
 
 def test_what_needs_no_tensorflow_does_not_import_it(tmp_path):
@@ -84,8 +98,7 @@ assert not {{"tensorflow", "keras", "matplotlib"}} & set(sys.modules)
 
 
 def test_version(capsys):
-    with pytest.raises(SystemExit):
-        cli.main(["--version"])
+    assert cli.main(["--version"]) == 0
     assert capsys.readouterr().out == f"cyclegan_tf {cyclegan_tf.__version__}\n"
 
 
@@ -197,7 +210,7 @@ def test_translate(tmp_path):
     result = run([*arguments, *inputs, "--overwrite"], cwd=tmp_path)
     assert result.returncode == 1
     assert "Translated 2 of 3 images" in result.stdout
-    assert "b.png cannot be read" in result.stderr
+    assert "Skipped: " in result.stdout and "b.png cannot be read" in result.stdout
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_the_best_epoch_by_a_score_is_kept(run):
 def test_evaluating_a_run_says_what_its_log_says(run, capsys):
     assert cli.main(["evaluate", str(run.folder)]) == 0
     printed = capsys.readouterr()
-    assert "Note: FID is biased upward for few images" in printed.err
+    assert "Note: FID is biased upward for few images" in printed.out
     evaluation = Evaluation.read(run.evaluation)
     assert evaluation.to_text() in printed.out
     assert evaluation.step == run.step

@@ -11,6 +11,7 @@ import sys
 import pytest
 import tiny
 
+import cyclegan_tf
 from cyclegan_tf._shared import machine
 from cyclegan_tf._shared.errors import TrainingStoppedError
 from cyclegan_tf.cli import main as cli
@@ -230,7 +231,7 @@ def test_it_takes_the_options_of_train(monkeypatch, capsys, tmp_path):
         planned.append((config, run_dir))
         return planning.Plan(config, run_dir, None, 0, 0, 0)
 
-    monkeypatch.setattr(planning, "plan_training", plan_training)
+    monkeypatch.setattr(cyclegan_tf, "plan_training", plan_training)
     options = ["--recipe", "maps", "--preset", "paper", "--filters", "8"]
     cli.main(["plan", *options])
     (config, run_dir) = planned[0]

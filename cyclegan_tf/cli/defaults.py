@@ -1,0 +1,137 @@
+"""The options of `cyclegan train` and `cyclegan plan`, and what their flags default to.
+
+The defaults come from the run to continue, or from a recipe and a preset. Tyro needs
+them before it parses, so the flags that name these are looked up first.
+"""
+
+import argparse
+import dataclasses
+import pathlib
+from typing import Any
+
+import tyro
+
+from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf.config.options import TrainConfig
+from cyclegan_tf.config.presets import PRESETS, PresetName
+from cyclegan_tf.config.recipes import RECIPES, RecipeName, make_train_config
+
+
+@dataclasses.dataclass(frozen=True)
+class NewRun(TrainConfig):
+    """The options of a new run, to be trained or planned.
+
+    Attributes:
+        run_dir: Folder for the new run. Defaults to runs/NAME, named after the data.
+        recipe: Images and options for a well-known application; see cyclegan recipes.
+            Options given here override it.
+        preset: Options of another codebase. The recipe and options given here override
+            it.
+    """
+
+    run_dir: pathlib.Path | None = None
+    recipe: RecipeName | None = None
+    preset: PresetName | None = None
+
+    def config(self) -> TrainConfig:
+        """Return the options that `config.json` stores.
+
+        Raises:
+            InputError: if one is out of its range.
+        """
+        config = TrainConfig(**_groups(self))
+        config.check()
+        return config
+
+    def folder(self) -> pathlib.Path:
+        """Return the folder of the run."""
+        data = self.dataset.data
+        if not data.startswith("tfds:"):
+            data = str(pathlib.Path(data).resolve())  # the name of "." and ".."
+        return self.run_dir or pathlib.Path("runs", pathlib.PurePath(data).name)
+
+
+@dataclasses.dataclass(frozen=True)
+class Train(NewRun):
+    """Train a CycleGAN in a new run folder, or continue with --resume.
+
+    Attributes:
+        resume: Continue the run in this folder with its own options. Options given
+            here, such as more epochs, override them.
+        explain: Print how the options differ from this preset, and stop.
+        dry_run: Print the options, and stop.
+    """
+
+    resume: pathlib.Path | None = None
+    explain: PresetName | None = None
+    dry_run: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan(NewRun):
+    """Forecast memory, time and disk of a training from its first steps.
+
+    Takes the options of cyclegan train. Nothing is written to the run folder.
+
+    Attributes:
+        json: Also write the forecast to this JSON file.
+    """
+
+    json: pathlib.Path | None = None
+
+
+def of_train(arguments: list[str]) -> Train:
+    """Return the defaults of `cyclegan train`, given the arguments after the verb.
+
+    Raises:
+        InputError: if `--resume` names no run, or is combined with a recipe or preset.
+    """
+    given = _given(arguments)
+    if given.resume is None:
+        return Train(**_groups(_new_run(given)))
+    if given.recipe or given.preset:
+        raise InputError(
+            f"--resume {given.resume} continues with the options of that run; leave "
+            "out --recipe and --preset, or start a new run."
+        )
+    from cyclegan_tf.runs.run import Run
+
+    return Train(**_groups(Run(given.resume).config), resume=given.resume)
+
+
+def of_plan(arguments: list[str]) -> Plan:
+    """Return the defaults of `cyclegan plan`, given the arguments after the verb.
+
+    Raises:
+        InputError: if `--resume` is given.
+    """
+    given = _given(arguments)
+    if given.resume:
+        raise InputError(
+            f"cyclegan plan looks ahead at new runs only; leave out --resume "
+            f"{given.resume} and name the options of that run."
+        )
+    return Plan(**_groups(_new_run(given)))
+
+
+def _given(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--resume", nargs="?", type=pathlib.Path)
+    for name in ("--recipe", "--preset", "--explain"):
+        parser.add_argument(name, nargs="?")
+    given = parser.parse_known_args(arguments)[0]
+    # Tyro reports names that do not exist.
+    given.recipe = given.recipe if given.recipe in RECIPES else None
+    given.preset = given.preset if given.preset in PRESETS else None
+    return given
+
+
+def _new_run(given: argparse.Namespace) -> TrainConfig:
+    # --explain needs no images. Otherwise, tyro asks for them if no recipe names any.
+    named = given.recipe and RECIPES[given.recipe].data
+    data = named or ("" if given.explain else tyro.MISSING)
+    return make_train_config(given.recipe, given.preset, data)
+
+
+def _groups(config: TrainConfig) -> dict[str, Any]:
+    return {f.name: getattr(config, f.name) for f in dataclasses.fields(TrainConfig)}
