@@ -174,7 +174,7 @@ def test_folder_mistakes(tmp_path, capsys, monkeypatch):
     Run.create(pathlib.Path("runs/photos"), TrainConfig(DatasetConfig(".")))
     assert "runs/photos already holds" in fails(capsys, "train", "--data", ".")
     both = ("train", "--resume", tmp_path / "run", "--run-dir", tmp_path / "other")
-    assert "names the run folder already" in fails(capsys, *both)
+    assert "already names the run folder" in fails(capsys, *both)
     path = tmp_path / "run/config.json"
     path.write_text(path.read_text().replace('"format": 1', '"format": 2'))
     resume = ("train", "--resume", tmp_path / "run")
