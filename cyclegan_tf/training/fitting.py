@@ -1,0 +1,141 @@
+"""One call of `model.fit` in a run folder: its batches and its callbacks."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+
+import keras
+
+from cyclegan_tf.config.directions import DIRECTIONS
+from cyclegan_tf.data import batches
+from cyclegan_tf.data.domains import Domains, StillImages
+from cyclegan_tf.evaluation.evaluator import Evaluator
+from cyclegan_tf.models.adversarial import AdversarialModel
+from cyclegan_tf.runs.checkpoints import Position
+from cyclegan_tf.runs.run import Run
+from cyclegan_tf.training.callbacks import (
+    Checkpointing,
+    Evaluating,
+    MetricsLog,
+    SampleSheet,
+    score_of_epoch,
+)
+from cyclegan_tf.training.devices import Workers
+from cyclegan_tf.training.watchdog import FiniteLosses, StoppingTogether, Watchdog
+from cyclegan_tf.translation.translator import Translator
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """A model and its data, prepared before anything is written to a run folder.
+
+    `evaluators` are by direction; there are none if this process does not evaluate.
+    """
+
+    model: AdversarialModel
+    domains: Domains
+    evaluators: Mapping[str, Evaluator]
+    steps_per_epoch: int
+
+
+def fit_steps(
+    run: Run,
+    training: Training,
+    workers: Workers,
+    callbacks: Sequence[keras.callbacks.Callback],
+    first_step: int,
+    last_step: int,
+) -> None:
+    """Fit from one step to another: whole epochs, or the rest of one epoch."""
+    record, steps_per_epoch = run.config.record, training.steps_per_epoch
+    checkpointing = _checkpointing(run, training, workers, first_step)
+    test = training.domains.test["x"], training.domains.test["y"]
+    # One image per replica: some operations fail on an empty batch.
+    validation_set = (*test, record.validation_images)
+    validation_batch = workers.strategy.num_replicas_in_sync
+
+    with checkpointing.deferring_signals():
+        training.model.fit(
+            workers.strategy.distribute_datasets_from_function(
+                functools.partial(
+                    batches.training_batches,
+                    training.domains.train["x"],
+                    training.domains.train["y"],
+                    run.config.optimization.batch_size,
+                    run.config.optimization.seed,
+                    first_step,
+                )
+            ),
+            initial_epoch=first_step // steps_per_epoch,
+            epochs=last_step // steps_per_epoch,
+            steps_per_epoch=min(steps_per_epoch, last_step - first_step),
+            validation_data=workers.strategy.distribute_datasets_from_function(
+                functools.partial(
+                    batches.evaluation_batches, *validation_set, validation_batch
+                )
+            ),
+            validation_steps=batches.evaluation_steps(
+                *validation_set, validation_batch
+            ),
+            verbose="auto" if workers.is_chief else 0,
+            callbacks=[
+                *([] if record.watchdog == "off" else [FiniteLosses()]),
+                *(_writing(run, training, first_step) if workers.is_chief else []),
+                *callbacks,
+                *([StoppingTogether(workers.any)] if workers.count > 1 else []),
+                checkpointing,  # last, as it may raise KeyboardInterrupt
+            ],
+        )
+
+
+def _checkpointing(
+    run: Run, training: Training, workers: Workers, first_step: int
+) -> Checkpointing:
+    record, model = run.config.record, training.model
+
+    def save(step: int, logs: dict[str, float] | None) -> None:
+        if workers.is_chief:
+            score = score_of_epoch(logs, record, model) if logs else None
+            position = Position(step, training.steps_per_epoch, score, record.keep_best)
+            run.save_checkpoint(model, position)
+
+    return Checkpointing(save, first_step, record.checkpoint_minutes, workers.any)
+
+
+def _writing(
+    run: Run, training: Training, first_step: int
+) -> list[keras.callbacks.Callback]:
+    """Return the callbacks that evaluate the training and write to the run folder."""
+    record, test = run.config.record, training.domains.test
+    translators = {
+        direction: Translator(generator)
+        for direction, generator in training.model.generators.items()
+    }
+
+    def images(domain: str, count: int) -> Mapping[str, StillImages]:
+        """Return test images of each direction's `"source"` or `"target"` domain."""
+        return {
+            direction: StillImages(test[getattr(DIRECTIONS[direction], domain)], count)
+            for direction in translators
+        }
+
+    watchdog = Watchdog(
+        translators,
+        images("source", record.validation_images),
+        images("target", record.validation_images),
+        run.config.objective.adversarial_loss,
+        stop=record.watchdog == "stop",
+    )
+    evaluating = Evaluating(
+        translators,
+        training.evaluators,
+        record.evaluate_every,
+        run.config.optimization.epochs,
+    )
+    return [
+        *([] if record.watchdog == "off" else [watchdog]),
+        *([evaluating] if training.evaluators else []),
+        keras.callbacks.TensorBoard(run.tensorboard, write_graph=False),
+        SampleSheet(translators, images("source", record.sample_images), run.samples),
+        MetricsLog(run.metrics, first_step),
+    ]
