@@ -96,7 +96,9 @@ class Panel:
 
 
 # Title, explanation, and the label, role and key of each curve.
-_PANELS: tuple[tuple[str, str, tuple[tuple[str, str, str], ...]], ...] = (
+_Group = tuple[str, str, tuple[tuple[str, str, str], ...]]
+
+_PANELS: tuple[_Group, ...] = (
     (
         "Adversarial",
         "Loss of each generator: it falls as its discriminator is deceived.",
@@ -169,7 +171,8 @@ def draw_panels(records: Sequence[Mapping[str, Any]]) -> list[Panel]:
     """
     epochs = [record["epoch"] for record in records]
     panels = []
-    for title, explanation, curves in (*_PANELS, *_evaluation_panels(records)):
+    groups = (*_PANELS, *_other_losses(records), *_evaluation_panels(records))
+    for title, explanation, curves in groups:
         series = [
             Series(label, role, _values(records, key), _values(records, f"val_{key}"))
             for label, role, key in curves
@@ -180,9 +183,21 @@ def draw_panels(records: Sequence[Mapping[str, Any]]) -> list[Panel]:
     return panels
 
 
-def _evaluation_panels(
-    records: Sequence[Mapping[str, Any]],
-) -> Iterator[tuple[str, str, tuple[tuple[str, str, str], ...]]]:
+def _other_losses(records: Sequence[Mapping[str, Any]]) -> Iterator[_Group]:
+    """Yield a group for each loss that `_PANELS` does not know."""
+    known = {key for _, _, curves in _PANELS for _, _, key in curves}
+    logged = {
+        key.removeprefix("val_")
+        for record in records
+        for key in record
+        if key.endswith("_loss")
+    }
+    for key in sorted(logged - known):
+        name = key.removesuffix("_loss").replace("_", " ")
+        yield name.capitalize(), f"The loss {key}.", ((name, "single", key),)
+
+
+def _evaluation_panels(records: Sequence[Mapping[str, Any]]) -> Iterator[_Group]:
     keys = {key for record in records for key in record}
     matches = [match for key in keys if (match := _EVALUATION_KEY.fullmatch(key))]
     for name in sorted({match[2] for match in matches}):
