@@ -94,7 +94,7 @@ def publish(local: pathlib.Path, path: str, unfinished: str) -> None:
     Args:
         local: the file.
         path: final name. An existing file is replaced.
-        unfinished: folder for the temporary name, on the same file system.
+        unfinished: folder for temporary files on the same file system.
     """
     folder, _, name = path.rpartition("/")
     temporary = f"{unfinished}/{uuid.uuid4().hex}.{name}"

@@ -31,12 +31,7 @@ class Pattern(NamedTuple):
 
 
 class Input(NamedTuple):
-    """A file to translate.
-
-    Attributes:
-        name: its path in the output folder.
-        path: its full path.
-    """
+    """A file to translate: its path in the output folder, and its full path."""
 
     name: str
     path: str

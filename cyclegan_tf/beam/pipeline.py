@@ -32,14 +32,7 @@ def build_pipeline(
     config: TranslateBeamConfig,
     generator: str,
 ) -> None:
-    """Add all steps to an empty pipeline.
-
-    Args:
-        pipeline: an empty pipeline.
-        patterns: files to translate.
-        config: the options, with an absolute output folder.
-        generator: path of the generator that all workers can read.
-    """
+    """Add all steps to an empty pipeline; all workers must see output and generator."""
     by_name = (
         pipeline
         | "Patterns" >> beam.Create(list(enumerate(patterns)))

@@ -81,13 +81,7 @@ def decode_record(record: bytes, label: str) -> tuple[str, bytes]:
 
 
 def encode_record(name: str, content: bytes, like: bytes = b"") -> bytes:
-    """Return a record of an image: a serialized `tf.train.Example`.
-
-    Args:
-        name: name of the image.
-        content: encoded content of its file.
-        like: a record whose other features are kept. Defaults to an empty one.
-    """
+    """Return a record of an encoded image, with the other features of `like`."""
     example = tf.train.Example.FromString(like)
     for feature, value in {FILENAME: name.encode(), ENCODED: content}.items():
         example.features.feature[feature].bytes_list.value[:] = [value]

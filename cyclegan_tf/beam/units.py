@@ -61,17 +61,7 @@ def make_row(
     height: int = 0,
     error: str = "",
 ) -> Row:
-    """Make a row of the manifest.
-
-    Args:
-        config: the options.
-        input: the image, or a file that was skipped entirely.
-        output: path of its translation, even if skipped.
-        status: the outcome.
-        width: pixels of both images, 0 if not translated now.
-        height: likewise.
-        error: why it was skipped.
-    """
+    """Make a row of the manifest, with width and height 0 if not translated now."""
     return {
         "input": input,
         "output": output,
@@ -92,29 +82,18 @@ def describe_collision(paths: list[str], output: str) -> str:
 
 
 class _Item(NamedTuple):
-    """An image to translate.
+    """An image to translate."""
 
-    Attributes:
-        input: its name in the manifest.
-        name: path of its translation, in the output folder or in its record.
-        fetch: writes its file to a path, or raises an `InputError`.
-        record: the record it came from, if any.
-    """
-
-    input: str
-    name: str
-    fetch: Callable[[pathlib.Path], object]
-    record: bytes = b""
+    input: str  # in the manifest
+    name: str  # of the translation, in the output folder or its record
+    fetch: Callable[[pathlib.Path], object]  # writes the file or raises an InputError
+    record: bytes = b""  # where the image is from, if from a record
 
 
 class Translate(beam.DoFn):
     """Translate units of work, one image at a time, as `translate` does.
 
     Each process loads the generator once.
-
-    Args:
-        config: the options.
-        generator: path of the generator.
     """
 
     def __init__(self, config: TranslateBeamConfig, generator: str):

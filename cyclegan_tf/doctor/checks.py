@@ -49,12 +49,7 @@ _TRAITS: Mapping[str, tuple[str, str]] = {
 
 
 def check(splits: Splits, crop_size: int) -> list[Finding]:
-    """Look for all known faults.
-
-    Args:
-        splits: facts about the images of each split.
-        crop_size: int. Pixels per side of the crops that training takes.
-    """
+    """Look for all known faults, for a training with square crops of `crop_size`."""
     readable = {
         split: [image for image in images if not image.problem]
         for split, images in splits.items()

@@ -23,15 +23,7 @@ _FILES_SHOWN = 5
 
 @dataclasses.dataclass(frozen=True)
 class SplitSummary:
-    """Counts and sizes of a split's images.
-
-    Attributes:
-        split: name of the split.
-        images: number of images.
-        unreadable: number of images that cannot be read.
-        sizes: their common size, or the smallest and largest width and height.
-        gray: number of images without color.
-    """
+    """Numbers of images of a split, and their common size or range of sizes."""
 
     split: str
     images: int
@@ -42,13 +34,7 @@ class SplitSummary:
 
 @dataclasses.dataclass(frozen=True)
 class Diagnosis:
-    """The faults of a data set.
-
-    Attributes:
-        data: the data set as the user named it.
-        splits: summaries of its splits.
-        findings: its faults, errors first.
-    """
+    """The faults of a data set, errors first."""
 
     data: str
     splits: tuple[SplitSummary, ...]

@@ -15,10 +15,7 @@ NEAR_BITS = 60
 
 
 def duplicates(splits: Splits) -> Iterator[Finding]:
-    """Find images of equal pixels, within and across splits.
-
-    Args:
-        splits: the readable images of each split.
+    """Find readable images of equal pixels, within and across splits.
 
     Yields:
         A finding for each combination of splits; its files are groups of equal images.
@@ -46,12 +43,9 @@ def duplicates(splits: Splits) -> Iterator[Finding]:
 
 
 def near_duplicates(splits: Splits) -> Iterator[Finding]:
-    """Find images of one domain that look nearly alike, but are not equal.
+    """Find readable images of one domain that look nearly alike, but are not equal.
 
     Similar images in different domains are no fault: one scene in summer and winter.
-
-    Args:
-        splits: the readable images of each split.
 
     Yields:
         A finding for each split, and one across training and test; its files are pairs.

@@ -33,16 +33,13 @@ def describe_run(
     translators: Mapping[str, Translator],
     domains: Domains | None,
 ) -> dict[str, str]:
-    """Describe networks, data and progress of a run.
+    """Describe data, progress and networks of a run by heading.
 
     Args:
         run: a run.
         records: its metrics, one record per epoch.
-        translators: both generators, or none before the first checkpoint.
+        translators: its generators, or none before the first checkpoint.
         domains: its images, if they still exist.
-
-    Returns:
-        Facts by heading.
     """
     config = run.config
     facts = {"Data": config.dataset.data}

@@ -44,11 +44,8 @@ class CycledImage:
 
     Attributes:
         name: the image's name in its data set.
-        input: `data:` URL of the generator's input.
-        translated: likewise of its translation.
-        cycled: likewise of the translation back.
-        width: pixels of each on the page.
-        height: likewise.
+        input: `data:` URL of the generator's input, as of `translated` and `cycled`.
+        width: pixels of each picture on the page, as `height`.
         cycle_error: mean absolute difference of input and cycled image, for values in
             [-1, 1], so 0 to 2; before compression for the page.
     """
