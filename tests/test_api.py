@@ -11,6 +11,7 @@ import pytest
 
 import cyclegan_tf
 from cyclegan_tf.models import choices, losses
+from cyclegan_tf.training.watchdog import GUESSING_LOSSES
 
 PUBLIC = [name for name in cyclegan_tf.__all__ if not name.startswith("_")]
 
@@ -49,6 +50,10 @@ def test_loss_names_of_the_options_are_those_there_are():
     assert typing.get_args(choices.AdversarialLossName) == tuple(
         losses.ADVERSARIAL_LOSSES
     )
+
+
+def test_the_watchdog_knows_all_losses():
+    assert GUESSING_LOSSES.keys() == losses.ADVERSARIAL_LOSSES.keys()
 
 
 def test_python_m_is_the_command():

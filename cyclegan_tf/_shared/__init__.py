@@ -1,1 +1,1 @@
-"""Mechanisms for all folders: errors, files, optional packages, tables, machine."""
+"""What all folders share: errors, files, optional packages, tables, the machine."""

@@ -30,7 +30,7 @@ class Result(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Text:
-    """A result without a type of its own."""
+    """Plain text to print."""
 
     text: str
     exit_code: int = 0
@@ -47,9 +47,10 @@ class Command:
         verb: the first argument.
         group: heading in `cyclegan --help`.
         options: dataclass of the other arguments; its docstring is the help.
-        function: takes the options. A result with `write` is written to the file that
-            the option `json` names.
-        default: computes the defaults of the options from the arguments.
+        function: takes the options. If they have a `json`, `result.write(json)` is
+            called.
+        default: takes the raw arguments; returns options pre-filled from a recipe, a
+            preset or a run.
         after_dashes: name of the option for all arguments after a lone `--`.
     """
 
@@ -134,8 +135,10 @@ def _written(what: str, paths: Iterable[pathlib.Path]) -> Text:
 
 MAIN = "Train and use"
 CHECKS = "Check and report"
-MORE = "Convert, learn, scale"
+MORE = "Convert and more"
 
+# Lambdas, because naming a function imports it, and TensorFlow with it. The options
+# import neither.
 COMMANDS = (
     Command("train", MAIN, defaults.Train, _train, default=defaults.of_train),
     Command("translate", MAIN, api.TranslateConfig, _translate),

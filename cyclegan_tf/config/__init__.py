@@ -1,1 +1,1 @@
-"""The configuration of a training: options, presets and recipes."""
+"""What a training can be told: options, presets, recipes, directions."""

@@ -16,7 +16,7 @@ from cyclegan_tf.data.domains import Domain, StillImages
 from cyclegan_tf.images import normalize
 
 # A single process that makes whole batches.
-_ALONE = tf.distribute.InputContext()
+_SINGLE_PROCESS = tf.distribute.InputContext()
 
 
 def steps_per_epoch(domain_x: Domain, domain_y: Domain, batch_size: int) -> int:
@@ -43,7 +43,7 @@ def training_batches(
     batch_size: int = 1,
     seed: int = 0,
     first_step: int = 0,
-    context: tf.distribute.InputContext = _ALONE,
+    context: tf.distribute.InputContext = _SINGLE_PROCESS,
 ) -> tf.data.Dataset:
     """Return an endless stream of unpaired, shuffled and augmented batches.
 
@@ -96,7 +96,7 @@ def evaluation_batches(
     domain_y: Domain,
     count: int,
     batch_size: int = 1,
-    context: tf.distribute.InputContext = _ALONE,
+    context: tf.distribute.InputContext = _SINGLE_PROCESS,
 ) -> tf.data.Dataset:
     """Return the first images of two domains, in order and without augmentation.
 

@@ -1,1 +1,1 @@
-"""Faults of a data set."""
+"""Find problems in a data set."""

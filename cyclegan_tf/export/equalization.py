@@ -1,4 +1,4 @@
-"""Channels of like size before an instance normalization: easier to quantize.
+"""Equalize channel scales before each instance norm, to quantize with less error.
 
 An integer tensor has one scale for all of its channels. In a trained generator the
 variances of the channels before an instance normalization differ a thousandfold, and
@@ -7,7 +7,7 @@ scale of a channel: the convolution before it may have any.
 
 Reference:
     Nagel et al., 2019, Data-Free Quantization Through Weight Equalization and Bias
-    Correction, section 4.1: the same thought, for channels before a ReLU.
+    Correction, section 4.1: the same idea, for channels before a ReLU.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The paper: networks, losses and training step, on Keras and TensorFlow alone."""
+"""The paper: networks, losses and the training step, on Keras and TensorFlow alone."""
 
 import lazy_loader
 

@@ -90,7 +90,7 @@ class AdversarialModel(keras.Model):
 
         Args:
             generator_optimizer: Keras optimizer of all generators, or its name.
-                Defaults to the paper's Adam: learning rate 2e-4, beta_1 0.5,
+                Defaults to the authors' Adam: learning rate 2e-4, beta_1 0.5,
                 beta_2 0.999, epsilon 1e-8.
             discriminator_optimizer: the same for all discriminators.
             adversarial_loss: `"lsgan"`, `"bce"`, `"hinge"` or `"wgan-gp"`.
@@ -114,11 +114,11 @@ class AdversarialModel(keras.Model):
             self.discriminator_optimizer = self._prepare_optimizer(
                 discriminator_optimizer, self.discriminator_weights
             )
-            # Keras wants one optimizer; its callbacks change the rate of this one.
+            # Keras knows one optimizer, so its learning-rate callbacks change this one.
             super().compile(
                 optimizer=self.generator_optimizer, jit_compile=jit_compile, **kwargs
             )
-        self._fast_networks = self._prepare_networks(remat)
+        self._step_networks = self._prepare_networks(remat)
         self._compile_arguments = {
             "adversarial_loss": adversarial_loss,
             "jit_compile": jit_compile,
@@ -168,7 +168,9 @@ class AdversarialModel(keras.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
 
     def build_for(self, shape_x: Any, shape_y: Any) -> None:
-        """Create the weights that depend on the image shapes. `fit` calls this.
+        """Create the weights that depend on the image shapes, if a model has any.
+
+        `fit` calls this.
 
         Args:
             shape_x: (batch, height, width, channels) of `real_x`.
@@ -213,12 +215,12 @@ class AdversarialModel(keras.Model):
     def _prepare_optimizer(self, optimizer: Any, weights: list[keras.Variable]) -> Any:
         """Build the optimizer; a strategy does not allow that in the compiled step."""
         optimizer = keras.optimizers.get(Adam() if optimizer is None else optimizer)
-        half_precision = any(
+        uses_float16 = any(
             layer.compute_dtype == "float16"
             for network in self.networks.values()
             for layer in network.layers
         )
-        if half_precision and not isinstance(
+        if uses_float16 and not isinstance(
             optimizer, keras.optimizers.LossScaleOptimizer
         ):
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
@@ -226,7 +228,7 @@ class AdversarialModel(keras.Model):
         return optimizer
 
     def _prepare_networks(self, remat: bool) -> types.SimpleNamespace:
-        """Return callables with the networks' weights and results, but faster."""
+        """Wrap each network for the steps: fused or, with `remat`, rematerialized."""
         prepare = Rematerialized if remat else fused
         calls: dict[str, Any] = {
             name: prepare(network) for name, network in self.networks.items()

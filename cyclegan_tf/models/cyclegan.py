@@ -35,7 +35,8 @@ class CycleGAN(AdversarialModel):
         discriminator_y: `keras.Model`, judges images of Y.
         cycle_weight: float. Weight of both cycle losses. Defaults to `10.0`.
         identity_weight: float. Weight of both identity losses, an absolute weight
-            (the reference's `lambda_identity` times `lambda`); 0 skips them.
+            (in the authors' PyTorch code, `lambda_identity` times
+            `lambda_A`); 0 skips them.
             Defaults to `5.0`.
         pool_size: int. Fakes in each image pool; 0 for no pool. Defaults to `50`.
         seed: int. Seed of the image pools and the gradient penalty. Defaults to
@@ -104,7 +105,7 @@ class CycleGAN(AdversarialModel):
         self.pool_x = ImagePool(pool_size, seed=seed, name="pool_x")
         self.pool_y = ImagePool(pool_size, seed=seed + 1, name="pool_y")
         self._mix_seeds = keras.random.SeedGenerator(seed)
-        self.built = True  # except the pools, which `build_for` builds
+        self.built = True  # The networks are; `build_for` builds the pools.
 
     def call(self, real_x: Any, training: bool = False) -> Any:
         return self.generator_g(real_x, training=training)
@@ -117,19 +118,21 @@ class CycleGAN(AdversarialModel):
         with tf.GradientTape() as tape:
             fake_x, fake_y, generator_losses = self._generator_losses(real_x, real_y)
             loss = self._batch_mean(generator_losses["generator_loss"])
-            loss = self.generator_optimizer.scale_loss(loss)
-        generator_gradients = tape.gradient(loss, self.generator_weights)
+            scaled_loss = self.generator_optimizer.scale_loss(loss)  # in float16 only
+        generator_gradients = tape.gradient(scaled_loss, self.generator_weights)
 
-        # Discriminator losses, on these fakes mixed with older ones (section 4).
+        # Discriminator losses, on these fakes mixed with older ones (section 4). This
+        # tape starts after the generators, so no gradient reaches them.
         pooled_x, pooled_y = self.pool_x(fake_x), self.pool_y(fake_y)
         with tf.GradientTape() as tape:
             discriminator_losses = self._discriminator_losses(
                 real_x, real_y, pooled_x, pooled_y
             )
             loss = self._batch_mean(sum(discriminator_losses.values()))
-            loss = self.discriminator_optimizer.scale_loss(loss)
-        discriminator_gradients = tape.gradient(loss, self.discriminator_weights)
+            scaled_loss = self.discriminator_optimizer.scale_loss(loss)
+        discriminator_gradients = tape.gradient(scaled_loss, self.discriminator_weights)
 
+        # Both gradients are of the networks as they were before this step.
         self.generator_optimizer.apply(generator_gradients)
         self.discriminator_optimizer.apply(discriminator_gradients)
         return self._track(generator_losses | discriminator_losses)
@@ -149,9 +152,9 @@ class CycleGAN(AdversarialModel):
         self, real_x: Any, real_y: Any, training: bool = True
     ) -> tuple[Any, Any, dict[str, Any]]:
         """Translate both ways; return `fake_x`, `fake_y` and per-example losses."""
-        networks = self._fast_networks
-        g, f = networks.generator_g, networks.generator_f
-        d_x, d_y = networks.discriminator_x, networks.discriminator_y
+        step_networks = self._step_networks
+        g, f = step_networks.generator_g, step_networks.generator_f
+        d_x, d_y = step_networks.discriminator_x, step_networks.discriminator_y
         adversarial_loss = self._adversarial_loss.generator
 
         fake_y = g(real_x, training=training)
@@ -186,7 +189,7 @@ class CycleGAN(AdversarialModel):
         """Return the per-example losses of both discriminators."""
 
         def loss_of(name: str, real: Any, fake: Any) -> Any:
-            discriminator = getattr(self._fast_networks, name)
+            discriminator = getattr(self._step_networks, name)
             loss = self._adversarial_loss.discriminator(
                 discriminator(real, training=training),
                 discriminator(fake, training=training),
@@ -196,7 +199,7 @@ class CycleGAN(AdversarialModel):
                 mix = keras.random.uniform(
                     (tf.shape(real)[0], 1, 1, 1), seed=self._mix_seeds
                 )
-                # The plain network: `tf.recompute_grad` has no second derivative.
+                # Not the step's network: with `remat` it has no second derivative.
                 loss += penalty_weight * losses.gradient_penalty(
                     self.networks[name], real, fake, mix, training=training
                 )
@@ -237,6 +240,7 @@ class CycleGAN(AdversarialModel):
             "seed": self.seed,
         }
         if self.pool_size and self.pool_x.built:
+            # For `from_config`, so that the images of the pools can be loaded.
             config["pool_shapes"] = [
                 [None, *pool.images.shape[1:]] for pool in (self.pool_x, self.pool_y)
             ]
@@ -269,7 +273,7 @@ class CycleGAN(AdversarialModel):
                 )
         if self.identity_weight and channels_x != channels_y:
             raise ValueError(
-                "identity_weight must be 0 if the domains differ in channels. "
-                f"Received: identity_weight={self.identity_weight} with {channels_x} "
-                f"and {channels_y} channels"
+                "identity_weight must be 0 if the domains have different numbers of "
+                f"channels. Received: identity_weight={self.identity_weight} with "
+                f"{channels_x} and {channels_y} channels"
             )

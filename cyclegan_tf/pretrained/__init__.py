@@ -1,1 +1,1 @@
-"""Existing networks: find, read, describe and convert them."""
+"""Find, read and convert saved networks, those of runs included."""

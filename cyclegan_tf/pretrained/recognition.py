@@ -40,7 +40,7 @@ def architecture_of(network: keras.Model) -> Architecture | None:
         architecture = Architecture(kind, options)
         same = _weight_shapes(architecture.outline()) == _weight_shapes(network)
     except (KeyError, AttributeError, TypeError, ValueError):
-        return None  # another network, perhaps with names of our layers
+        return None  # not our network, even if layer names match
     return architecture if same else None
 
 

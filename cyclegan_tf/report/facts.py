@@ -58,7 +58,8 @@ def describe_run(
     networks = config.networks
     facts["Networks"] = f"{networks.generator} and {networks.discriminator}"
     if translators:
-        parameters = translators["g"].generator.count_params()
+        generator = next(iter(translators.values())).generator
+        parameters = generator.count_params()
         facts["Networks"] += f", {parameters:,} parameters a generator"
     objective = config.objective
     facts["Objective"] = (

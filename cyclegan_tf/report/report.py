@@ -135,7 +135,9 @@ def _galleries(
     translators: Mapping[str, Translator],
     count: int | None,
 ) -> list[Gallery]:
-    directions = [DIRECTIONS[name] for name in translators]
+    directions = [
+        DIRECTIONS[name] for name in translators if DIRECTIONS[name].back in translators
+    ]
     sizes = {
         direction.name: len(domains.test[direction.source])
         if count is None

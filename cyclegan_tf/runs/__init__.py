@@ -1,1 +1,1 @@
-"""A training as a folder: its options, its checkpoints, its results."""
+"""A training run on disk: its options, its checkpoints, its results."""

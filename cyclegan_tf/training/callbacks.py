@@ -230,4 +230,4 @@ class Checkpointing(keras.callbacks.Callback):
         if self._stop_requested:
             raise KeyboardInterrupt
         self._stop_requested = True
-        _LOG.warning("Stopping after the running step, with a checkpoint.")
+        _LOG.warning("Finishing this step, then saving a checkpoint and stopping.")

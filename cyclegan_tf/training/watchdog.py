@@ -25,7 +25,12 @@ SATURATED_LOSS = 0.02  # as a share of a guesser's loss
 
 # The loss of a discriminator that cannot tell real from fake: its logits are 0 or, for
 # LSGAN, the middle of the targets. A Wasserstein critic's logits have no scale.
-GUESSING_LOSSES = {"lsgan": 0.5, "bce": 2 * math.log(2), "hinge": 2.0}
+GUESSING_LOSSES = {
+    "lsgan": 0.5,
+    "bce": 2 * math.log(2),
+    "hinge": 2.0,
+    "wgan-gp": None,
+}
 
 
 class FiniteLosses(keras.callbacks.Callback):
@@ -79,7 +84,7 @@ class Watchdog(keras.callbacks.Callback):
         self.translators = translators
         self.images = images
         self.targets = targets
-        self.guessing_loss = GUESSING_LOSSES.get(adversarial_loss)
+        self.guessing_loss = GUESSING_LOSSES[adversarial_loss]
         self.stop = stop
         self._told: set[str] = set()
         self._stopped_by = ""

@@ -1,1 +1,1 @@
-"""Translate images with a generator: one, many files, or a page in the browser."""
+"""Images through a generator: one, many files, a web page; large ones in tiles."""

@@ -19,7 +19,7 @@ def inference_model(generator: keras.Model) -> keras.Model:
     - all layers are float32, even after mixed-precision training;
     - heights and widths are free, even if they were fixed;
     - an instance norm is `Moments` followed by `Normalize`, on tensors of rank 4: the
-      stock layer's rank-5 tensors take LiteRT 1.2 times as long. Tiling cuts between
+      stock layer's rank-5 tensors make LiteRT 1.2 times slower. Tiling cuts between
       the two;
     - upsampling reads the size at run time: Keras's bilinear layer cannot be traced
       for free sizes, and its nearest one becomes rank-5 tensors.

@@ -340,7 +340,8 @@ def test_missing_parts_are_named(run, tmp_path, caplog):
         assert sentence in caplog.text
     assert "<svg" in page and 'class="grid"' not in page
     (folder / "evaluation.json").unlink()
-    (folder / "generator_g.keras").unlink()
+    for direction in "gf":
+        (folder / f"generator_{direction}.keras").unlink()
     _, page = report(Run(folder))
     assert "the run has no checkpoint yet" in page
     assert "<code>cyclegan evaluate</code>" in page

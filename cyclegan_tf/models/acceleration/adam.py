@@ -1,4 +1,4 @@
-"""The paper's optimizer, with one operation per weight."""
+"""The authors' optimizer, with one operation per weight."""
 
 from typing import Any
 

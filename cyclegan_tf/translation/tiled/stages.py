@@ -308,8 +308,7 @@ def margin_after(operation: Any, margin: int) -> int:
 def refused(name: str, kind: str) -> InputError:
     """Return the error for an operation that cannot be computed in tiles."""
     return InputError(
-        f"The generator's {name} ({kind}) cannot be computed in tiles; translate "
-        "without them."
+        f"The generator's {name} ({kind}) does not support tiling; leave out `tile`."
     )
 
 

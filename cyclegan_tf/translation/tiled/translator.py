@@ -229,6 +229,6 @@ def _inner(output: tf.Tensor, map: FeatureMap, tile: Box, region: Box) -> np.nda
     if values.shape[:2] != (size.bottom, size.right):
         raise InputError(
             f"The generator's {map.name} has another size than its input, so it cannot "
-            "be computed in tiles; translate without them."
+            "be computed in tiles; leave out `tile`."
         )
     return values[tile.relative_to(region).at_scale(map.scale).slices]

@@ -187,5 +187,5 @@ def shrinking(x):
 def test_what_cannot_be_computed_in_tiles(function, named):
     image = keras.Input((None, None, 3))
     generator = keras.Model(image, function(image))
-    with pytest.raises(InputError, match=f"{named}.*translate without"):
+    with pytest.raises(InputError, match=f"{named}.*leave out `tile`"):
         TiledTranslator(generator, 16)(noise(40, 40))
