@@ -48,7 +48,7 @@ class Stopwatch(keras.callbacks.Callback):
         self._began = self._last
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        float(logs["generator_loss"])  # Wait for a GPU.
+        float(next(iter(logs.values())))  # Any loss waits for a GPU.
         seconds = self._lap()
         if self.first_step_done:
             self.steps.append(seconds)
@@ -99,7 +99,7 @@ def _disk(run_dir: pathlib.Path, epochs: int) -> int:
         [path.stat().st_size for path in run_dir.glob(pattern)]
         for pattern in ("checkpoints/*/*.keras", "*.keras", "samples/*.png")
     )
-    # A third of a picture are real images. Translations have less detail at first.
+    # A third of it or more are real images; translations have less detail at first.
     picture = 3 * max(pictures)
     return 3 * max(checkpoints) + 2 * sum(generators) + epochs * picture
 
