@@ -22,7 +22,7 @@ from cyclegan_tf.export.generators import load_exportables
 from cyclegan_tf.export.litert_runtime import LiteRTModel
 from cyclegan_tf.export.options import ExportConfig
 from cyclegan_tf.export.parity import as_input
-from cyclegan_tf.export.savedmodel import SavedModel, write_saved_model
+from cyclegan_tf.export.savedmodel import write_saved_model
 from cyclegan_tf.images import read_image, resize_image
 from cyclegan_tf.pretrained.find import read_network
 from cyclegan_tf.runs.run import Run
@@ -146,8 +146,13 @@ def test_calibration_on_a_folder(generator_file, photos, tmp_path):
 
 
 def test_calibration_images_are_loaded_only_where_they_are_used(
-    generator_file, photos, run_dir
+    generator_file, photos, tmp_path
 ):
+    data = tiny.write_domains(tmp_path / "data", 4, 32)
+    run = Run.create(tmp_path / "run", TrainConfig(DatasetConfig(str(data))))
+    for direction in "gf":
+        shutil.copy(generator_file, run.generator_path(direction))
+
     def images(source, **options):
         config = ExportConfig(source, Path("out"), image_size=(32, 32), **options)
         config.check()
@@ -156,9 +161,19 @@ def test_calibration_images_are_loaded_only_where_they_are_used(
     calibrated = {"variants": ("float32", "int8"), "calibration_images": 3}
     assert images(generator_file, calibration=photos) == [0]
     assert images(generator_file, calibration=photos, **calibrated) == [3]
-    assert images(run_dir) == [0, 0]
-    assert images(run_dir, **calibrated) == [3, 3]
-    assert images(run_dir, formats=("onnx",), **calibrated) == [0, 0]
+    assert images(run.folder) == [0, 0]
+    assert images(run.folder, **calibrated) == [3, 3]
+    assert images(run.folder, formats=("onnx",), **calibrated) == [0, 0]
+
+
+def test_a_folder_of_both_generators(generator_file, tmp_path):
+    for direction in "gf":
+        shutil.copy(generator_file, tmp_path / f"generator_{direction}.keras")
+    found = load_exportables(ExportConfig(tmp_path, Path("out"), name="both"))
+    assert [(each.name, each.direction) for each in found] == [
+        ("both_g", "g"),
+        ("both_f", "f"),
+    ]
 
 
 def test_a_generator_of_one_size_in_half_precision(tmp_path):
@@ -278,8 +293,8 @@ def test_mistakes(generator_file, run_dir, photos, tmp_path, capsys):
         out = ("--out", tmp_path / "out")
         return fails("export", source, *options, *out, capsys=capsys)
 
-    assert "is not a run folder" in export(tmp_path)
-    assert "There is no network" in export(tmp_path / "absent.keras")
+    assert "holds no generators" in export(tmp_path)
+    assert "There is no file or folder" in export(tmp_path / "absent.keras")
     (tmp_path / "a.keras").write_bytes(b"damaged")
     assert "not a network that Keras 3 can load" in export(tmp_path / "a.keras")
     message = export(generator_file, "--image-size", 30, 33)
@@ -287,14 +302,18 @@ def test_mistakes(generator_file, run_dir, photos, tmp_path, capsys):
     assert "must be at least 1" in export(generator_file, "--threads", 0)
     assert "cannot name files" in export(generator_file, "--name", "a/b")
     message = export(generator_file, "--variants", "int8")
-    assert "int8 of a single generator must be calibrated" in message
+    assert "int8 must be calibrated" in message
     assert "--calibration" in message
     (tmp_path / "empty").mkdir()
     message = export(generator_file, "--calibration", tmp_path / "empty")
     assert "No image in" in message and "--calibration" in message
-    assert "is for a single generator" in export(run_dir, "--calibration", photos)
+    assert "for generators without a run" in export(run_dir, "--calibration", photos)
+    shutil.copy(generator_file, tmp_path / "report.keras")
+    assert "choose another --name" in export(tmp_path / "report.keras")
     Run.create(tmp_path / "begun", TrainConfig(DatasetConfig("demo")))
-    assert "has no generator_g.keras yet" in export(tmp_path / "begun")
+    assert "has no generators yet" in export(tmp_path / "begun")
+    write_saved_model(tmp_path / "1", inference_model(exported.two_layer_generator()))
+    assert "is exported already" in export(tmp_path / "1")
     assert not (tmp_path / "out").exists()
 
 
@@ -341,19 +360,16 @@ def photographs(folder, count, side=256):
 
 
 @pytest.mark.parametrize("name", ["resnet9", "unet8"])
-def test_full_size_networks_on_a_photograph(name, shared, tmp_path):
-    """At 256x256 and with all filters: the float32 files are Keras's equal."""
+def test_full_size_networks_on_a_photograph(name, shared):
+    """At 256x256 and with all filters: the float32 LiteRT files are Keras's equal."""
     generator = {
         "resnet9": cyclegan_tf.resnet_generator,
         "unet8": cyclegan_tf.unet_generator,
     }[name]()
     (image,) = photographs(shared / "data/horse2zebra/testA", 1)
-    expected = generator(image)
-    model = inference_model(generator)
-    write_saved_model(tmp_path / "1", model)
-    np.testing.assert_allclose(SavedModel(tmp_path / "1")(image), expected, atol=1e-3)
-    converted = LiteRTModel(litert.convert(model, "float32", (256, 256)), threads=2)
-    np.testing.assert_allclose(converted(image), expected, atol=1e-3)
+    content = litert.convert(inference_model(generator), "float32", (256, 256))
+    converted = LiteRTModel(content, threads=2)
+    np.testing.assert_allclose(converted(image), generator(image), atol=1e-3)
     assert max(converted.ranks) == 4
 
 
