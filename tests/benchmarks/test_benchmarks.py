@@ -28,7 +28,7 @@ def training():
     """Our model in float64 before and after some steps, and their losses."""
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
-    start = copy_of(tiny.cyclegan(FILTERS))
+    start = copy_of(tiny.cyclegan(FILTERS, resnet=True))
     model = copy_of(start)
     model.compile(run_eagerly=True)  # twice as fast for so few steps
     model.build_for(*(batch.shape for batch in batches()[0]))
@@ -52,7 +52,7 @@ def networks_of(model):
 
 
 def copy_of(model):
-    copy = tiny.cyclegan(FILTERS)
+    copy = tiny.cyclegan(FILTERS, resnet=True)
     for source, target in zip(networks_of(model), networks_of(copy)):
         # In the precision in which weights go to PyTorch.
         target.set_weights([w.astype("float32") for w in source.get_weights()])

@@ -187,8 +187,6 @@ def test_mistakes(checkpoints, tmp_path, capsys):
     export = ("export-pytorch", tmp_path / "resize.keras", "--out", tmp_path / "out")
     assert "no upsampling='nearest'" in sentence(capsys, *export)
     assert not (tmp_path / "out").exists()
-    both = ("translate", tmp_path / "notes.txt", "--run-dir", "a", "--generator", "b")
-    assert "either a run by --run-dir" in sentence(capsys, *both)
 
 
 def test_a_lambda_layer_is_never_deserialized(tmp_path, capsys):
