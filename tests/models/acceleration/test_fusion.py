@@ -40,8 +40,9 @@ def outputs_and_gradients(network, weights, images):
         lambda: cyclegan_tf.mobile_resnet_generator([4, 4, 8, 4, 4], [4, 4]),
         lambda: cyclegan_tf.unet_generator(4, num_levels=4, norm="instance_affine"),
         lambda: cyclegan_tf.patchgan_discriminator(4, 2, norm_epsilon=1e-2),
+        lambda: cyclegan_tf.resnet_generator(48, 1),
     ],
-    ids=["resnet", "mobile_resnet", "unet", "patchgan"],
+    ids=["resnet", "mobile_resnet", "unet", "patchgan", "wide_resnet"],
 )
 def test_results_are_the_same(network, batch):
     # Where a ReLU's input is zero but for rounding, gradients may differ by all of it.
@@ -84,12 +85,13 @@ def test_half_precision_is_normalized_as_precisely(dtype):
 def test_mixed_precision_stays_with_the_network():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        network = cyclegan_tf.resnet_generator(4, 1)
+        network = cyclegan_tf.resnet_generator(48, 1)
     finally:
         keras.config.set_dtype_policy("float32")
     joined = fused(network)
     counts = kinds(joined)
     assert counts["InstanceNorm"] == 7
+    assert counts["NarrowConv"] == 1
     assert counts["Cast"] == 0
     images = tiny.images(1, side=32)
     found, expected = joined(images), network(images)
@@ -124,6 +126,60 @@ def test_a_sequential_model_is_fused_too():
     images = tiny.images(2, side=9)[..., :2]
     assert kinds(fused(network)) == {"InputLayer": 1, "Crop": 1}
     np.testing.assert_array_equal(fused(network)(images), network(images))
+
+
+@pytest.mark.parametrize(
+    ("filters", "kernel_size", "options"),
+    [
+        (3, 7, {}),
+        (2, (5, 2), {"activation": "tanh", "use_bias": False}),
+        (1, 4, {"bias_initializer": "ones"}),
+    ],
+)
+def test_a_convolution_to_few_channels_becomes_two(filters, kernel_size, options):
+    images = keras.Input((None, None, 64))
+    layer = keras.layers.Conv2D(filters, kernel_size, **options)
+    network = keras.Model(images, layer(images))
+    joined = fused(network)
+    assert kinds(joined) == {"InputLayer": 1, "NarrowConv": 1}
+    assert joined.output_shape == network.output_shape
+    assert [id(each) for each in joined.weights] == [id(e) for e in network.weights]
+    weights = [weight.value for weight in network.weights]
+    values = tf.random.normal((2, 11, 13, 64), seed=0)
+    expected = outputs_and_gradients(network, weights, values)
+    found = outputs_and_gradients(joined, weights, values)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_a_layer_may_be_called_twice():
+    images = keras.Input((9, 9, 128))
+    layer = keras.layers.Conv2D(1, 4)
+    sum_of_halves = layer(images[..., :64]) + layer(images[..., 64:])
+    network = keras.Model(images, sum_of_halves)
+    joined = fused(network)
+    assert kinds(joined)["NarrowConv"] == 2
+    values = tf.random.normal((1, 9, 9, 128), seed=0)
+    np.testing.assert_allclose(joined(values), network(values), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"strides": 2},
+        {"padding": "same"},
+        {"dilation_rate": 2},
+        {"groups": 3},
+        {"filters": 15},
+        {"kernel_size": (1, 7)},
+    ],
+    ids=str,
+)
+def test_other_convolutions_are_left_alone(options):
+    images = keras.Input((16, 16, 48))
+    layer = keras.layers.Conv2D(**{"filters": 3, "kernel_size": 7, **options})
+    network = keras.Model(images, layer(images))
+    assert kinds(fused(network)) == {"InputLayer": 1, "Conv2D": 1}
 
 
 @pytest.mark.parametrize(

@@ -26,11 +26,12 @@ def gradients(call, weights, images):
     "network",
     [
         lambda: cyclegan_tf.resnet_generator(4, 2, norm="instance_affine"),
+        lambda: cyclegan_tf.resnet_generator(48, 1),  # with a `NarrowConv`
         lambda: cyclegan_tf.mobile_resnet_generator([4, 4, 8, 4, 4], [4, 4]),
         lambda: cyclegan_tf.unet_generator(4, num_levels=4, dropout=0.0),
         lambda: cyclegan_tf.patchgan_discriminator(4, 2),
     ],
-    ids=["resnet", "mobile_resnet", "unet", "patchgan"],
+    ids=["resnet", "wide_resnet", "mobile_resnet", "unet", "patchgan"],
 )
 def test_gradients_are_the_same(network):
     # Where a ReLU's input is zero but for rounding, gradients may differ by all of it.
