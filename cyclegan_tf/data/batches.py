@@ -15,7 +15,7 @@ from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.data.domains import Domain, StillImages
 from cyclegan_tf.images import normalize
 
-# A single process that makes whole batches.
+# A single process that produces full batches.
 _SINGLE_PROCESS = tf.distribute.InputContext()
 
 
@@ -56,7 +56,7 @@ def training_batches(
         batch_size: int. Defaults to `1`.
         seed: int. Defaults to `0`.
         first_step: int. Batches to skip, at no cost. Defaults to `0`.
-        context: the part of each batch that this process makes, and its number of
+        context: this process's share of each batch, and its number of
             devices. Defaults to whole batches for one device.
 
     Returns:
@@ -103,7 +103,7 @@ def evaluation_batches(
     Args:
         domain_x: images of X.
         domain_y: images of Y.
-        count: int. The most images of each domain.
+        count: int. Maximum number of images per domain.
         batch_size: int. The first images fill up the last batch. Defaults to `1`.
         context: as for `training_batches`.
 

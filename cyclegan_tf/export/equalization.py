@@ -2,8 +2,8 @@
 
 An integer tensor has one scale for all of its channels. In a trained generator the
 variances of the channels before an instance normalization differ a thousandfold, and
-the small ones would vanish between two levels. But the normalization does not see the
-scale of a channel: the convolution before it may have any.
+the small ones would vanish between two levels. An instance norm is invariant to the
+scale of a channel, so the convolution before it can be rescaled.
 
 Reference:
     Nagel et al., 2019, Data-Free Quantization Through Weight Equalization and Bias

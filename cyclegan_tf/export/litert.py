@@ -1,4 +1,4 @@
-"""The generator as LiteRT (TFLite) files, for phones, browsers and small computers.
+"""The generator as LiteRT (TFLite) files, for phones, browsers and edge devices.
 
 variant          weights   activations   for
 float32          float32   float32       the reference; desktop processors

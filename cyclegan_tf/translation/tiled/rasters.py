@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Box:
-    """A rectangle of pixels, without row `bottom` and column `right`."""
+    """A rectangle of pixels, half-open: rows [top, bottom), columns [left, right)."""
 
     top: int
     left: int
@@ -23,7 +23,7 @@ class Box:
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
     def grown(self, pixels: int, bounds: "Box") -> "Box":
-        """Return the box with a margin of so many pixels, cut off at the bounds."""
+        """Return the box with `pixels` added on every side, clipped to `bounds`."""
         return Box(
             max(self.top - pixels, bounds.top),
             max(self.left - pixels, bounds.left),
