@@ -129,7 +129,7 @@ def test_two_workers_equal_one_through_death_and_resume(folder, tmp_path):
     workers[1].terminate()
     ends = [end_of(worker) for worker in workers]
     assert [code for code, _ in ends] == [130, 130]
-    assert f"Going on after step {reached}." in ends[0][1]
+    assert f"Resuming after step {reached}." in ends[0][1]
     assert reached + 2 <= Run(run_dir).step < STEPS
 
     # One process goes on to the end.

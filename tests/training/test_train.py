@@ -143,7 +143,7 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(
     code, errors = stop_after(process, run_dir, after_step, number)
     if number == signal.SIGINT:
         assert code == 130
-        assert "Stopping" in errors and "Traceback" not in errors
+        assert "Finishing this step" in errors and "Traceback" not in errors
     subprocess.run(
         command("train", "--resume", run_dir), check=True, capture_output=True
     )
@@ -178,12 +178,15 @@ def test_the_samples_are_those_of_the_networks_of_their_epoch(uninterrupted, tmp
     run = Run(uninterrupted)
     model = run.checkpoints.load_newest()[1]
     domains = load_domains(run.config, 4)
-    samples = [StillImages(domain, 4) for domain in domains.test.values()]
+    samples = {
+        "g": StillImages(domains.test["x"], 4),
+        "f": StillImages(domains.test["y"], 4),
+    }
     translators = {
         "g": Translator(model.generator_g),
         "f": Translator(model.generator_f),
     }
-    callback = SampleSheet(translators, *samples, tmp_path)
+    callback = SampleSheet(translators, samples, tmp_path)
     callback.on_epoch_end(EPOCHS - 1)
     expected, last, first = (
         read_image(folder / f"epoch-{epoch:04d}.png").astype(int)
