@@ -119,11 +119,11 @@ class Watchdog(keras.callbacks.Callback):
             )
         if self.guessing_loss is None:
             return
-        for name in self.model.loss_names:
+        for name, loss in logs.items():
             if not name.startswith("discriminator"):
                 continue
             # The model halves these losses.
-            share = logs[name] / (0.5 * self.guessing_loss)
+            share = loss / (0.5 * self.guessing_loss)
             if share < SATURATED_LOSS:
                 yield (
                     f"{name.removesuffix('_loss')} is hardly ever wrong: its loss is "
