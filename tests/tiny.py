@@ -7,7 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 import cyclegan_tf
+from cyclegan_tf.config.options import DatasetConfig, TrainConfig
 from cyclegan_tf.models.networks import blocks
+from cyclegan_tf.runs.run import Run
 
 
 def cyclegan(filters=4, resnet=False, **options):
@@ -41,6 +43,15 @@ def discriminator(filters=4):
     x = keras.ops.leaky_relu(blocks.instance_norm()(x), 0.2)
     x = blocks.conv(1, 4, padding="same", name="conv_1")(x)
     return keras.Model(image, blocks.float_output("linear", "logits")(x))
+
+
+def untrained_run(folder, filters=4, **dataset):
+    """Make a run on the demo, with small generators as after a checkpoint."""
+    run = Run.create(folder, TrainConfig(DatasetConfig("demo", **dataset)))
+    for direction in "gf":
+        network = cyclegan_tf.resnet_generator(filters, 1)
+        network.save(run.generator_path(direction))
+    return run
 
 
 def images(count, side=16, seed=0):

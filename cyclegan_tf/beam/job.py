@@ -22,7 +22,7 @@ from cyclegan_tf.beam.files import (
     scratch_folder,
 )
 from cyclegan_tf.beam.options import TranslateBeamConfig
-from cyclegan_tf.pretrained.find import Generator
+from cyclegan_tf.pretrained.find import StoredGenerator
 from cyclegan_tf.translation.files import FileTranslator
 
 FORMAT = 1
@@ -70,7 +70,7 @@ class Job:
             if exists(config.source):
                 download(config.source, local)
             try:
-                FileTranslator(Generator(None, local), config.tile)
+                FileTranslator(StoredGenerator(None, local), config.tile)
             except InputError as e:
                 raise InputError(str(e).replace(str(local), config.source)) from e
             digest = hashlib.sha256(local.read_bytes()).hexdigest()

@@ -31,7 +31,7 @@ from cyclegan_tf.beam.records import (
     encode_record,
     read_records,
 )
-from cyclegan_tf.pretrained.find import Generator
+from cyclegan_tf.pretrained.find import StoredGenerator
 from cyclegan_tf.translation.files import FileTranslator
 
 Status = Literal["translated", "present", "skipped"]
@@ -108,7 +108,7 @@ class Translate(beam.DoFn):
         with scratch_folder() as folder:
             download(self._generator, folder / "generator.keras")
             return FileTranslator(
-                Generator(None, folder / "generator.keras"), self._config.tile
+                StoredGenerator(None, folder / "generator.keras"), self._config.tile
             )
 
     def process(self, unit: Unit) -> Iterator[Row]:

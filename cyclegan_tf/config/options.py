@@ -158,7 +158,7 @@ class OptimizationConfig:
     beta_1: float = 0.5
     beta_2: float = 0.999
     epsilon: float = 1e-8
-    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    precision: Literal["auto", Precision] = "float32"
     strategy: Literal["single", "mirrored", "multi-worker"] = "single"
     jit_compile: bool = False
     remat: bool = False

@@ -67,7 +67,9 @@ def export_generators(config: ExportConfig) -> Report:
     report.write(config.out)
     for exportable in exportables:
         report = _export(exportable, config, report)
-    return report.finish(config.out)
+    report = report.finish(config.out)
+    _LOG.info("See %s", config.out / "report.md")
+    return report
 
 
 def _check_extras(config: ExportConfig) -> None:

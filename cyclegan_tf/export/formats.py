@@ -51,7 +51,7 @@ def _savedmodel(
             savedmodel.write_warmup_requests(folder, name, image_shape)
 
     artefact = Artefact(f"{name}/1", name, "savedmodel", "float32", "any")
-    yield Output(artefact, write, savedmodel.SavedModel)
+    yield Output(artefact, write, savedmodel.SavedModelRuntime)
 
 
 def _litert(

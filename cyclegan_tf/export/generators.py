@@ -21,7 +21,7 @@ from cyclegan_tf.images import (
     resize_image,
 )
 from cyclegan_tf.models.networks.graph import size_multiple
-from cyclegan_tf.pretrained.find import Generator, find_generators
+from cyclegan_tf.pretrained.find import StoredGenerator, find_generators
 from cyclegan_tf.pretrained.keras3 import check_image_channels, load_generator
 from cyclegan_tf.runs.run import Run
 
@@ -71,7 +71,7 @@ def load_exportables(config: ExportConfig) -> list[Exportable]:
     return [_from_file(generator, config, len(found) > 1) for generator in found]
 
 
-def _from_run(found: list[Generator], config: ExportConfig) -> list[Exportable]:
+def _from_run(found: list[StoredGenerator], config: ExportConfig) -> list[Exportable]:
     if config.calibration:
         raise InputError(
             f"`calibration={config.calibration}` is for generators without a run, but "
@@ -113,7 +113,9 @@ def _from_run(found: list[Generator], config: ExportConfig) -> list[Exportable]:
     return [exportable(key, network) for key, network in networks.items()]
 
 
-def _from_file(found: Generator, config: ExportConfig, of_two: bool) -> Exportable:
+def _from_file(
+    found: StoredGenerator, config: ExportConfig, of_two: bool
+) -> Exportable:
     generator = load_generator(found.path)
     height, width, channels = generator.input_shape[1:]
     check_image_channels(channels, generator.output_shape[-1], found.path)

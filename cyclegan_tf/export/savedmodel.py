@@ -39,7 +39,7 @@ _NO_OPERATIONS = {
 }
 
 
-class SavedModel:
+class SavedModelRuntime:
     """The signature `serving_default`: a `Runtime` of the parity report."""
 
     def __init__(self, folder: pathlib.Path):

@@ -40,7 +40,6 @@ def import_network(config: ImportConfig) -> list[pathlib.Path]:
             raise InputError(
                 f"`out={config.out}` must be a file name that ends in .keras."
             )
-        check_free(config.out, config.overwrite)
         found = {config.out: read_network(config.source)}
     for path in found:
         check_free(path, config.overwrite)

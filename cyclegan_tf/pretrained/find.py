@@ -8,6 +8,7 @@ import re
 import zipfile
 
 from cyclegan_tf._shared.errors import InputError, first_line
+from cyclegan_tf.config.directions import DIRECTIONS
 from cyclegan_tf.models.cyclegan import CycleGAN
 from cyclegan_tf.pretrained.keras2.files import (
     Keras2Model,
@@ -16,10 +17,10 @@ from cyclegan_tf.pretrained.keras2.files import (
     read_saved_model,
 )
 from cyclegan_tf.pretrained.keras2.layers import build_keras2_model
-from cyclegan_tf.pretrained.keras3 import Pretrained, _read_origin, load_network
+from cyclegan_tf.pretrained.keras3 import Pretrained, load_network, read_origin
 from cyclegan_tf.pretrained.pytorch.files import read_state_dict
 from cyclegan_tf.pretrained.pytorch.weights import network_from_state_dict
-from cyclegan_tf.runs.run import Run
+from cyclegan_tf.runs.run import Run, generator_file
 
 # The reference's names and ours: A is X, G_A is G, and D_A judges images of G_A. A
 # one-way model calls its generator G.
@@ -34,7 +35,7 @@ _PTH = re.compile(r"(latest|\d+)_net_(G_A|G_B|D_A|D_B|G)\.pth")
 
 
 @dataclasses.dataclass(frozen=True)
-class Generator:
+class StoredGenerator:
     """A generator that a path holds.
 
     Attributes:
@@ -50,7 +51,7 @@ class Generator:
         return self.path.is_dir()
 
 
-def find_generators(source: pathlib.Path) -> list[Generator]:
+def find_generators(source: pathlib.Path) -> list[StoredGenerator]:
     """Find the generators that a path holds.
 
     Args:
@@ -65,7 +66,7 @@ def find_generators(source: pathlib.Path) -> list[Generator]:
         InputError: if there is none.
     """
     if source.is_file() or (source / "saved_model.pb").is_file():
-        return [Generator(_direction_in(source.stem), source)]
+        return [StoredGenerator(_direction_in(source.stem), source)]
     found = generators_in(source) or _exported_in(source)
     if found:
         return found
@@ -82,7 +83,7 @@ def find_generators(source: pathlib.Path) -> list[Generator]:
     )
 
 
-def choose_generator(source: pathlib.Path, direction: str) -> Generator:
+def choose_generator(source: pathlib.Path, direction: str) -> StoredGenerator:
     """Find the generator of one direction, or the only generator of a path.
 
     Raises:
@@ -100,13 +101,12 @@ def choose_generator(source: pathlib.Path, direction: str) -> Generator:
     )
 
 
-def generators_in(folder: pathlib.Path) -> list[Generator]:
+def generators_in(folder: pathlib.Path) -> list[StoredGenerator]:
     """List the `generator_*.keras` in a folder, which need not exist."""
-    paths = {direction: folder / f"generator_{direction}.keras" for direction in "gf"}
     return [
-        Generator(_direction_in(path.stem), path)
-        for path in paths.values()
-        if path.is_file()
+        StoredGenerator(direction, path)
+        for direction in DIRECTIONS
+        if (path := generator_file(folder, direction)).is_file()
     ]
 
 
@@ -176,7 +176,7 @@ def read_network(path: pathlib.Path) -> Pretrained:
     if path.suffix == ".keras":
         if _keras_version(path).startswith("2."):
             return _from_keras2(path, read_keras_zip(path), "Keras 2 .keras")
-        origin = _read_origin(path) or {"format": "Keras 3"}
+        origin = read_origin(path) or {"format": "Keras 3"}
         return Pretrained(load_network(path), origin)
     if path.suffix in (".pth", ".pt"):
         try:
@@ -194,7 +194,7 @@ def _direction_in(name: str) -> str | None:
     return {"generator_g": "g", "generator_f": "f"}.get(name)
 
 
-def _exported_in(folder: pathlib.Path) -> list[Generator]:
+def _exported_in(folder: pathlib.Path) -> list[StoredGenerator]:
     """List the SavedModels of `cyclegan export`, by the JSON file of each."""
     if not (folder / "report.json").is_file():
         return []
@@ -208,7 +208,7 @@ def _exported_in(folder: pathlib.Path) -> list[Generator]:
         except (json.JSONDecodeError, KeyError, TypeError) as e:
             raise InputError(f"{path} is damaged ({e}); export again.") from e
         if (folder / name / "1").is_dir():
-            found.append(Generator(direction, folder / name / "1"))
+            found.append(StoredGenerator(direction, folder / name / "1"))
     return sorted(found, key=lambda generator: generator.direction == "f")
 
 

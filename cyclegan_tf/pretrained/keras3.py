@@ -114,7 +114,7 @@ def write_network(path: pathlib.Path, pretrained: Pretrained) -> None:
             archive.comment = json.dumps(origin).encode()
 
 
-def _read_origin(path: pathlib.Path) -> dict[str, str] | None:
+def read_origin(path: pathlib.Path) -> dict[str, str] | None:
     """Read the origin that `write_network` recorded."""
     try:
         with zipfile.ZipFile(path) as archive:

@@ -37,6 +37,11 @@ if TYPE_CHECKING:
 FORMAT = 1
 
 
+def generator_file(folder: pathlib.Path, direction: str) -> pathlib.Path:
+    """Return where a folder keeps the generator of a direction."""
+    return folder / f"generator_{direction}.keras"
+
+
 class Run:
     """An existing run folder.
 
@@ -164,7 +169,7 @@ class Run:
 
     def generator_path(self, direction: str) -> pathlib.Path:
         """Return the path of a direction's generator, which need not exist yet."""
-        return self.folder / f"generator_{direction}.keras"
+        return generator_file(self.folder, direction)
 
     def save_checkpoint(self, model: "AdversarialModel", position: Position) -> None:
         """Save the whole state of training; keep the newest and the best checkpoint.
@@ -249,7 +254,7 @@ class Run:
             folders.append(self.folder / "best")
         for direction, generator in model.generators.items():
             for folder in folders:
-                with replacing(folder / f"generator_{direction}.keras") as temporary:
+                with replacing(generator_file(folder, direction)) as temporary:
                     generator.save(temporary)
 
     def _drop_metrics_after(self, step: int) -> None:

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from cyclegan_tf._shared.errors import InputError, first_line
 from cyclegan_tf.images import Image
-from cyclegan_tf.pretrained.find import Generator
+from cyclegan_tf.pretrained.find import StoredGenerator
 from cyclegan_tf.pretrained.keras3 import check_image_channels
 from cyclegan_tf.translation.translator import Translator
 
@@ -48,7 +48,7 @@ class ExportedTranslator:
         return outputs["translated"].numpy()[0]
 
 
-def load_translator(generator: Generator) -> Translator | ExportedTranslator:
+def load_translator(generator: StoredGenerator) -> Translator | ExportedTranslator:
     """Load a generator that translates image files.
 
     Raises:

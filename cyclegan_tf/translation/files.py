@@ -5,7 +5,7 @@ import tempfile
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.images import denormalize, is_larger_than, read_image, write_image
-from cyclegan_tf.pretrained.find import Generator
+from cyclegan_tf.pretrained.find import StoredGenerator
 from cyclegan_tf.pretrained.keras3 import check_image_channels
 from cyclegan_tf.translation.exported import ExportedTranslator, load_translator
 from cyclegan_tf.translation.tiled.rasters import RasterFile
@@ -35,7 +35,7 @@ class FileTranslator:
 
     def __init__(
         self,
-        generator: Generator,
+        generator: StoredGenerator,
         tile: int | None = None,
         progress: bool = False,
     ):

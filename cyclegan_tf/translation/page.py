@@ -14,7 +14,7 @@ from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.extras import require_package
 from cyclegan_tf.config.directions import DIRECTIONS
 from cyclegan_tf.images import Image, UnreadableImageError, read_image
-from cyclegan_tf.pretrained.find import Generator, find_generators
+from cyclegan_tf.pretrained.find import StoredGenerator, find_generators
 from cyclegan_tf.translation.exported import ExportedTranslator, load_translator
 from cyclegan_tf.translation.options import ServeConfig
 from cyclegan_tf.translation.translator import Translator
@@ -82,7 +82,7 @@ def _check_port(host: str, port: int) -> None:
         ) from e
 
 
-def _title(generator: Generator) -> str:
+def _title(generator: StoredGenerator) -> str:
     direction = generator.direction
     return DIRECTIONS[direction].title if direction else "Translation"
 

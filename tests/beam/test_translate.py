@@ -9,15 +9,14 @@ import threading
 import numpy as np
 import pytest
 import tensorflow as tf
+import tiny
 
 import cyclegan_tf
 from cyclegan_tf._shared.errors import InputError, JobFailedError
 from cyclegan_tf.beam.options import TranslateBeamConfig
 from cyclegan_tf.beam.records import decode_record, encode_record, read_records
 from cyclegan_tf.cli import main as cli
-from cyclegan_tf.config.options import DatasetConfig, TrainConfig
 from cyclegan_tf.images import read_image, write_image
-from cyclegan_tf.runs.run import Run
 from cyclegan_tf.translation.files import FileTranslator
 from cyclegan_tf.translation.options import TranslateConfig
 from cyclegan_tf.translation.translate import translate
@@ -29,10 +28,7 @@ translate_beam = cyclegan_tf.translate_beam
 def run_dir(tmp_path_factory):
     """A run folder with two small untrained generators."""
     folder = tmp_path_factory.mktemp("run") / "run"
-    run = Run.create(folder, TrainConfig(DatasetConfig("demo")))
-    for direction in "gf":
-        cyclegan_tf.resnet_generator(2, 1).save(run.generator_path(direction))
-    return folder
+    return tiny.untrained_run(folder, filters=2).folder
 
 
 @pytest.fixture(scope="module")

@@ -33,10 +33,7 @@ from cyclegan_tf.translation.inference import inference_model
 def run_dir(tmp_path_factory):
     """A run on the demo domains, with generators as after a checkpoint."""
     folder = tmp_path_factory.mktemp("runs") / "de mo"
-    run = Run.create(folder, TrainConfig(DatasetConfig("demo", preprocess="none")))
-    for direction in "gf":
-        cyclegan_tf.resnet_generator(4, 1).save(run.generator_path(direction))
-    return folder
+    return tiny.untrained_run(folder, preprocess="none").folder
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import tiny
 import cyclegan_tf
 from cyclegan_tf.export.savedmodel import (
     WARMUP,
-    SavedModel,
+    SavedModelRuntime,
     write_saved_model,
     write_warmup_requests,
 )
@@ -53,7 +53,7 @@ def test_the_signatures_and_their_names(loaded):
 
 def test_serving_default_is_the_generator(folder, generator):
     images = tiny.images(3, 32)
-    served = SavedModel(folder)
+    served = SavedModelRuntime(folder)
     np.testing.assert_allclose(served(images), generator(images), atol=1e-5)
     assert served.operations["Conv2D"] == 6 and "Const" not in served.operations
 

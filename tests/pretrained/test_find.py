@@ -18,7 +18,7 @@ from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.cli import main as cli
 from cyclegan_tf.config.options import DatasetConfig, NetworkConfig, TrainConfig
 from cyclegan_tf.pretrained.find import (
-    Generator,
+    StoredGenerator,
     choose_generator,
     find_generators,
     find_networks,
@@ -327,12 +327,12 @@ def test_generators_of_a_folder_and_of_a_file(two_generators, tmp_path):
     found = find_generators(two_generators)
     assert [generator.direction for generator in found] == ["g", "f"]
     assert choose_generator(two_generators, "f") == found[1]
-    alone = Generator("f", two_generators / "generator_f.keras")
+    alone = StoredGenerator("f", two_generators / "generator_f.keras")
     assert find_generators(alone.path) == [alone]
     # A single generator is taken, whatever its direction.
     assert choose_generator(alone.path, "g") == alone
     named = shutil.copy(alone.path, tmp_path / "monet.keras")
-    assert find_generators(named) == [Generator(None, named)]
+    assert find_generators(named) == [StoredGenerator(None, named)]
 
 
 def test_generators_that_are_missing(two_generators, tmp_path):

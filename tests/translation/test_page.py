@@ -32,12 +32,7 @@ from cyclegan_tf.translation.translator import Translator
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    run = Run.create(
-        tmp_path_factory.mktemp("runs") / "tiny", TrainConfig(DatasetConfig("demo"))
-    )
-    for direction in "gf":
-        cyclegan_tf.resnet_generator(4, 1).save(run.generator_path(direction))
-    return run
+    return tiny.untrained_run(tmp_path_factory.mktemp("runs") / "tiny")
 
 
 @pytest.fixture(scope="module")

@@ -22,10 +22,7 @@ from cyclegan_tf.translation.translator import Translator
 def run_dir(tmp_path_factory):
     """A run folder with two small untrained generators."""
     folder = tmp_path_factory.mktemp("run") / "run"
-    run = Run.create(folder, TrainConfig(DatasetConfig("demo")))
-    for direction in "gf":
-        cyclegan_tf.resnet_generator(4, 1).save(run.generator_path(direction))
-    return folder
+    return tiny.untrained_run(folder).folder
 
 
 @pytest.fixture
