@@ -68,14 +68,13 @@ class InstanceNorm(keras.Layer):
         return input_shape
 
     def _normalize(self, image: Any, batch: Any) -> Any:
-        norm, channels = self.norm, self.norm.groups
-        scale = norm.gamma.value if norm.scale else tf.ones([channels])
-        offset = norm.beta.value if norm.center else tf.zeros([channels])
-        # The function in `tf.nn` does not take bfloat16.
+        norm = self.norm
+        channels = batch * norm.groups
+        # The function of `tf.nn` does not take bfloat16.
         return tf.raw_ops.FusedBatchNormV3(
             x=image,
-            scale=tf.tile(scale, [batch]),
-            offset=tf.tile(offset, [batch]),
+            scale=tf.tile(norm.gamma, [batch]) if norm.scale else tf.ones([channels]),
+            offset=tf.tile(norm.beta, [batch]) if norm.center else tf.zeros([channels]),
             mean=[],
             variance=[],
             epsilon=norm.epsilon,
