@@ -5,14 +5,16 @@ The networks see float32 in [-1, 1]; only `normalize` and `denormalize` convert
 between the two.
 """
 
+import contextlib
 import io
 import pathlib
 import struct
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+import PIL.ExifTags
 import PIL.Image
 import PIL.ImageOps
 
@@ -33,6 +35,9 @@ _DAMAGES = (
     struct.error,
     PIL.Image.DecompressionBombError,
 )
+
+# EXIF orientations that swap height and width.
+_QUARTER_TURNS = (5, 6, 7, 8)
 
 
 class UnreadableImageError(InputError):
@@ -83,22 +88,48 @@ def read_image(source: pathlib.Path | bytes, channels: int = 3) -> Image:
             Pillow's limit for decompression bombs.
         InputError: if there is no such file.
     """
+    with _open(source) as file:
+        upright = PIL.ImageOps.exif_transpose(file)
+    return from_pillow(upright, channels)
+
+
+def from_pillow(image: PIL.Image.Image, channels: int = 3) -> Image:
+    """Convert a Pillow image of any mode, as `read_image` does."""
+    if image.mode.startswith("I"):  # 16-bit gray: convert() would clip it
+        image = PIL.Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
+    if image.mode == "P":  # Pillow warns if it converts transparent palettes directly
+        image = image.convert("RGBA")
+    pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    return pixels.reshape(*pixels.shape[:2], channels)
+
+
+def read_size(source: pathlib.Path | bytes) -> tuple[int, int]:
+    """Return the height and width of an image file, upright, from its header.
+
+    Raises:
+        UnreadableImageError, InputError: as `read_image`, except for damaged pixels.
+    """
+    with _open(source) as file:
+        width, height = file.size
+        # For EXIF data behind the pixels of a PNG, Pillow would decode these.
+        exif = file.getexif() if file.format != "PNG" or "exif" in file.info else {}
+        turned = exif.get(PIL.ExifTags.Base.Orientation, 1) in _QUARTER_TURNS
+    return (width, height) if turned else (height, width)
+
+
+@contextlib.contextmanager
+def _open(source: pathlib.Path | bytes) -> Iterator[PIL.Image.Image]:
+    """Open an image file, and report what Pillow cannot read in this block."""
     name = "the image" if isinstance(source, bytes) else str(source)
     try:
         with PIL.Image.open(
             io.BytesIO(source) if isinstance(source, bytes) else source
         ) as file:
-            upright = PIL.ImageOps.exif_transpose(file)
+            yield file
     except FileNotFoundError:
         raise InputError(f"There is no file {name}; check the name.") from None
     except _DAMAGES as e:
         raise UnreadableImageError(f"{name} cannot be read as an image ({e}).") from e
-    if upright.mode.startswith("I"):  # 16-bit gray: convert() would clip it
-        upright = PIL.Image.fromarray((np.asarray(upright) // 257).astype(np.uint8))
-    if upright.mode == "P":  # Pillow warns if it converts transparent palettes directly
-        upright = upright.convert("RGBA")
-    pixels = np.asarray(upright.convert("L" if channels == 1 else "RGB"))
-    return pixels.reshape(*pixels.shape[:2], channels)
 
 
 def in_channels(image: Image, channels: int) -> Image:

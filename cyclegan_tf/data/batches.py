@@ -6,6 +6,7 @@ passes; its augmentation depends on the seed and on i. So a stream can start any
 and a resumed training sees exactly the images of an uninterrupted one.
 """
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -13,7 +14,7 @@ import tensorflow as tf
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.data.domains import Domain, StillImages
-from cyclegan_tf.images import normalize
+from cyclegan_tf.images import Image, normalize
 
 # A single process that produces full batches.
 _SINGLE_PROCESS = tf.distribute.InputContext()
@@ -142,14 +143,18 @@ def _image_stream(
     count = len(domain)
     stream_seed = np.int64(2 * seed + stream)  # the streams share no draws
 
+    @functools.lru_cache(maxsize=4)  # a pass, and the next one that is prefetched
+    def order(times_seen: int) -> np.ndarray:
+        # Not TensorFlow's `index_shuffle`: below 65,536 images it has only 256 orders.
+        random = np.random.default_rng((int(stream_seed), times_seen))
+        return random.permutation(count)
+
+    def image_number(number: np.int64) -> Image:
+        image: Image = domain[order(int(number) // count)[number % count]]
+        return image
+
     def draw(number: tf.Tensor) -> tf.Tensor:
-        times_seen = number // count
-        index = tf.random.experimental.index_shuffle(
-            number % count,
-            seed=tf.stack([stream_seed, times_seen]),
-            max_index=count - 1,
-        )
-        image = tf.numpy_function(domain.__getitem__, [index], tf.uint8)
+        image = tf.numpy_function(image_number, [number], tf.uint8)
         image.set_shape((None, None, domain.channels))
         image = domain.preprocessing.augment(image, tf.stack([stream_seed, number]))
         image.set_shape(domain.image_shape)

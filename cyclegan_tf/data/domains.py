@@ -3,17 +3,18 @@
 import concurrent.futures
 import dataclasses
 import logging
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.config.directions import DomainName
-from cyclegan_tf.config.options import DatasetConfig, TrainConfig
+from cyclegan_tf.config.options import TrainConfig
 from cyclegan_tf.data.preprocessing import Preprocessing
 from cyclegan_tf.data.sources import Source, find_sources
-from cyclegan_tf.images import Image, UnreadableImageError, in_channels, read_image
+from cyclegan_tf.images import Image, in_channels, read_image, read_size
 
 _LOG = logging.getLogger(__name__)
 
@@ -21,8 +22,10 @@ _LOG = logging.getLogger(__name__)
 class Domain(Sequence[Image]):
     """The images of one domain, decoded and resized.
 
-    The constructor reads all files once and leaves out unreadable ones. Images stay in
-    memory up to `cache_bytes`; the rest is decoded at each access.
+    The constructor reads the header of every file, and leaves out files without one. A
+    file whose pixels turn out to be damaged is left out when it is read: the next image
+    takes its place, whenever that is, so the order of a training does not depend on it.
+    Images stay in memory up to `cache_bytes`; the rest is decoded at each access.
 
     Args:
         sources: the images in order.
@@ -31,10 +34,11 @@ class Domain(Sequence[Image]):
         cache_bytes: int. Defaults to 4 GB.
 
     Attributes:
-        names: names of the readable images, in order.
-        left_out: one sentence for each unreadable image.
+        names: names of the images, in order.
+        left_out: one sentence for each unreadable image found so far.
         image_shape: (height, width, channels) of the images in training batches;
             height and width are `None` if images differ in size.
+        cached_bytes: the memory that the cached images take once all are read.
 
     Raises:
         InputError: if no image is left, or one is smaller than the crop.
@@ -50,27 +54,29 @@ class Domain(Sequence[Image]):
         self.preprocessing = preprocessing
         self.channels = channels
         self.left_out: list[str] = []
+        self.cached_bytes = 0
         self._sources: list[Source] = []
-        self._cache: list[Image | None] = []
+        self._cache: dict[int, Image | None] = {}  # the images to keep, once read
+        self._damaged: set[int] = set()
         sizes = set()
         with concurrent.futures.ThreadPoolExecutor() as pool:
-            for source, image in zip(sources, pool.map(self._try_load, sources)):
-                if isinstance(image, UnreadableImageError):
-                    _LOG.warning("Left out: %s", image)
-                    self.left_out.append(str(image))
+            for source, size in zip(sources, pool.map(_try_read_size, sources)):
+                if isinstance(size, InputError):
+                    self._leave_out(size)
                     continue
-                self._check_size(source, image)
-                sizes.add(image.shape[:2])
+                size = preprocessing.resized(*size)
+                self._check_size(source, *size)
+                sizes.add(size)
+                needed = math.prod(size) * channels
+                if self.cached_bytes + needed <= cache_bytes:
+                    self.cached_bytes += needed
+                    self._cache[len(self._sources)] = None
                 self._sources.append(source)
-                cached = cache_bytes >= image.nbytes
-                cache_bytes -= image.nbytes if cached else 0
-                self._cache.append(image if cached else None)
         if not self._sources:
             raise InputError(
                 "None of the images can be read; the first problem: "
                 f"{(self.left_out or ['there are none'])[0]}"
             )
-        self.names = [source.name for source in self._sources]
         height = width = None
         if preprocessing.crops:
             height = width = preprocessing.crop_size
@@ -78,39 +84,90 @@ class Domain(Sequence[Image]):
             height, width = sizes.pop()
         self.image_shape = (height, width, channels)
 
+    @property
+    def names(self) -> list[str]:
+        return [source.name for source in self._sources]
+
     def __len__(self) -> int:
         return len(self._sources)
 
     def __getitem__(self, i: Any) -> Any:
-        image = self._cache[i]
-        return self._load(self._sources[i]) if image is None else image
+        return self._first_readable(i, self._resized)
 
     def decoded(self, i: int) -> Image:
         """Return an image in its original size."""
-        return self._decode(self._sources[i])
+        return self._first_readable(i, self._decode)
 
-    def _load(self, source: Source) -> Image:
-        return self.preprocessing.resize(self._decode(source))
+    def verify(self) -> None:
+        """Read all images, and remove the unreadable ones.
 
-    def _decode(self, source: Source) -> Image:
-        if isinstance(source.content, np.ndarray):
-            return in_channels(source.content, self.channels)
-        return read_image(source.content, self.channels)
+        Raises:
+            InputError: if no image is left.
+        """
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            list(pool.map(self.__getitem__, range(len(self))))
+        good = [i for i in range(len(self)) if i not in self._damaged]
+        self._sources = [self._sources[i] for i in good]
+        self._cache = {
+            new: self._cache[old] for new, old in enumerate(good) if old in self._cache
+        }
+        self._damaged.clear()
 
-    def _try_load(self, source: Source) -> Image | UnreadableImageError:
-        try:
-            return self._load(source)
-        except UnreadableImageError as e:
-            return UnreadableImageError(str(e).replace("the image", source.name, 1))
+    def _first_readable(self, i: int, read: Callable[[int], Image]) -> Image:
+        """Read an image; for a damaged one, the next."""
+        for place in range(i, i + len(self)):
+            place %= len(self)
+            if place in self._damaged:
+                continue
+            try:
+                return read(place)
+            except InputError as e:
+                self._damaged.add(place)
+                self._leave_out(_naming(self._sources[place], e))
+        raise InputError(
+            f"None of the images can be read; the last problem: {self.left_out[-1]}"
+        )
 
-    def _check_size(self, source: Source, image: Image) -> None:
+    def _resized(self, i: int) -> Image:
+        image = self._cache.get(i)
+        if image is None:
+            image = self.preprocessing.resize(self._decode(i))
+            if i in self._cache:
+                self._cache[i] = image
+        return image
+
+    def _decode(self, i: int) -> Image:
+        content = self._sources[i].content
+        if isinstance(content, np.ndarray):
+            return in_channels(content, self.channels)
+        return read_image(content, self.channels)
+
+    def _leave_out(self, error: InputError) -> None:
+        _LOG.warning("Left out: %s", error)
+        self.left_out.append(str(error))
+
+    def _check_size(self, source: Source, height: int, width: int) -> None:
         crop_size = self.preprocessing.crop_size
-        if self.preprocessing.crops and min(image.shape[:2]) < crop_size:
+        if self.preprocessing.crops and min(height, width) < crop_size:
             raise InputError(
-                f"{source.name} is {image.shape[1]}x{image.shape[0]} pixels, smaller "
-                f"than the crop of {crop_size}x{crop_size}; lower `crop_size` or use "
+                f"{source.name} is {width}x{height} pixels, smaller than the crop of "
+                f"{crop_size}x{crop_size}; lower `crop_size` or use "
                 "`preprocess=resize_and_crop`."
             )
+
+
+def _try_read_size(source: Source) -> tuple[int, int] | InputError:
+    if isinstance(source.content, np.ndarray):
+        height, width = source.content.shape[:2]
+        return height, width
+    try:
+        return read_size(source.content)
+    except InputError as e:
+        return _naming(source, e)
+
+
+def _naming(source: Source, error: InputError) -> InputError:
+    return InputError(str(error).replace("the image", source.name, 1))
 
 
 class StillImages(Sequence[Image]):
@@ -154,7 +211,9 @@ class Domains:
 
 
 def load_domains(config: TrainConfig, size_multiple: int) -> Domains:
-    """Read the images of a configuration; leave out and log unreadable ones.
+    """Find the images of a configuration; leave out and log unreadable ones.
+
+    The memory of `cache_gb` goes to the training images first.
 
     Args:
         config: all options.
@@ -178,34 +237,34 @@ def load_domains(config: TrainConfig, size_multiple: int) -> Domains:
         size_multiple,
     )
     still = training.for_evaluation()
-    train_x = _load(dataset, "trainA", training, dataset.channels_x)
-    train_y = _load(dataset, "trainB", training, dataset.channels_y)
+    cache_bytes = int(dataset.cache_gb * 1e9)
+
+    def load(split: str, how: Preprocessing, channels: int) -> Domain | None:
+        nonlocal cache_bytes
+        sources = find_sources(dataset.data, split, dataset.data_dir)
+        if not sources:
+            return None
+        domain = Domain(sources[: dataset.max_images], how, channels, cache_bytes)
+        cache_bytes -= domain.cached_bytes
+        if domain.left_out:
+            _LOG.warning(
+                "%s: %d of %d images cannot be read and are left out.",
+                split,
+                len(domain.left_out),
+                len(domain) + len(domain.left_out),
+            )
+        return domain
+
+    train_x = load("trainA", training, dataset.channels_x)
+    train_y = load("trainB", training, dataset.channels_y)
     assert train_x is not None and train_y is not None  # find_sources raises
     if config.objective.pool_size and None in train_x.image_shape + train_y.image_shape:
         raise InputError(
             f"The image pool needs images of one size, but those of {dataset.data} "
             "differ; use `pool_size=0` or a `preprocess` that crops."
         )
-    test_x = _load(dataset, "testA", still, dataset.channels_x)
-    test_y = _load(dataset, "testB", still, dataset.channels_y)
+    test_x = load("testA", still, dataset.channels_x)
+    test_y = load("testB", still, dataset.channels_y)
     return Domains(
         {"x": train_x, "y": train_y}, {"x": test_x or train_x, "y": test_y or train_y}
     )
-
-
-def _load(
-    dataset: DatasetConfig, split: str, how: Preprocessing, channels: int
-) -> Domain | None:
-    sources = find_sources(dataset.data, split, dataset.data_dir)[: dataset.max_images]
-    if not sources:
-        return None
-    cache_bytes = int(dataset.cache_gb * 1e9 / 4)  # an equal part for each split
-    domain = Domain(sources, how, channels, cache_bytes)
-    if domain.left_out:
-        _LOG.warning(
-            "%s: %d of %d images cannot be read and are left out.",
-            split,
-            len(domain.left_out),
-            len(sources),
-        )
-    return domain

@@ -58,7 +58,10 @@ class Preprocessing:
 
     def resize(self, image: Image) -> Image:
         """Apply the deterministic part, before the cache: uint8 in, uint8 out."""
-        height, width = image.shape[:2]
+        return resize_image(image, *self.resized(*image.shape[:2]))
+
+    def resized(self, height: int, width: int) -> tuple[int, int]:
+        """Return the height and width that `resize` gives an image."""
         if self.mode == "resize_and_crop":
             height = width = self.load_size
         elif self.mode.startswith("scale_width"):
@@ -69,7 +72,7 @@ class Preprocessing:
                 max(1, round(side / self.size_multiple)) * self.size_multiple
                 for side in (height, width)
             )
-        return resize_image(image, height, width)
+        return height, width
 
     def augment(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Apply the random part, after the cache.

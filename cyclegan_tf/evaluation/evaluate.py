@@ -135,6 +135,8 @@ def build_evaluators(
         InputError: if there are too few images, or paired ones do not match.
     """
     paired = dataset.data == "demo" or dataset.paired_test
+    for domain in domains.test.values():
+        domain.verify()
     if paired:
         _check_pairs(domains)
     images = {

@@ -4,22 +4,24 @@ import itertools
 import pathlib
 
 import numpy as np
+import PIL.ExifTags
 import PIL.Image
 import pytest
 import tensorflow as tf
 import tiny
 
 from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf.config.options import DatasetConfig, TrainConfig
 from cyclegan_tf.data.batches import (
     evaluation_batches,
     evaluation_steps,
     steps_per_epoch,
     training_batches,
 )
-from cyclegan_tf.data.domains import Domain
+from cyclegan_tf.data.domains import Domain, load_domains
 from cyclegan_tf.data.preprocessing import Preprocessing
 from cyclegan_tf.data.sources import Source, find_sources
-from cyclegan_tf.images import write_image
+from cyclegan_tf.images import read_image, read_size, write_image
 
 STILL = Preprocessing("none", flip=False)
 
@@ -71,6 +73,15 @@ def test_seeds_decide_the_order():
     first = draw(numbered(9), numbered(9), 9, seed=4)
     assert draw(numbered(9), numbered(9), 9, seed=4) == first
     assert draw(numbered(9), numbered(9), 9, seed=5) != first
+
+
+def test_no_order_comes_again():
+    """TensorFlow's own shuffle repeats itself after 256 passes or 128 seeds."""
+    domains = numbered(20), numbered(1)
+    first, _ = draw(*domains, 20)
+    later, _ = draw(*domains, 20, first_step=256 * 20)
+    other, _ = draw(*domains, 20, seed=128)
+    assert len({tuple(first), tuple(later), tuple(other)}) == 3
 
 
 def test_one_image_is_a_domain_too():
@@ -205,13 +216,19 @@ def test_cache_beyond_its_limit_decodes_anew(tmp_path):
     sources = find_sources(str(tmp_path), "trainA")
     small = Domain(sources, STILL, cache_bytes=2 * 24 * 24 * 3)
     large = Domain(sources, STILL)
-    sources[0].content.unlink()
+    assert (small.cached_bytes, large.cached_bytes) == (
+        2 * 24 * 24 * 3,
+        3 * 24 * 24 * 3,
+    )
+    before = [(small[i], large[i]) for i in range(3)]
+    for source in sources:
+        source.content.unlink()
     for i in range(2):
-        np.testing.assert_array_equal(small[i], large[i])
-    (tmp_path / "trainA/2.png").unlink()
-    large[2]
-    with pytest.raises(InputError, match=r"2\.png"):
-        small[2]
+        np.testing.assert_array_equal(small[i], before[i][0])
+        np.testing.assert_array_equal(large[i], before[i][0])
+    np.testing.assert_array_equal(large[2], before[2][1])
+    np.testing.assert_array_equal(small[2], small[0])  # the next one that is there
+    assert "2.png" in small.left_out[0]
 
 
 def test_unreadable_images_are_left_out_and_named(tmp_path, caplog):
@@ -220,6 +237,65 @@ def test_unreadable_images_are_left_out_and_named(tmp_path, caplog):
     domain = Domain(find_sources(str(tmp_path), "trainA"), STILL)
     assert [pathlib.Path(name).name for name in domain.names] == ["0.png", "2.png"]
     assert "1.png" in domain.left_out[0] and "1.png" in caplog.text
+
+
+def damage(path):
+    """Keep the header of an image, and lose most of its pixels."""
+    path.write_bytes(path.read_bytes()[:200])
+
+
+def test_damaged_pixels_are_found_when_they_are_read(tmp_path, caplog):
+    """Only headers are read at the start; the order of a stream stays the same."""
+    tiny.write_domains(tmp_path, count=4)
+    whole = Domain(find_sources(str(tmp_path), "trainA"), STILL)
+    expected = [np.asarray(x) for x, _ in training_batches(whole, whole).take(8)]
+    damage(tmp_path / "trainA/1.png")
+    domain = Domain(find_sources(str(tmp_path), "trainA"), STILL)
+    assert len(domain) == 4 and not domain.left_out
+    found = [np.asarray(x) for x, _ in training_batches(domain, domain).take(8)]
+    assert len(domain.left_out) == 1 and "1.png" in caplog.text
+    differing = [i for i in range(8) if not np.array_equal(found[i], expected[i])]
+    assert len(differing) == 2  # once in each pass
+    np.testing.assert_array_equal(domain[1], whole[2])
+    domain.verify()
+    assert [pathlib.Path(name).stem for name in domain.names] == ["0", "2", "3"]
+    np.testing.assert_array_equal(domain[1], whole[2])
+
+
+def test_no_readable_pixels(tmp_path):
+    tiny.write_domains(tmp_path, count=2)
+    for path in (tmp_path / "trainA").iterdir():
+        damage(path)
+    domain = Domain(find_sources(str(tmp_path), "trainA"), STILL)
+    with pytest.raises(InputError, match="None of the images can be read; the last"):
+        domain[0]
+
+
+def test_training_images_are_cached_first(tmp_path):
+    tiny.write_domains(tmp_path, 4, splits=("trainA", "trainB", "testA", "testB"))
+    image_bytes = 20 * 20 * 3
+    config = TrainConfig(
+        DatasetConfig(
+            str(tmp_path),
+            load_size=20,
+            crop_size=16,
+            cache_gb=9 * image_bytes / 1e9,
+        )
+    )
+    domains = load_domains(config, 4)
+    cached = [domains.train[name].cached_bytes for name in "xy"]
+    assert cached == [4 * image_bytes] * 2
+    assert domains.test["x"].cached_bytes == 16 * 16 * 3
+    assert domains.test["y"].cached_bytes == 0
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_the_size_in_the_header_is_that_of_the_upright_image(orientation, tmp_path):
+    path = tmp_path / "photo.jpg"
+    exif = PIL.Image.Exif()
+    exif[PIL.ExifTags.Base.Orientation] = orientation
+    PIL.Image.fromarray(gradient(20, 30)).save(path, exif=exif)
+    assert read_size(path) == read_image(path).shape[:2]
 
 
 def test_unreadable_bytes_are_named():
