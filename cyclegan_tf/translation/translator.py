@@ -2,12 +2,15 @@
 
 import functools
 import pathlib
+from typing import TypeAlias
 
 import keras
 import numpy as np
+import PIL.Image
+import PIL.ImageOps
 import tensorflow as tf
 
-from cyclegan_tf.images import Image, normalize
+from cyclegan_tf.images import Image, from_pillow, normalize, read_image
 from cyclegan_tf.models.networks.graph import size_multiple
 from cyclegan_tf.pretrained.keras3 import SMALLEST_SIDE, load_generator
 from cyclegan_tf.translation.inference import inference_model
@@ -15,6 +18,10 @@ from cyclegan_tf.translation.inference import inference_model
 # Every level, normalized by NumPy. In a graph, TensorFlow turns the division into a
 # multiplication, which rounds differently.
 _NORMALIZED = normalize(np.arange(256, dtype=np.float32))
+
+
+# A file, a Pillow image, or a uint8 array (height, width, channels).
+AnyImage: TypeAlias = Image | str | pathlib.Path | PIL.Image.Image
 
 
 class Translator:
@@ -34,7 +41,7 @@ class Translator:
     Example:
     ```python
     translate = Translator("runs/h2z/generator_g.keras")
-    write_image(Path("zebra.png"), translate(read_image(Path("horse.jpg"))))
+    write_image(Path("zebra.png"), translate("horse.jpg"))
     ```
     """
 
@@ -56,24 +63,38 @@ class Translator:
         """Copy the current weights of the generator."""
         self._model.set_weights(self.generator.get_weights())
 
-    def __call__(self, image: Image) -> Image:
+    def __call__(self, image: AnyImage) -> Image:
         """Translate one image.
 
         Args:
-            image: uint8 array (height, width, channels).
+            image: a file, a Pillow image, or a uint8 array (height, width, channels).
 
         Returns:
             uint8 array (height, width, output channels).
 
         Raises:
-            ValueError: if the image has another number of channels.
+            ValueError: if the array is not uint8 or has another number of channels.
+            InputError: if the file cannot be read.
         """
+        return self._translate(self._array(image)[None]).numpy()[0]
+
+    def _array(self, image: AnyImage) -> Image:
+        if isinstance(image, str | pathlib.Path):
+            image = read_image(pathlib.Path(image), self.channels)
+        elif isinstance(image, PIL.Image.Image):
+            upright = PIL.ImageOps.exif_transpose(image)
+            image = from_pillow(upright, self.channels)
+        if image.dtype != np.uint8:
+            raise ValueError(
+                "Images must be uint8, with levels from 0 to 255. Received: an array "
+                f"of {image.dtype}"
+            )
         if image.shape[-1] != self.channels:
             raise ValueError(
                 f"The generator takes images of {self.channels} channels. Received: "
                 f"an image of shape {image.shape}"
             )
-        return self._translate(image[None]).numpy()[0]
+        return image
 
     def _padded(self, side: int) -> int:
         return int(_padded_side(side, self.size_multiple))

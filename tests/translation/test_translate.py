@@ -11,7 +11,13 @@ import tiny
 import cyclegan_tf
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.config.options import DatasetConfig, TrainConfig
-from cyclegan_tf.images import denormalize, normalize, read_image, write_image
+from cyclegan_tf.images import (
+    denormalize,
+    normalize,
+    read_image,
+    to_pillow,
+    write_image,
+)
 from cyclegan_tf.runs.run import Run
 from cyclegan_tf.translation.options import TranslateConfig
 from cyclegan_tf.translation.translate import translate
@@ -144,6 +150,17 @@ def test_gray_to_colour():
         4, 1, image_shape=(None, None, 1), output_channels=3
     )
     assert Translator(generator)(np.zeros((9, 8, 1), np.uint8)).shape == (9, 8, 3)
+
+
+def test_a_path_and_a_pillow_image_are_images_too(tmp_path):
+    translator = Translator(cyclegan_tf.resnet_generator(4, 1))
+    [image] = tiny.noise(1)
+    write_image(tmp_path / "a.png", image)
+    expected = translator(image)
+    for same in (tmp_path / "a.png", str(tmp_path / "a.png"), to_pillow(image)):
+        np.testing.assert_array_equal(translator(same), expected)
+    with pytest.raises(ValueError, match="must be uint8.* an array of float32"):
+        translator(image.astype("float32"))
 
 
 def test_wrong_channels():

@@ -15,7 +15,7 @@ from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.images import Image, denormalize, normalize
 from cyclegan_tf.translation.tiled.rasters import Box, Moments, RasterFile
 from cyclegan_tf.translation.tiled.stages import FeatureMap, Stage, split_into_stages
-from cyclegan_tf.translation.translator import Translator
+from cyclegan_tf.translation.translator import AnyImage, Translator
 
 
 class TiledTranslator(Translator):
@@ -65,13 +65,14 @@ class TiledTranslator(Translator):
                 f"than a tile of {tile} pixels; use `tile={halo}` or more."
             )
 
-    def __call__(self, image: Image) -> Image:
+    def __call__(self, image: AnyImage) -> Image:
         """Translate one image, as `Translator` does.
 
         Raises:
             InputError: if there is no room for the maps in the folder of temporary
                 files.
         """
+        image = self._array(image)
         if max(image.shape[:2]) <= self.tile:
             return super().__call__(image)
         translated = np.empty((*image.shape[:2], self.output_channels), np.uint8)
