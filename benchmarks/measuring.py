@@ -209,10 +209,10 @@ def append(
         file.write(f"{section}\n")
 
 
-def random_images(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return a batch of one image of X, and of Y: float32 (1, size, size, 3)."""
+def random_images(size: int, batch_size: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Return a batch of images of X, and of Y: float32 (batch, size, size, 3)."""
     random = np.random.default_rng(0)
-    pair = random.uniform(-1, 1, (2, 1, size, size, 3)).astype(np.float32)
+    pair = random.uniform(-1, 1, (2, batch_size, size, size, 3)).astype(np.float32)
     return pair[0], pair[1]
 
 

@@ -8,11 +8,17 @@ import keras
 import tensorflow as tf
 from measuring import random_images
 
-from cyclegan_tf.config.options import DatasetConfig, OptimizationConfig, TrainConfig
+from cyclegan_tf.config.options import (
+    DatasetConfig,
+    NetworkConfig,
+    OptimizationConfig,
+    TrainConfig,
+)
 from cyclegan_tf.data.batches import training_batches
 from cyclegan_tf.data.domains import load_domains
 from cyclegan_tf.images import denormalize
 from cyclegan_tf.models.acceleration.tracing import without_remapper
+from cyclegan_tf.models.choices import GeneratorKind
 from cyclegan_tf.models.cyclegan import CycleGAN
 from cyclegan_tf.models.networks.generators import resnet_generator
 from cyclegan_tf.models.networks.graph import size_multiple
@@ -33,23 +39,45 @@ def training(
     Returns:
         The step; it returns the losses.
     """
-    config = _config("demo", size, precision)
+    _, step = tensor_step("resnet", size, precision, **compile_options)
+    return lambda: {name: float(value) for name, value in step().items()}
+
+
+def tensor_step(
+    generator: GeneratorKind,
+    size: int,
+    precision: str,
+    batch_size: int = 1,
+    **compile_options: Any,
+) -> tuple[CycleGAN, Callable[[], dict[str, tf.Tensor]]]:
+    """Prepare a training step that does not wait for the device.
+
+    Args:
+        generator: architecture of the generators.
+        size: pixels a side.
+        precision: a Keras dtype policy.
+        batch_size: images of each domain.
+        **compile_options: for `CycleGAN.compile`, where they differ from the default.
+
+    Returns:
+        The model and its step, which returns the losses as tensors.
+    """
+    config = _config("demo", size, precision, generator)
     model = _model(config)
     if compile_options:
         model.compile(
             model.generator_optimizer, model.discriminator_optimizer, **compile_options
         )
-    images = random_images(size)
+    images = random_images(size, batch_size)
     model.build_for(*(batch.shape for batch in images))
     batches = iter(tf.data.Dataset.from_tensors(images).repeat())
     model.make_train_function()
 
-    def step() -> dict[str, float]:
+    def step() -> dict[str, tf.Tensor]:
         with without_remapper():  # as `fit` does
-            logs = model.train_function(batches)
-        return {name: float(value) for name, value in logs.items()}
+            return model.train_function(batches)
 
-    return step
+    return model, step
 
 
 def training_on_files(
@@ -101,9 +129,12 @@ def translation(size: int) -> Callable[[], None]:
     return run
 
 
-def _config(data: str, size: int, precision: str) -> TrainConfig:
+def _config(
+    data: str, size: int, precision: Any, generator: GeneratorKind = "resnet"
+) -> TrainConfig:
     return TrainConfig(
         DatasetConfig(data, load_size=round(size * 286 / 256), crop_size=size),
+        NetworkConfig(generator),
         optimization=OptimizationConfig(precision=precision),
     )
 
@@ -111,5 +142,5 @@ def _config(data: str, size: int, precision: str) -> TrainConfig:
 def _model(config: TrainConfig) -> CycleGAN:
     keras.utils.set_random_seed(config.optimization.seed)
     model = build_model(config)
-    compile_model(model, config, steps_per_epoch=1000)
+    compile_model(model, config)
     return model

@@ -36,7 +36,7 @@ def training():
     for batch in batches():
         model.reset_metrics()
         logs = model.train_on_batch(*batch, return_dict=True)
-        losses.append({name: float(value) for name, value in logs.items()})
+        losses.append({name: float(logs[name]) for name in model.loss_names})
     yield start, model, losses
     keras.config.set_floatx("float32")
     keras.config.set_dtype_policy("float32")
