@@ -4,8 +4,10 @@ import dataclasses
 import difflib
 import inspect
 import itertools
+import json
 import logging
 import os
+import pathlib
 import re
 import sys
 from typing import Any
@@ -47,6 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"cyclegan_tf {__version__}")
         return 0
     _set_up_logs()
+    _fix_keras_settings()
     try:
         return _run(*arguments)
     except InputError as e:
@@ -153,3 +156,19 @@ def _set_up_logs() -> None:
     for library in ("absl", "tensorflow", "tf2onnx", "httpx", "apache_beam"):
         logging.getLogger(library).setLevel(logging.WARNING)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def _fix_keras_settings() -> None:
+    """Run Keras on TensorFlow with its usual settings, whatever the user's own are."""
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    home = os.environ.get("KERAS_HOME", pathlib.Path.home() / ".keras")
+    try:
+        settings = json.loads(pathlib.Path(home, "keras.json").read_text())
+    except (OSError, ValueError):  # Keras ignores it, too
+        return
+    usual = {"floatx": "float32", "image_data_format": "channels_last"}
+    if any(settings.get(name, value) != value for name, value in usual.items()):
+        import keras  # takes seconds, so only if needed
+
+        keras.config.set_floatx(usual["floatx"])
+        keras.config.set_image_data_format(usual["image_data_format"])

@@ -1,13 +1,17 @@
 """CycleGAN: four networks and one training step, as in the paper."""
 
+import math
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from cyclegan_tf.models import losses
 from cyclegan_tf.models.adversarial import AdversarialModel
 from cyclegan_tf.models.image_pool import ImagePool
+from cyclegan_tf.models.inputs import Shape
+from cyclegan_tf.models.networks.graph import size_multiple
 
 
 @keras.saving.register_keras_serializable(package="cyclegan_tf")
@@ -106,13 +110,14 @@ class CycleGAN(AdversarialModel):
         self.pool_y = ImagePool(pool_size, seed=seed + 1, name="pool_y")
         self._mix_seeds = keras.random.SeedGenerator(seed)
         self.built = True  # The networks are; `build_for` builds the pools.
+        self._built_for: tuple[Shape, Shape] | None = None
 
     def call(self, real_x: Any, training: bool = False) -> Any:
         return self.generator_g(real_x, training=training)
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Update the generators and the discriminators on one batch."""
-        real_x, real_y, _ = keras.utils.unpack_x_y_sample_weight(data)
+        real_x, real_y = self._unpack(data)
 
         # Generator losses, against the current discriminators (Eqn. 3).
         with tf.GradientTape() as tape:
@@ -139,7 +144,7 @@ class CycleGAN(AdversarialModel):
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """Compute all losses on one batch, without the image pools."""
-        real_x, real_y, _ = keras.utils.unpack_x_y_sample_weight(data)
+        real_x, real_y = self._unpack(data)
         fake_x, fake_y, generator_losses = self._generator_losses(
             real_x, real_y, training=False
         )
@@ -157,8 +162,14 @@ class CycleGAN(AdversarialModel):
         d_x, d_y = step_networks.discriminator_x, step_networks.discriminator_y
         adversarial_loss = self._adversarial_loss.generator
 
-        fake_y = g(real_x, training=training)
-        fake_x = f(real_y, training=training)
+        # A network takes several batches in one call, where that changes nothing.
+        if self.identity_weight:
+            # Each generator also sees its target domain: G sees y, F sees x.
+            fake_y, same_y = g(real_x, real_y, training=training)
+            fake_x, same_x = f(real_y, real_x, training=training)
+        else:
+            fake_y = g(real_x, training=training)
+            fake_x = f(real_y, training=training)
         cycled_x = f(fake_y, training=training)
         cycled_y = g(fake_x, training=training)
         terms = {
@@ -173,9 +184,6 @@ class CycleGAN(AdversarialModel):
             + self.cycle_weight * (terms["cycle_x_loss"] + terms["cycle_y_loss"])
         )
         if self.identity_weight:
-            # Each generator sees its target domain: G sees y, F sees x.
-            same_y = g(real_y, training=training)
-            same_x = f(real_x, training=training)
             terms["identity_x_loss"] = losses.identity_loss(real_x, same_x)
             terms["identity_y_loss"] = losses.identity_loss(real_y, same_y)
             total += self.identity_weight * (
@@ -191,8 +199,7 @@ class CycleGAN(AdversarialModel):
         def loss_of(name: str, real: Any, fake: Any) -> Any:
             discriminator = getattr(self._step_networks, name)
             loss = self._adversarial_loss.discriminator(
-                discriminator(real, training=training),
-                discriminator(fake, training=training),
+                *discriminator(real, fake, training=training)
             )
             penalty_weight = self._adversarial_loss.gradient_penalty_weight
             if penalty_weight:
@@ -211,49 +218,57 @@ class CycleGAN(AdversarialModel):
             "discriminator_y_loss": loss_of("discriminator_y", real_y, fake_y),
         }
 
-    def build_for(self, shape_x: Any, shape_y: Any) -> None:
-        """Create the image pools. `fit` calls this with the shapes of its data.
+    def build_for(self, shape_x: Shape, shape_y: Shape) -> None:
+        """Check the image shapes, and create the image pools.
+
+        `fit` calls this with the shapes of its data.
 
         Args:
             shape_x: (batch, height, width, channels) of `real_x`.
             shape_y: likewise, of `real_y`.
 
         Raises:
-            ValueError: if `pool_size` is not 0 and the images have no fixed size.
+            ValueError: if the generators do not give images of these sizes back, or
+                the pools need one size and have another or none.
         """
-        if not self.pool_x.built:
-            self._build_pools(
-                self.generator_f.compute_output_shape(tuple(shape_y)),
-                self.generator_g.compute_output_shape(tuple(shape_x)),
-            )
-
-    def _build_pools(self, fake_x_shape: Any, fake_y_shape: Any) -> None:
+        shape_x, shape_y = tuple(shape_x), tuple(shape_y)
+        if self._built_for == (shape_x[1:], shape_y[1:]):
+            return
+        g, f = self.generator_g, self.generator_f
+        fake_y, cycled_x = _shapes_through(shape_x, g, f)
+        fake_x, cycled_y = _shapes_through(shape_y, f, g)
+        for name, real, cycled in (
+            ("real_x", shape_x, cycled_x),
+            ("real_y", shape_y, cycled_y),
+        ):
+            if cycled[1:3] != real[1:3]:
+                multiple = math.lcm(size_multiple(g), size_multiple(f))
+                raise ValueError(
+                    "The generators must give images back in their size. Received: "
+                    f"{name} of height {real[1]} and width {real[2]}; make both "
+                    f"multiples of {multiple}."
+                )
         with self.distribute_strategy.scope():
-            self.pool_x.build(fake_x_shape)
-            self.pool_y.build(fake_y_shape)
+            self.pool_x.build_for(fake_x)
+            self.pool_y.build_for(fake_y)
+        self._built_for = shape_x[1:], shape_y[1:]
+
+    def set_weights(self, weights: Any) -> None:
+        """Set the weights of another model's `get_weights`, with its image pools."""
+        if self.pool_size and len(weights) == len(self.weights) + 4:
+            images_x, _, images_y, _ = weights[-4:]
+            with self.distribute_strategy.scope():
+                self.pool_x.build_for((None, *np.shape(images_x)[1:]))
+                self.pool_y.build_for((None, *np.shape(images_y)[1:]))
+        super().set_weights(weights)
 
     def get_config(self) -> dict[str, Any]:
-        config = super().get_config() | {
+        return super().get_config() | {
             "cycle_weight": self.cycle_weight,
             "identity_weight": self.identity_weight,
             "pool_size": self.pool_size,
             "seed": self.seed,
         }
-        if self.pool_size and self.pool_x.built:
-            # For `from_config`, so that the images of the pools can be loaded.
-            config["pool_shapes"] = [
-                [None, *pool.images.shape[1:]] for pool in (self.pool_x, self.pool_y)
-            ]
-        return config
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
-        config = dict(config)
-        pool_shapes = config.pop("pool_shapes", None)
-        model = super().from_config(config, custom_objects)
-        if pool_shapes:
-            model._build_pools(*pool_shapes)
-        return model
 
     def _check_channels(self) -> None:
         channels_x = self.generator_g.input_shape[-1]
@@ -277,3 +292,14 @@ class CycleGAN(AdversarialModel):
                 f"channels. Received: identity_weight={self.identity_weight} with "
                 f"{channels_x} and {channels_y} channels"
             )
+
+
+def _shapes_through(
+    shape: Shape, first: keras.Model, second: keras.Model
+) -> tuple[Shape, Shape]:
+    """Return the output shapes of two networks in a row, empty if one does not fit."""
+    try:
+        between = first.compute_output_shape(tuple(shape))
+        return between, second.compute_output_shape(between)
+    except ValueError:
+        return (), ()

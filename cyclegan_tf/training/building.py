@@ -2,13 +2,18 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf.config.options import CycleGANObjective, NetworkConfig, TrainConfig
+from cyclegan_tf.config.options import (
+    CycleGANObjective,
+    NetworkConfig,
+    OptimizationConfig,
+    TrainConfig,
+)
 from cyclegan_tf.models.acceleration.adam import Adam
 from cyclegan_tf.models.adversarial import AdversarialModel
 from cyclegan_tf.models.cyclegan import CycleGAN
@@ -76,43 +81,49 @@ def build_model(config: TrainConfig) -> AdversarialModel:
         raise InputError(str(e)) from e
 
 
-def compile_model(
-    model: AdversarialModel, config: TrainConfig, steps_per_epoch: int
-) -> None:
+def compile_model(model: AdversarialModel, config: TrainConfig) -> None:
     """Compile a model with the options of a configuration.
+
+    The learning rate is that of the first epoch; `epoch_rates` has the others.
 
     Raises:
         InputError: if the options do not work with the networks.
     """
     options = config.optimization
 
-    def adam() -> keras.optimizers.Optimizer:
-        schedule = LinearDecay(
-            options.learning_rate,
-            steps_per_epoch,
-            options.constant_epochs,
-            options.decay_epochs,
-        )
+    def adam(name: str) -> keras.optimizers.Optimizer:
         # Keras takes None for no accumulation.
         accumulate = options.accumulate if options.accumulate > 1 else None
         return Adam(
-            schedule,
+            options.learning_rate,
             options.beta_1,
             options.beta_2,
             options.epsilon,
             gradient_accumulation_steps=accumulate,
+            name=name,
         )
 
     try:
         model.compile(
-            adam(),
-            adam(),
+            adam("generators"),
+            adam("discriminators"),
             config.objective.adversarial_loss,
             jit_compile=options.jit_compile,
             remat=options.remat,
         )
     except ValueError as e:
         raise InputError(str(e)) from e
+
+
+def epoch_rates(options: OptimizationConfig) -> Callable[[int], float]:
+    """Return the function from an epoch, counted from 0, to its learning rate."""
+    decay = LinearDecay(
+        options.learning_rate,
+        steps_per_epoch=1,
+        constant_epochs=options.constant_epochs,
+        decay_epochs=options.decay_epochs,
+    )
+    return lambda epoch: float(decay(epoch))
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import json
 import logging
+import math
 import pathlib
 import signal
 import threading
@@ -18,9 +19,84 @@ from cyclegan_tf.config.options import RecordConfig
 from cyclegan_tf.evaluation.evaluator import Evaluator
 from cyclegan_tf.images import Image, write_contact_sheet
 from cyclegan_tf.models.adversarial import AdversarialModel
+from cyclegan_tf.training.watchdog import check_finite
 from cyclegan_tf.translation.translator import Translator
 
 _LOG = logging.getLogger(__name__)
+
+_TIMED_STEPS = 20
+
+
+class EpochRates(keras.callbacks.Callback):
+    """Set the learning rate of each epoch.
+
+    Not a schedule of the optimizers, which counts updates: with float16 each skips some
+    of its own, and their rates would drift apart.
+
+    Args:
+        rate: function from an epoch, counted from 0, to its learning rate.
+    """
+
+    def __init__(self, rate: Callable[[int], float]):
+        super().__init__()
+        self.rate = rate
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.model.optimizer.learning_rate = self.rate(epoch)
+
+
+class Announcement(keras.callbacks.Callback):
+    """Log one line once the speed is known: the hardware, the work and about how long.
+
+    Args:
+        hardware: what trains, in words.
+        epochs: int. Number of the last epoch.
+        steps_per_epoch: int.
+        first_step: int. Training steps before this `fit`. Defaults to `0`.
+    """
+
+    def __init__(
+        self, hardware: str, epochs: int, steps_per_epoch: int, first_step: int = 0
+    ):
+        super().__init__()
+        self.hardware = hardware
+        self.epochs = epochs
+        self.steps_per_epoch = steps_per_epoch
+        self.steps_left = epochs * steps_per_epoch - first_step
+        self._timed_steps = 0
+        self._told = False
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if batch == 0:  # the first step takes longer
+            self._started = time.monotonic()
+        self._timed_steps = batch
+        if batch == _TIMED_STEPS:
+            self._tell()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._told or not self._timed_steps:
+            return
+        self._told = True
+        step_seconds = (time.monotonic() - self._started) / self._timed_steps
+        seconds = step_seconds * self.steps_left
+        _LOG.info(
+            "Training on %s: %d epochs of %d steps, about %s without evaluation.",
+            self.hardware,
+            self.epochs,
+            self.steps_per_epoch,
+            _duration(seconds),
+        )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
 
 
 class SampleSheet(keras.callbacks.Callback):
@@ -108,10 +184,18 @@ def score_of_epoch(
 ) -> float | None:
     """Return the score that selects the best checkpoint.
 
-    Less is better. It is `None` if `Evaluating` did not measure it in this epoch.
+    Less is better. It is `None` if `Evaluating` did not measure it in this epoch, or
+    it is not finite.
     """
+    score = _score(logs, record, model)
+    return score if score is not None and math.isfinite(score) else None
+
+
+def _score(
+    logs: Mapping[str, float], record: RecordConfig, model: AdversarialModel
+) -> float | None:
     if record.keep_best == "loss":
-        return sum(logs[f"val_{name}"] for name in model.quality_losses)
+        return logs["val_loss"]
     name: str = record.keep_best
     if name in ("fid", "kid"):
         name += f"_{pathlib.PurePath(record.features).name}"
@@ -137,7 +221,8 @@ class MetricsLog(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._started = time.monotonic()
         self._first_step_of_epoch = self.step
-        self._learning_rate = float(self.model.generator_optimizer.learning_rate)
+        rate = self.model.optimizer.learning_rate
+        self._learning_rate = float(keras.ops.convert_to_numpy(rate))
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.step = self._first_step_of_epoch + batch + 1
@@ -161,6 +246,9 @@ class Checkpointing(keras.callbacks.Callback):
     Inside `deferring_signals`, SIGINT (Ctrl-C) and SIGTERM do not kill the process: the
     running step finishes, a checkpoint is saved, and `fit` raises `KeyboardInterrupt`.
     A second signal stops at once.
+
+    A state whose losses are not finite is not saved: no later step repairs it, and it
+    must not replace a good checkpoint.
 
     Args:
         save: called with the number of finished steps, and with the logs after an epoch
@@ -209,11 +297,13 @@ class Checkpointing(keras.callbacks.Callback):
         last = batch + 1 == self.params["steps"]
         stopping = self.ask_workers(self._stop_requested)
         if (due or stopping) and not last:
+            check_finite(logs or {})
             self._save(None)
             if stopping:
                 self._leave_if_any_worker_does()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        check_finite(logs or {})
         self._save({name: float(value) for name, value in (logs or {}).items()})
         self._leave_if_any_worker_does()
 

@@ -13,14 +13,17 @@ from cyclegan_tf.evaluation.evaluator import Evaluator
 from cyclegan_tf.models.adversarial import AdversarialModel
 from cyclegan_tf.runs.checkpoints import Position
 from cyclegan_tf.runs.run import Run
+from cyclegan_tf.training.building import epoch_rates
 from cyclegan_tf.training.callbacks import (
+    Announcement,
     Checkpointing,
+    EpochRates,
     Evaluating,
     MetricsLog,
     SampleSheet,
     score_of_epoch,
 )
-from cyclegan_tf.training.devices import Workers
+from cyclegan_tf.training.devices import Workers, hardware_of
 from cyclegan_tf.training.watchdog import FiniteLosses, StoppingTogether, Watchdog
 from cyclegan_tf.translation.translator import Translator
 
@@ -79,6 +82,7 @@ def fit_steps(
             ),
             verbose="auto" if workers.is_chief else 0,
             callbacks=[
+                EpochRates(epoch_rates(run.config.optimization)),
                 *([] if record.watchdog == "off" else [FiniteLosses()]),
                 *(_writing(run, training, first_step) if workers.is_chief else []),
                 *callbacks,
@@ -105,7 +109,7 @@ def _checkpointing(
 def _writing(
     run: Run, training: Training, first_step: int
 ) -> list[keras.callbacks.Callback]:
-    """Return the callbacks that evaluate the training and write to the run folder."""
+    """Return the callbacks that evaluate, write to the run folder and tell the user."""
     record, test = run.config.record, training.domains.test
     translators = {
         direction: Translator(generator)
@@ -132,7 +136,15 @@ def _writing(
         record.evaluate_every,
         run.config.optimization.epochs,
     )
+    options = run.config.optimization
+    announcement = Announcement(
+        f"{hardware_of(training.model.distribute_strategy)} in {options.precision}",
+        options.epochs,
+        training.steps_per_epoch,
+        first_step,
+    )
     return [
+        announcement,
         *([] if record.watchdog == "off" else [watchdog]),
         *([evaluating] if training.evaluators else []),
         keras.callbacks.TensorBoard(run.tensorboard, write_graph=False),

@@ -29,7 +29,7 @@ _LOG = logging.getLogger(__name__)
 
 def train(
     config: TrainConfig,
-    run_dir: pathlib.Path,
+    run_dir: str | pathlib.Path,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> None:
     """Train from the start, in a new run folder.
@@ -49,7 +49,7 @@ def train(
         TrainingStoppedError: if the watchdog stops the training.
         WorkerLostError: if another worker ends early.
     """
-    config = _ready(config)
+    config, run_dir = _ready(config), pathlib.Path(run_dir)
     Run.check_free(run_dir)
     workers = Workers(choose_strategy(config.optimization))
     with workers.reporting_lost_workers(run_dir):
@@ -63,7 +63,11 @@ def train(
             _train(run, training, workers, callbacks=callbacks)
 
 
-def resume(run_dir: pathlib.Path, config: TrainConfig | None = None) -> None:
+def resume(
+    run_dir: str | pathlib.Path,
+    config: TrainConfig | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> None:
     """Resume a run from its newest checkpoint.
 
     With `deterministic`, the result equals that of an uninterrupted run, bit for bit.
@@ -72,11 +76,13 @@ def resume(run_dir: pathlib.Path, config: TrainConfig | None = None) -> None:
         run_dir: the folder of the run.
         config: changed options, such as more epochs; the networks must be the same.
             Defaults to the stored options.
+        callbacks: as for `train`.
 
     Raises:
         InputError: as `train`.
         KeyboardInterrupt, TrainingStoppedError, WorkerLostError: as `train`.
     """
+    run_dir = pathlib.Path(run_dir)
     run = Run(run_dir)
     config = _ready(config or run.config)
     workers = Workers(choose_strategy(config.optimization))
@@ -91,7 +97,7 @@ def resume(run_dir: pathlib.Path, config: TrainConfig | None = None) -> None:
             run.change_config(config)
         else:
             run = Run(run_dir, config)
-        _train(run, training, workers, step)
+        _train(run, training, workers, step, callbacks)
 
 
 def _ready(config: TrainConfig) -> TrainConfig:
@@ -100,7 +106,6 @@ def _ready(config: TrainConfig) -> TrainConfig:
     options = config.optimization
     if options.precision == "auto":
         options = dataclasses.replace(options, precision=fastest_precision())
-        _LOG.info("Training in %s.", options.precision)
     elif options.precision == "float32" and fastest_precision() != "float32":
         _LOG.info(
             "This machine multiplies bfloat16; `precision=auto` makes training steps "
@@ -145,7 +150,7 @@ def _prepare(config: TrainConfig, workers: Workers) -> Training:
     batches.check_batches(train_x, train_y, options.batch_size)
     steps_per_epoch = batches.steps_per_epoch(train_x, train_y, options.batch_size)
     with workers.strategy.scope():
-        compile_model(model, config, steps_per_epoch)
+        compile_model(model, config)
         model.build_for((None, *train_x.image_shape), (None, *train_y.image_shape))
     evaluators = {}
     if workers.is_chief and record.evaluate_every:

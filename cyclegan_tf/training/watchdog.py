@@ -22,6 +22,8 @@ INVERTED_CORRELATION = -0.3
 COLLAPSED_DIVERSITY = 0.1  # as a share of real images' diversity
 UNCHANGED_GRAY_LEVELS = 1.0
 SATURATED_LOSS = 0.02  # as a share of a guesser's loss
+RUNAWAY_LOSS = 1e4
+STEPS_BETWEEN_LOOKS = 20
 
 # The loss of a discriminator that cannot tell real from fake: its logits are 0 or, for
 # LSGAN, the middle of the targets. A Wasserstein critic's logits have no scale.
@@ -33,31 +35,46 @@ GUESSING_LOSSES = {
 }
 
 
-class FiniteLosses(keras.callbacks.Callback):
-    """Stop a training as soon as a loss is not finite.
+def check_finite(logs: Mapping[str, float]) -> None:
+    """Check the losses of an epoch, up to now.
 
-    No later step can repair that, and such weights must not replace a good checkpoint.
+    They are means, so a single value that is not finite shows until the epoch ends.
+
+    Raises:
+        TrainingStoppedError: if one is not finite.
+    """
+    for name, value in logs.items():
+        if not math.isfinite(value) and not name.startswith("eval_"):
+            raise TrainingStoppedError(
+                f"{name} became {float(value)} in this epoch, and no later step can "
+                "repair that; resume from the last checkpoint with a lower "
+                "`learning_rate`, or with `precision=float32`."
+            )
+
+
+class FiniteLosses(keras.callbacks.Callback):
+    """Stop a training soon after a loss is not finite.
+
+    It looks every few steps, because a look waits for a GPU to finish its steps.
 
     Raises:
         TrainingStoppedError: out of `fit`.
     """
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        for name, value in (logs or {}).items():
-            if not math.isfinite(value):
-                raise TrainingStoppedError(
-                    f"{name} became {value} in step {batch + 1} of the epoch, and no "
-                    "later step can repair that; resume from the last checkpoint with "
-                    "a lower `learning_rate`, or with `precision=float32`."
-                )
+        if (batch + 1) % STEPS_BETWEEN_LOOKS == 0:
+            check_finite(logs or {})
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        check_finite(logs or {})
 
 
 class Watchdog(keras.callbacks.Callback):
     """Warn of a failing training after each epoch, or stop it.
 
     The signs are inverted colors, collapse (the same translation for every image),
-    translations that change nothing, and discriminators that are never wrong. Each sign
-    is reported once, with advice.
+    translations that change nothing, losses that run away, and discriminators that are
+    never wrong. Each sign is reported once, with advice.
 
     Args:
         translators: a translator of each of the model's generators, by direction.
@@ -117,6 +134,13 @@ class Watchdog(keras.callbacks.Callback):
                 [translator(image) for image in images],
                 list(self.targets[direction]),
             )
+        for name, loss in logs.items():
+            if name.endswith("_loss") and abs(loss) > RUNAWAY_LOSS:
+                yield (
+                    f"{name} has run away: it is {loss:.1g}, and images are no longer "
+                    "what the networks learn from; start again with a lower "
+                    "`learning_rate`."
+                )
         if self.guessing_loss is None:
             return
         for name, loss in logs.items():

@@ -49,15 +49,21 @@ def test_the_rule_image_by_image(batch_size, jit_compile):
     size, seed, count = 5, 3, 48
 
     @tf.function(jit_compile=jit_compile)
-    def draw(num_seen):
-        return tf.random.stateless_uniform((2,), seed=(seed, num_seen))
+    def draw(block):
+        return tf.random.stateless_uniform((1024, 2), seed=(seed, block))
 
-    draws = [draw(np.int64(num_seen)) for num_seen in range(count)]
-    returned, stored = reference_query(np.array(draws), size)
+    draws = np.array(draw(tf.constant(0, tf.int64)))[:count]
+    returned, stored = reference_query(draws, size)
     pool = ImagePool(size, seed=seed)
     assert query_all(pool, count, batch_size, jit_compile) == returned
     assert numbers(pool.images) == stored
     assert int(pool.num_seen.value) == count
+
+
+def test_the_numbers_go_on_from_block_to_block():
+    """One image at a time, or in batches across the end of a block of 1024."""
+    one_by_one = query_all(ImagePool(5), 1050, 1)
+    assert query_all(ImagePool(5), 1050, 50) == one_by_one
 
 
 def test_fills_first_then_swaps_half_of_the_time():

@@ -11,6 +11,7 @@ import tiny
 
 from cyclegan_tf._shared.errors import TrainingStoppedError
 from cyclegan_tf.training.watchdog import (
+    STEPS_BETWEEN_LOOKS,
     FiniteLosses,
     StoppingTogether,
     Watchdog,
@@ -128,7 +129,7 @@ def test_losses_that_are_not_finite_stop_at_once():
     checkpoint = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: saved.append(epoch)
     )
-    with pytest.raises(TrainingStoppedError, match="became (nan|inf).* step"):
+    with pytest.raises(TrainingStoppedError, match="became (nan|inf) in this epoch"):
         model.fit(
             tiny.dataset(),
             callbacks=[FiniteLosses(), checkpoint],
@@ -139,9 +140,20 @@ def test_losses_that_are_not_finite_stop_at_once():
 
 def test_finite_losses_go_on():
     dog = FiniteLosses()
-    dog.on_train_batch_end(0, {"generator_loss": 3.0})
+    dog.on_train_batch_end(STEPS_BETWEEN_LOOKS - 1, {"generator_loss": 3.0})
+    dog.on_epoch_end(0, {"generator_loss": 3.0, "eval_f_kid_random": math.inf})
     with pytest.raises(TrainingStoppedError, match="generator_loss became nan"):
-        dog.on_train_batch_end(1, {"generator_loss": math.nan})
+        dog.on_train_batch_end(STEPS_BETWEEN_LOOKS - 1, {"generator_loss": math.nan})
+    with pytest.raises(TrainingStoppedError, match="val_generator_loss became inf"):
+        dog.on_epoch_end(0, {"val_generator_loss": math.inf})
+
+
+def test_losses_that_run_away_are_told(caplog):
+    dog = watchdog()
+    with caplog.at_level(logging.WARNING):
+        dog.on_epoch_end(0, HEALTHY | {"discriminator_x_loss": 3e17})
+    [told] = [record.message for record in caplog.records]
+    assert "discriminator_x_loss has run away: it is 3e+17" in told
 
 
 def test_it_sees_the_networks_of_the_epoch():

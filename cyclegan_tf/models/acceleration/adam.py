@@ -39,17 +39,13 @@ class Adam(keras.optimizers.Adam):
                 "keras.optimizers.Adam."
             )
 
-    def _backend_update_step(
-        self, grads: Any, trainable_variables: Any, learning_rate: Any
-    ) -> None:
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
         # The bias correction is the same for all weights, so the learning rate
-        # includes it once; beta powers of 0 disable it in the operation. In float64,
-        # which weights may have.
+        # includes it; beta powers of 0 disable it in the operation. In float64, which
+        # weights may have.
         step = tf.cast(self.iterations + 1, tf.float64)
-        correction = tf.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
-        super()._backend_update_step(
-            grads, trainable_variables, tf.cast(learning_rate, tf.float64) * correction
-        )
+        self._correction = tf.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
+        super().apply(grads, trainable_variables)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         index = self._get_variable_index(variable)
@@ -60,7 +56,7 @@ class Adam(keras.optimizers.Adam):
             v=self._velocities[index].value.handle,
             beta1_power=tf.zeros((), dtype),
             beta2_power=tf.zeros((), dtype),
-            lr=tf.cast(learning_rate, dtype),
+            lr=tf.cast(tf.cast(learning_rate, tf.float64) * self._correction, dtype),
             beta1=tf.constant(self.beta_1, dtype),
             beta2=tf.constant(self.beta_2, dtype),
             epsilon=tf.constant(self.epsilon, dtype),

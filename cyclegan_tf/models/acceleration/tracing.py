@@ -1,6 +1,7 @@
 """Trace a network once for a training step that calls it many times."""
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,24 +11,29 @@ import tensorflow as tf
 def traced(network: Callable[..., Any]) -> Callable[..., Any]:
     """Let TensorFlow trace a network once instead of at each call.
 
-    A CycleGAN step calls each generator three times. Inlined, every call adds all of
-    the network's operations and their gradients to the graph of the step; traced, a
-    call is one operation.
+    A CycleGAN step calls each generator more than once, with batches of different
+    lengths. Inlined, every call adds all of the network's operations and their
+    gradients to the graph of the step; traced, a call is one operation.
 
     Args:
         network: callable of an image batch and `training`, such as a `keras.Model`.
     """
 
-    def call(images: Any, training: bool) -> Any:
-        return network(images, training=training)
-
-    return tf.function(
-        call,
+    @functools.partial(
+        tf.function,
         # Keras networks have no Python control flow to convert.
         autograph=False,
         # Otherwise the runtime inlines the calls before the first step.
         experimental_attributes={"_noinline": True},
     )
+    def traced_network(images: Any, training: bool) -> Any:
+        return network(images, training=training)
+
+    def call(images: Any, training: bool) -> Any:
+        spec = tf.TensorSpec((None, *images.shape[1:]), images.dtype)
+        return traced_network.get_concrete_function(spec, training)(images)
+
+    return call
 
 
 @contextlib.contextmanager

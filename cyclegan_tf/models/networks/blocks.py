@@ -11,6 +11,7 @@ from typing import Any, get_args
 import keras
 from keras import layers, ops
 
+import cyclegan_tf.models.backend  # noqa: F401 (refuses other settings of Keras)
 from cyclegan_tf.models.choices import Norm, Padding, Upsampling
 
 NORM_EPSILON = 1e-5

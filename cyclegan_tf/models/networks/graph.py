@@ -47,6 +47,50 @@ def is_instance_norm(operation: Any) -> bool:
     )
 
 
+# Operations that never mix the images of a batch; some names are of `keras.ops`.
+_ALONE = {
+    "Activation",
+    "Add",
+    "AveragePooling2D",
+    "Conv2D",
+    "Conv2DTranspose",
+    "Cropping2D",
+    "DepthwiseConv2D",
+    "GroupNormalization",
+    "Identity",
+    "LeakyReLU",
+    "LeakyRelu",
+    "MaxPooling2D",
+    "Pad",
+    "ReLU",
+    "Relu",
+    "SeparableConv2D",
+    "Sigmoid",
+    "Tanh",
+    "UpSampling2D",
+    "ZeroPadding2D",
+}
+
+
+def treats_images_alone(network: keras.Model) -> bool:
+    """Whether the output for an image never depends on the others of its batch.
+
+    It is so with instance norm, not with batch norm or dropout. An operation that is
+    not known here counts as mixing.
+    """
+    return all(
+        (
+            type(operation).__name__ in _ALONE
+            and type(operation).__module__.startswith("keras.")
+        )
+        or (
+            isinstance(operation, keras.layers.Concatenate)
+            and operation.axis in (-1, 3)
+        )
+        for operation in operations(network)
+    )
+
+
 def normalization_of(network: keras.Model) -> dict[str, Any]:
     """Return the normalization of a functional model, by its first norm layer.
 
