@@ -157,6 +157,9 @@ class AdversarialModel(keras.Model):
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Train as `keras.Model.fit` does, on batches of `(real_x, real_y)`.
 
+        Under a strategy, a batch too short for all replicas repeats its first images;
+        arrays that end in one are refused.
+
         Args:
             x: a `tf.data.Dataset`, `keras.utils.PyDataset`, generator or other iterable
                 of batches, float (batch, height, width, channels) in [-1, 1]; or such
@@ -164,9 +167,6 @@ class AdversarialModel(keras.Model):
             y: images of Y, as many, if `x` is images of X.
             *args: as in `keras.Model.fit`.
             **kwargs: as in `keras.Model.fit`, without sample and class weights.
-
-        Under a strategy, a last batch too short for all replicas is left out of a
-        dataset or generator, and refused in arrays.
 
         Returns:
             The `keras.callbacks.History`. Its `loss` is the sum of the

@@ -1,5 +1,6 @@
 """CycleGAN: four networks and one training step, as in the paper."""
 
+import functools
 import math
 from typing import Any
 
@@ -235,8 +236,8 @@ class CycleGAN(AdversarialModel):
         if self._built_for == (shape_x[1:], shape_y[1:]):
             return
         g, f = self.generator_g, self.generator_f
-        fake_y, cycled_x = _shapes_through(shape_x, g, f)
-        fake_x, cycled_y = _shapes_through(shape_y, f, g)
+        fake_y, fake_x = _output_shape(g, shape_x), _output_shape(f, shape_y)
+        cycled_x, cycled_y = _output_shape(f, fake_y), _output_shape(g, fake_x)
         for name, real, cycled in (
             ("real_x", shape_x, cycled_x),
             ("real_y", shape_y, cycled_y),
@@ -294,12 +295,11 @@ class CycleGAN(AdversarialModel):
             )
 
 
-def _shapes_through(
-    shape: Shape, first: keras.Model, second: keras.Model
-) -> tuple[Shape, Shape]:
-    """Return the output shapes of two networks in a row, empty if one does not fit."""
+@functools.lru_cache(maxsize=8)  # Keras goes through all layers, which takes a while
+def _output_shape(network: keras.Model, shape: Shape) -> Shape:
+    """Return the shape that a network makes of another, empty if it does not fit."""
     try:
-        between = first.compute_output_shape(tuple(shape))
-        return between, second.compute_output_shape(between)
+        output_shape: Shape = network.compute_output_shape(shape)
     except ValueError:
-        return (), ()
+        return ()
+    return output_shape

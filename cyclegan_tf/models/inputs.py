@@ -141,7 +141,7 @@ class ImagePairs:
 
 
 def for_replicas(data: Data, replicas: int, batch_size: int | None) -> Data:
-    """Leave out batches that are too short for all replicas to get an image.
+    """Fill up batches that are too short for all replicas to get an image.
 
     Some operations fail on an empty batch, and the other replicas wait in vain.
 
@@ -153,22 +153,27 @@ def for_replicas(data: Data, replicas: int, batch_size: int | None) -> Data:
     Raises:
         ValueError: if arrays end in such a batch.
     """
+
+    def is_too_short(count: Any) -> Any:
+        # TensorFlow gives ceil(count / replicas) images to each, until none is left.
+        return (replicas - 1) * -(-count // replicas) >= count
+
+    def fill_up(*batch: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Repeat the first images of a batch that is too short."""
+        count = tf.shape(batch[0])[0]
+        full = tf.where(is_too_short(count), replicas * -(-count // replicas), count)
+        chosen = tf.range(full) % count
+        return tuple(tf.gather(images, chosen) for images in batch)
+
     if replicas == 1 or isinstance(data.x, tf.distribute.DistributedDataset):
         return data
-
-    def is_enough(count: Any) -> Any:
-        # TensorFlow gives ceil(count / replicas) images to each, until none is left.
-        return (replicas - 1) * -(-count // replicas) < count
-
     if isinstance(data.x, tf.data.Dataset):
-        x = data.x.filter(lambda real_x, _: is_enough(tf.shape(real_x)[0]))
-        return data._replace(x=x)
+        return data._replace(x=data.x.map(fill_up))
     if isinstance(data.x, Iterator):
-        x = (batch for batch in data.x if is_enough(len(batch[0])))
-        return data._replace(x=x)
+        return data._replace(x=(fill_up(*_pair(batch)) for batch in data.x))
     if data.y is not None:
         last = len(data.x) % (batch_size or 32)  # Keras's default
-        if last and not is_enough(last):
+        if last and is_too_short(last):
             raise ValueError(
                 f"The last batch of {len(data.x)} images has {last}, too few for "
                 f"{replicas} replicas; use another batch_size, or leave images out."

@@ -1,12 +1,14 @@
 """Faster operations for training, with the same weights and results.
 
 Three stock layers are slow to train. The gradient of a group normalization passes over
-its images more than a dozen times, and casts half precision to float32 and back;
-TensorFlow's fused batch norm computes the same over a single image in a few passes.
-The gradient of `Cropping2D` works element by element; a slice's is a padding. And a
-convolution to three channels takes as long as one to sixteen: on a processor with AVX2,
-a ResNet-6 with its gradient takes 0.75 of the time with `NarrowConv`, at 64x64 (184 for
-245 ms) and at 128x128 (683 for 908 ms); with AVX-512, a whole step takes 0.97.
+its images more than a dozen times; written out, it needs half. Together with `Joined`,
+a step takes 0.86 and 0.89 of the time at 64x64 that it took with TensorFlow's batch
+norm over single images and single calls, and as long at 128x128 (ResNet-6 and 9, batch
+1, float32, AVX2). The gradient of `Cropping2D` works element by element; a slice's is a
+padding. And a convolution to three channels takes as long as one to sixteen: on a
+processor with AVX2, a ResNet-6 with its gradient takes 0.75 of the time with
+`NarrowConv`, at 64x64 (184 for 245 ms) and at 128x128 (683 for 908 ms); with AVX-512, a
+whole step takes 0.97.
 """
 
 from typing import Any
@@ -16,14 +18,12 @@ import tensorflow as tf
 
 from cyclegan_tf.models.networks.graph import is_instance_norm
 
-_FUSED_DTYPES = ("float32", "bfloat16", "float16")
-
 
 def fused(network: keras.Model) -> keras.Model:
     """Replace the slow layers of a network for training, with shared weights.
 
-    Every instance norm becomes one operation that takes half precision directly, every
-    `Cropping2D` a slice, and a convolution to a few channels two faster ones.
+    Every instance norm gets a gradient of fewer operations, every `Cropping2D` becomes
+    a slice, and a convolution to a few channels two faster ones.
 
     Args:
         network: functional or sequential `keras.Model` with one input and one output.
@@ -40,10 +40,9 @@ def fused(network: keras.Model) -> keras.Model:
 
 
 class InstanceNorm(keras.Layer):
-    """An instance norm as TensorFlow's batch norm over a single image.
+    """An instance norm whose gradient is written out: six passes over the images.
 
-    All channels of all images become channels of one image, each with its own mean and
-    variance.
+    It computes in at least float32.
 
     Args:
         norm: the `keras.layers.GroupNormalization` whose weights are used.
@@ -54,32 +53,39 @@ class InstanceNorm(keras.Layer):
         self.norm = norm
 
     def call(self, x: Any) -> Any:
-        """Normalize float32, float16 or bfloat16 (batch, height, width, channels)."""
-        if x.shape[0] == 1:
-            return self._normalize(x, 1)
-        batch, height, width, channels = tf.unstack(tf.shape(x))
-        x = tf.transpose(x, (1, 2, 0, 3))
-        x = tf.reshape(x, (1, height, width, batch * channels))
-        x = self._normalize(x, batch)
-        x = tf.reshape(x, (height, width, batch, channels))
-        return tf.transpose(x, (2, 0, 1, 3))
+        """Normalize (batch, height, width, channels)."""
+        norm = self.norm
+        dtype = tf.float64 if x.dtype == tf.float64 else tf.float32
+        normalized = _normalize(tf.cast(x, dtype), norm.epsilon)
+        if norm.scale:
+            normalized *= tf.cast(norm.gamma, dtype)
+        if norm.center:
+            normalized += tf.cast(norm.beta, dtype)
+        return tf.cast(normalized, x.dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
 
-    def _normalize(self, image: Any, batch: Any) -> Any:
-        norm = self.norm
-        channels = batch * norm.groups
-        # The function of `tf.nn` does not take bfloat16.
-        return tf.raw_ops.FusedBatchNormV3(
-            x=image,
-            scale=tf.tile(norm.gamma, [batch]) if norm.scale else tf.ones([channels]),
-            offset=tf.tile(norm.beta, [batch]) if norm.center else tf.zeros([channels]),
-            mean=[],
-            variance=[],
-            epsilon=norm.epsilon,
-            is_training=True,
-        ).y
+
+def _normalize(x: Any, epsilon: float) -> Any:
+    """Return `(x - mean) / sqrt(variance + epsilon)` over height and width."""
+
+    def mean(values: Any) -> Any:
+        return tf.reduce_mean(values, axis=(1, 2), keepdims=True)
+
+    @tf.custom_gradient
+    def normalize(x: Any) -> tuple[Any, Any]:
+        centered = x - mean(x)
+        inverse = tf.math.rsqrt(mean(tf.square(centered)) + epsilon)
+        normalized = centered * inverse
+
+        def gradient(upstream: Any) -> Any:
+            along = normalized * mean(normalized * upstream)
+            return inverse * (upstream - mean(upstream) - along)
+
+        return normalized, gradient
+
+    return normalize(x)
 
 
 class Crop(keras.Operation):
@@ -178,8 +184,7 @@ def _call_fused(operation: Any, *args: Any, **kwargs: Any) -> Any:
         if operation.data_format == "channels_last":
             return Crop(operation.cropping)(*args)
     elif is_instance_norm(operation):
-        if operation.compute_dtype in _FUSED_DTYPES:
-            return InstanceNorm(operation)(*args)
+        return InstanceNorm(operation)(*args)
     elif type(operation) is keras.layers.Conv2D and NarrowConv.is_faster(operation):
         return NarrowConv(operation)(*args)
     return operation(*args, **kwargs)
