@@ -12,6 +12,7 @@ The share of the peak is the multiplications and additions of a step's convoluti
 the fastest product of large matrices in the same precision.
 """
 
+import functools
 import os
 import pathlib
 import subprocess
@@ -22,7 +23,7 @@ from typing import Any, NamedTuple
 
 SECONDS = 240
 MEASURED_SECONDS = 2.0
-PRECISIONS = ("mixed_bfloat16", "float32", "mixed_float16")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 HEADINGS = (
     "way",
     "generator",
@@ -52,6 +53,11 @@ CASES = (
 )
 
 
+def cases(side: int | None) -> list[Case]:
+    """Return the cases, all with one side if it is given."""
+    return [case._replace(side=side or case.side) for case in CASES]
+
+
 def main() -> None:
     """Let both measure, one after the other."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS
@@ -71,9 +77,10 @@ def main() -> None:
 
 def measure(framework: str, seconds: float, side: int | None) -> None:
     """Print the rows of one framework until its time is over."""
-    deadline = time.monotonic() + seconds
     rows = {"tensorflow": tensorflow_rows, "pytorch": pytorch_rows}[framework]
+    deadline = None  # until the first row, which waits for imports
     for way, case, precision, prepare in rows(side):
+        deadline = deadline or time.monotonic() + seconds
         name = (way, *map(str, case), precision)
         if time.monotonic() > deadline:
             print(*name, "no time left", sep=" | ", flush=True)
@@ -134,13 +141,14 @@ def tensorflow_rows(side: int | None) -> Iterator[tuple[str, Case, str, Any]]:
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         tf.config.experimental.set_memory_growth(gpus[0], True)
-    products = {
-        precision: roofline.matrix_product(precision) for precision in PRECISIONS
-    }
-    peaks = {
-        precision: max(product() for _ in range(5 if gpus else 1))
-        for precision, product in products.items()
-    }
+
+    @functools.cache
+    def peak(precision: str) -> float:
+        """On a processor the large product takes too long to try the script."""
+        if not gpus:
+            return float("nan")
+        product = roofline.matrix_product(precision)
+        return max(product() for _ in range(5))
 
     def peak_bytes() -> int:
         if gpus:
@@ -153,22 +161,22 @@ def tensorflow_rows(side: int | None) -> Iterator[tuple[str, Case, str, Any]]:
             tf.config.experimental.reset_memory_stats("GPU:0")
         model, step = ours.tensor_step(
             case.generator,
-            side or case.side,
+            case.side,
             precision,
             case.batch_size,
             jit_compile=jit_compile,
         )
-        flop = case.batch_size * roofline.step_flop(model, side or case.side)
+        flop = case.batch_size * roofline.step_flop(model, case.side)
         return (
             step,
             lambda losses: float(losses["generator_loss"]),
             peak_bytes,
-            lambda seconds: flop / seconds / peaks[precision],
+            lambda seconds: flop / seconds / peak(precision),
         )
 
     for jit_compile in (False, True):
         for precision in PRECISIONS:
-            for case in CASES:
+            for case in cases(side):
                 yield (
                     "ours, XLA" if jit_compile else "ours",
                     case,
@@ -208,7 +216,7 @@ def pytorch_rows(side: int | None) -> Iterator[tuple[str, Case, str, Any]]:
             torch.cuda.reset_peak_memory_stats()
         step = pytorch_peer.tensor_step(
             generators[case.generator],
-            side or case.side,
+            case.side,
             precision,
             case.batch_size,
             compiled,
@@ -217,7 +225,7 @@ def pytorch_rows(side: int | None) -> Iterator[tuple[str, Case, str, Any]]:
 
     for compiled in (False, True) if on_gpu else (False,):
         for precision in PRECISIONS:
-            for case in CASES:
+            for case in cases(side):
                 yield (
                     "PyTorch, compiled" if compiled else "PyTorch",
                     case,

@@ -1,6 +1,8 @@
 """The benchmarks compare equals, count correctly, and write what they have measured."""
 
 import math
+import subprocess
+import sys
 
 import keras
 import measuring
@@ -205,3 +207,20 @@ def test_make_bench_runs_every_script():
     }
     assert len(scripts) == 8
     assert all(f"benchmarks/{name}" in makefile for name in scripts)
+
+
+def test_the_gpu_script_prints_rows_on_a_processor():
+    """The first row of each framework; for the others it has no time."""
+    process = subprocess.run(
+        [sys.executable, BENCHMARKS / "gpu.py", "1", "32"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    headings, *rows = [line.split(" | ") for line in process.stdout.splitlines()]
+    measured = [row for row in rows if row[-1] != "no time left"]
+    assert [row[0] for row in measured] == ["ours", "PyTorch"]
+    for row in measured:
+        assert len(row) == len(headings)
+        assert float(row[headings.index("ms a step")]) > 0
+    assert len(rows) == 2 * 9 + 9
