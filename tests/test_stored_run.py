@@ -41,7 +41,11 @@ def test_a_stored_run_resumes(golden, tmp_path):
     options = dataclasses.replace(
         config.optimization, decay_epochs=1, deterministic=False
     )
-    resume(folder, dataclasses.replace(config, optimization=options))
+    epochs = []
+    told = keras.callbacks.LambdaCallback(on_epoch_end=lambda i, _: epochs.append(i))
+    changed = dataclasses.replace(config, optimization=options)
+    resume(str(folder), changed, callbacks=[told])
+    assert epochs == [1]
     translated = translate(folder / "generator_g.keras", golden["x"])
     # Adam moves each weight by up to 2e-4 a step, whatever the gradient's size: where
     # a gradient is near 0, other processors round it to the other sign.
