@@ -6,6 +6,7 @@ between the two.
 """
 
 import contextlib
+import functools
 import io
 import pathlib
 import struct
@@ -16,28 +17,40 @@ from typing import Any, TypeAlias
 import numpy as np
 import PIL.ExifTags
 import PIL.Image
-import PIL.ImageOps
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import natural_key, replacing
 
 Image: TypeAlias = np.ndarray
 
-SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"}
-)
+# Formats that are given to Pillow, and their suffixes. It knows more, such as EPS,
+# which it hands to other programs.
+_FORMATS = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "MPO": (),  # several pictures in a JPEG
+    "PNG": (".png",),
+    "BMP": (".bmp",),
+    "GIF": (".gif",),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "PPM": (".ppm", ".pgm"),
+    "AVIF": (".avif",),
+    "JPEG2000": (".jp2",),
+}
+SUFFIXES = frozenset(suffix for suffixes in _FORMATS.values() for suffix in suffixes)
 
-# Pillow's errors for files that are damaged or not images.
-_DAMAGES = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    struct.error,
-    PIL.Image.DecompressionBombError,
-)
+# What undoes each EXIF orientation; 1 is upright, 5 to 8 swap height and width.
+_TURNS = {
+    2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
+    3: PIL.Image.Transpose.ROTATE_180,
+    4: PIL.Image.Transpose.FLIP_TOP_BOTTOM,
+    5: PIL.Image.Transpose.TRANSPOSE,
+    6: PIL.Image.Transpose.ROTATE_270,
+    7: PIL.Image.Transpose.TRANSVERSE,
+    8: PIL.Image.Transpose.ROTATE_90,
+}
 
-# EXIF orientations that swap height and width.
-_QUARTER_TURNS = (5, 6, 7, 8)
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 class UnreadableImageError(InputError):
@@ -70,13 +83,15 @@ def denormalize(image: Any) -> Image:
 
 
 def read_image(source: pathlib.Path | bytes, channels: int = 3) -> Image:
-    """Read an image file that Pillow knows, upright.
+    """Read an image file, upright.
 
     The EXIF orientation is applied, an alpha channel is dropped, color profiles are
-    ignored, 16-bit gray is scaled to 8 bits, and only the first frame is read.
+    ignored, 16-bit gray is scaled to 8 bits by round(v / 257), and only the first frame
+    is read. Damaged metadata are ignored.
 
     Args:
-        source: a path, or the bytes of a file.
+        source: a path, or the bytes of a file: JPEG, PNG, BMP, GIF, WebP, TIFF, PPM,
+            and AVIF and JPEG 2000 if Pillow has them.
         channels: int. 3 (gray is repeated) or 1 (color is converted to luminance).
             Defaults to `3`.
 
@@ -84,19 +99,27 @@ def read_image(source: pathlib.Path | bytes, channels: int = 3) -> Image:
         uint8 array (height, width, channels).
 
     Raises:
-        UnreadableImageError: if the file is damaged, not an image, or larger than
-            Pillow's limit for decompression bombs.
+        UnreadableImageError: if the file is damaged, of another format, of other
+            numbers than 8 or 16 bits, or larger than Pillow's limit for decompression
+            bombs.
         InputError: if there is no such file.
     """
-    with _open(source) as file:
-        upright = PIL.ImageOps.exif_transpose(file)
-    return from_pillow(upright, channels)
+    with open_image(source) as file:
+        return from_pillow(upright(file), channels)
 
 
 def from_pillow(image: PIL.Image.Image, channels: int = 3) -> Image:
-    """Convert a Pillow image of any mode, as `read_image` does."""
-    if image.mode.startswith("I"):  # 16-bit gray: convert() would clip it
-        image = PIL.Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
+    """Convert a Pillow image of any mode with 8 or 16 bits, as `read_image` does.
+
+    Raises:
+        UnreadableImageError: if it has other numbers, whose range nobody knows.
+    """
+    _check_numbers(image)
+    if image.mode.startswith("I"):  # 16 bits: convert() would clip them
+        levels = np.rint(np.asarray(image) / 257)
+        image = PIL.Image.fromarray(levels.astype(np.uint8))
+    if image.mode == "LAB":  # Pillow knows no way to gray
+        image = image.convert("RGB")
     if image.mode == "P":  # Pillow warns if it converts transparent palettes directly
         image = image.convert("RGBA")
     pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
@@ -109,27 +132,106 @@ def read_size(source: pathlib.Path | bytes) -> tuple[int, int]:
     Raises:
         UnreadableImageError, InputError: as `read_image`, except for damaged pixels.
     """
-    with _open(source) as file:
+    with open_image(source) as file:
+        _check_numbers(file)
         width, height = file.size
-        # For EXIF data behind the pixels of a PNG, Pillow would decode these.
-        exif = file.getexif() if file.format != "PNG" or "exif" in file.info else {}
-        turned = exif.get(PIL.ExifTags.Base.Orientation, 1) in _QUARTER_TURNS
-    return (width, height) if turned else (height, width)
+        return (width, height) if _is_turned(file) else (height, width)
 
 
 @contextlib.contextmanager
-def _open(source: pathlib.Path | bytes) -> Iterator[PIL.Image.Image]:
-    """Open an image file, and report what Pillow cannot read in this block."""
+def open_image(source: pathlib.Path | bytes) -> Iterator[PIL.Image.Image]:
+    """Open an image file with Pillow: the only place that does.
+
+    Whatever Pillow raises in this block becomes an `UnreadableImageError`: strangers'
+    files make it raise nearly anything.
+
+    Raises:
+        UnreadableImageError, InputError: as `read_image`.
+    """
     name = "the image" if isinstance(source, bytes) else str(source)
     try:
-        with PIL.Image.open(
-            io.BytesIO(source) if isinstance(source, bytes) else source
-        ) as file:
+        with _open(source) as file:
             yield file
     except FileNotFoundError:
         raise InputError(f"There is no file {name}; check the name.") from None
-    except _DAMAGES as e:
-        raise UnreadableImageError(f"{name} cannot be read as an image ({e}).") from e
+    except UnreadableImageError as e:
+        raise UnreadableImageError(str(e).replace("the image", name, 1)) from e
+    except InputError:
+        raise
+    except Exception as e:
+        reason = str(e) or type(e).__name__
+        raise UnreadableImageError(
+            f"{name} cannot be read as an image ({reason})."
+        ) from e
+
+
+def _open(source: pathlib.Path | bytes) -> PIL.Image.Image:
+    def opened(source: pathlib.Path | bytes) -> PIL.Image.Image:
+        file = io.BytesIO(source) if isinstance(source, bytes) else source
+        return PIL.Image.open(file, formats=_formats())
+
+    try:
+        return opened(source)
+    except (PIL.UnidentifiedImageError, ValueError):
+        content = source if isinstance(source, bytes) else source.read_bytes()
+        if not content.startswith(_PNG_SIGNATURE):
+            raise
+        return opened(_without_metadata(content))
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    PIL.Image.init()
+    return tuple(name for name in _FORMATS if name in PIL.Image.OPEN)
+
+
+def _without_metadata(png: bytes) -> bytes:
+    """Drop the chunks of a PNG that no pixel needs, which Pillow also checks."""
+    kept, place = [_PNG_SIGNATURE], len(_PNG_SIGNATURE)
+    while place + 8 <= len(png):
+        length, kind = struct.unpack_from(">I4s", png, place)
+        end = place + 12 + length
+        if kind[:1].isupper() or kind == b"tRNS":
+            kept.append(png[place:end])
+        place = end
+    return b"".join(kept)
+
+
+def _check_numbers(image: PIL.Image.Image) -> None:
+    # Pillow scales the numbers of a PPM to 16 bits.
+    if image.mode in ("I", "F") and image.format != "PPM":
+        low, high = image.getextrema()
+        kind = "floating-point" if image.mode == "F" else "32-bit"
+        raise UnreadableImageError(
+            f"the image has {kind} numbers from {low:g} to {high:g}, and nothing says "
+            "which are black and white; convert it to 8 or 16 bits."
+        )
+
+
+def orientation_of(file: PIL.Image.Image) -> int:
+    """Return the EXIF orientation, 1 (upright) if there is none or it is damaged."""
+    try:
+        return int(file.getexif().get(PIL.ExifTags.Base.Orientation, 1))
+    except Exception:
+        return 1
+
+
+def upright(image: PIL.Image.Image) -> PIL.Image.Image:
+    """Turn an image as its EXIF orientation says.
+
+    Not `PIL.ImageOps.exif_transpose`, which also rewrites the other EXIF data, and
+    fails if these are damaged.
+    """
+    image.load()
+    turn = _TURNS.get(orientation_of(image))
+    return image if turn is None else image.transpose(turn)
+
+
+def _is_turned(file: PIL.Image.Image) -> bool:
+    # For EXIF data behind the pixels of a PNG, Pillow would decode these.
+    if file.format == "PNG" and "exif" not in file.info:
+        return False
+    return orientation_of(file) >= 5
 
 
 def in_channels(image: Image, channels: int) -> Image:
@@ -148,12 +250,10 @@ def is_larger_than(path: pathlib.Path, side: int) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
-            with PIL.Image.open(path) as file:
+            with open_image(path) as file:
                 return max(file.size) > side
-    except PIL.Image.DecompressionBombError:
-        return True
-    except (OSError, ValueError, SyntaxError):
-        return False
+    except InputError as e:
+        return isinstance(e.__cause__, PIL.Image.DecompressionBombError)
 
 
 def write_image(path: pathlib.Path, image: Image) -> None:
@@ -186,14 +286,17 @@ def color_square(image: Image, side: int) -> Image:
 
 
 def find_images(folder: pathlib.Path) -> list[pathlib.Path]:
-    """List the image files in a folder and its subfolders, in natural order."""
+    """List the image files in a folder and its subfolders, in natural order.
+
+    Hidden files and folders are left out.
+    """
     return sorted(
         (
             path
             for path in folder.rglob("*")
             if path.suffix.lower() in SUFFIXES
             and path.is_file()
-            and not path.name.startswith(".")
+            and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         ),
         key=natural_key,
     )

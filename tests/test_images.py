@@ -2,6 +2,7 @@
 
 import numpy as np
 import PIL.Image
+import PIL.ImageOps
 import pytest
 
 from cyclegan_tf._shared.errors import InputError
@@ -12,6 +13,7 @@ from cyclegan_tf.images import (
     in_channels,
     normalize,
     read_image,
+    read_size,
     resize_image,
     write_contact_sheet,
     write_image,
@@ -90,12 +92,23 @@ def test_alpha_and_palette(photo, tmp_path):
     assert read_image(tmp_path / "palette.png").shape == (4, 4, 3)
 
 
-def test_exif_orientation(photo, tmp_path):
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation(orientation, photo, tmp_path):
     exif = PIL.Image.Exif()
-    exif[0x0112] = 6  # rotated by 90 degrees
+    exif[0x0112] = orientation
     PIL.Image.fromarray(photo).save(tmp_path / "turned.png", exif=exif)
+    with PIL.Image.open(tmp_path / "turned.png") as file:
+        expected = np.asarray(PIL.ImageOps.exif_transpose(file))
     found = read_image(tmp_path / "turned.png")
-    np.testing.assert_array_equal(found, np.rot90(photo, -1))
+    np.testing.assert_array_equal(found, expected)
+    if orientation == 6:
+        np.testing.assert_array_equal(found, np.rot90(photo, -1))
+
+
+def test_lab_becomes_color_and_gray(shared):
+    for channels in (1, 3):
+        image = read_image(shared / "cases/lab.tif", channels)
+        assert image.shape[-1] == channels and image.std() > 10
 
 
 def test_damaged_files_are_named(photo, tmp_path):
@@ -104,13 +117,56 @@ def test_damaged_files_are_named(photo, tmp_path):
     content = (tmp_path / "whole.jpg").read_bytes()
     (tmp_path / "half.jpg").write_bytes(content[: len(content) // 2])
     (tmp_path / "empty.png").write_bytes(b"")
-    image = PIL.Image.fromarray(photo)
-    image.save(tmp_path / "header.png", exif=b"II*\0")  # half of its EXIF header
-    for name in ("text.jpg", "half.jpg", "empty.png", "header.png"):
+    for name in ("text.jpg", "half.jpg", "empty.png"):
         with pytest.raises(UnreadableImageError, match=name):
             read_image(tmp_path / name)
     with pytest.raises(InputError, match="no file"):
         read_image(tmp_path / "absent.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("exif_bad.png", (48, 64, 3)),
+        ("badexif.jpg", (20, 24, 3)),
+        ("damaged_2.jpg", (20, 24, 3)),
+        ("badcrc_text.png", (48, 64, 3)),
+        ("bigicc.png", (48, 64, 3)),
+        ("photo.jfif", (48, 64, 3)),
+    ],
+)
+def test_sound_pixels_are_read_whatever_the_metadata(name, shape, shared):
+    assert read_image(shared / "cases" / name).shape == shape
+    assert read_size(shared / "cases" / name) == shape[:2]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("eps_named.jpg", "cannot identify image file"),  # never for Ghostscript
+        ("damaged_0.tif", "cannot be read as an image"),
+        ("int16HU.tif", "32-bit numbers from -1000 to 3048, and nothing says which"),
+        ("float01.tif", "floating-point numbers from 0 to 0.996078"),
+    ],
+)
+def test_other_files_are_refused_in_a_sentence(name, message, shared):
+    with pytest.raises(UnreadableImageError, match=message) as error:
+        read_image(shared / "cases" / name)
+    assert name in str(error.value) and "\n" not in str(error.value)
+
+
+def test_sixteen_bits_are_rounded(shared):
+    path = shared / "cases/gray12in16.png"
+    with PIL.Image.open(path) as file:
+        values = np.asarray(file)
+    expected = np.rint(values / 257)[..., None]
+    np.testing.assert_array_equal(read_image(path, 1), expected)
+
+
+def test_sixteen_bit_pgm(tmp_path):
+    content = b"P5 2 1 65535\n" + np.array([257, 65535], ">u2").tobytes()
+    (tmp_path / "deep.pgm").write_bytes(content)
+    assert read_image(tmp_path / "deep.pgm", 1).ravel().tolist() == [1, 255]
 
 
 def test_decompression_bombs_are_unreadable(photo, tmp_path, monkeypatch):
@@ -129,7 +185,10 @@ def test_resize_is_antialiased_bicubic(photo):
 
 
 def test_find_images_in_natural_order(photo, tmp_path):
-    for name in ("10.png", "2.png", "sub/1.PNG", "notes.txt", ".hidden.png"):
+    for name in (
+        *("10.png", "2.png", "sub/1.PNG", "notes.txt"),
+        *(".hidden.png", ".cache/3.png", "sub/.cache/4.png"),
+    ):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"")

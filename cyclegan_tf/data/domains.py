@@ -246,6 +246,7 @@ def load_domains(config: TrainConfig, size_multiple: int) -> Domains:
             return None
         domain = Domain(sources[: dataset.max_images], how, channels, cache_bytes)
         cache_bytes -= domain.cached_bytes
+        domain[0]  # says at once if none can be read
         if domain.left_out:
             _LOG.warning(
                 "%s: %d of %d images cannot be read and are left out.",

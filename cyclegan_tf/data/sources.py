@@ -4,6 +4,7 @@ The public data sets name their folders trainA and trainB; A is domain X and B i
 Y. This module decodes nothing.
 """
 
+import codecs
 import pathlib
 from typing import NamedTuple
 
@@ -57,7 +58,7 @@ def _folder_sources(root: pathlib.Path, split: str) -> list[Source]:
     if folder.is_dir():
         paths = find_images(folder)
     elif file_list.is_file():
-        lines = file_list.read_text().splitlines()
+        lines = _decoded(file_list.read_bytes()).splitlines()
         paths = [root / line.strip() for line in lines if line.strip()]
     elif split.startswith("test"):
         return []
@@ -72,6 +73,16 @@ def _folder_sources(root: pathlib.Path, split: str) -> list[Source]:
             "JPEG, PNG, BMP, GIF, WebP or TIFF files there."
         )
     return [Source(str(path), path) for path in paths]
+
+
+def _decoded(text: bytes) -> str:
+    """Decode a list in UTF-8, UTF-16 with its mark, or else Latin-1."""
+    if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return text.decode("utf-16")
+    try:
+        return text.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return text.decode("latin-1")
 
 
 def _tfds_sources(name: str, split: str, data_dir: pathlib.Path | None) -> list[Source]:

@@ -5,8 +5,6 @@ import dataclasses
 import pathlib
 from collections.abc import Iterator, Sequence
 
-import PIL.Image
-
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import relative_name, write_json
 from cyclegan_tf._shared.tables import markdown_table
@@ -15,7 +13,7 @@ from cyclegan_tf.doctor.checks import check
 from cyclegan_tf.doctor.findings import Finding, warn
 from cyclegan_tf.doctor.image_facts import ImageFacts, examine
 from cyclegan_tf.doctor.options import DoctorConfig
-from cyclegan_tf.images import SUFFIXES
+from cyclegan_tf.images import SUFFIXES, open_image
 
 _SPLITS = ("trainA", "trainB", "testA", "testB")
 _FILES_SHOWN = 5
@@ -128,9 +126,9 @@ def _overlooked(root: pathlib.Path) -> Iterator[Finding]:
 
 def _is_image(path: pathlib.Path) -> bool:
     try:
-        with PIL.Image.open(path):
+        with open_image(path):
             return True
-    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError):
+    except InputError:
         return False
 
 

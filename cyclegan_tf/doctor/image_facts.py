@@ -2,18 +2,22 @@
 
 import dataclasses
 import hashlib
-import io
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import imagehash
 import numpy as np
-import PIL.ExifTags
 import PIL.Image
 
 from cyclegan_tf.data.sources import Source
-from cyclegan_tf.images import Image, UnreadableImageError, read_image
+from cyclegan_tf.images import (
+    Image,
+    UnreadableImageError,
+    open_image,
+    orientation_of,
+    read_image,
+)
 
 # Mean difference of a gray image's color channels, in levels of 255. In horse2zebra and
 # monet2photo it is at most 0.5 in gray photographs, from a colored mark or JPEG
@@ -31,9 +35,6 @@ _GRID = 256
 # pairs up to 64 of 256 bits in horse2zebra and monet2photo show one scene, and the
 # nearest pair of two scenes is at 78.
 _HASH_SIDE = 16
-
-_ORIENTATION = PIL.ExifTags.Base.Orientation
-_UPRIGHT = 1
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -90,7 +91,7 @@ def examine(source: Source) -> ImageFacts:
     except UnreadableImageError as e:
         if isinstance(e.__cause__, PIL.UnidentifiedImageError):
             return ImageFacts(name, "unknown format")
-        return ImageFacts(name, str(e.__cause__))
+        return ImageFacts(name, str(e.__cause__ or e))
     except OSError as e:
         return ImageFacts(name, e.strerror or str(e))
     return _describe(name, image, encoded, traits)
@@ -119,20 +120,19 @@ def _describe(
 
 
 def _traits(encoded: bytes, content: pathlib.Path | bytes) -> frozenset[str]:
-    with PIL.Image.open(io.BytesIO(encoded)) as file:
+    with open_image(encoded) as file:
         # Some cameras write multi-picture JPEG: a photograph and its preview.
         file_format = "JPEG" if file.format == "MPO" else file.format
         frames = getattr(file, "is_animated", False) and file.format != "MPO"
         # Pillow opens 16-bit color as 8-bit; only its decoder's arguments show it.
         deep = file.mode[0] in "IF" or any(";16" in str(tile) for tile in file.tile)
-        orientation = file.getexif().get(_ORIENTATION, _UPRIGHT)
         found = {
             "alpha": file.has_transparency_data,
             "cmyk": file.mode == "CMYK",
             "palette": file.mode in ("P", "PA"),
             "deep": deep,
             "animated": frames,
-            "rotated": orientation != _UPRIGHT,
+            "rotated": orientation_of(file) != 1,
             "suffix": isinstance(content, pathlib.Path)
             and PIL.Image.registered_extensions().get(content.suffix.lower())
             != file_format,

@@ -7,10 +7,9 @@ from typing import TypeAlias
 import keras
 import numpy as np
 import PIL.Image
-import PIL.ImageOps
 import tensorflow as tf
 
-from cyclegan_tf.images import Image, from_pillow, normalize, read_image
+from cyclegan_tf.images import Image, from_pillow, normalize, read_image, upright
 from cyclegan_tf.models.networks.graph import size_multiple
 from cyclegan_tf.pretrained.keras3 import SMALLEST_SIDE, load_generator
 from cyclegan_tf.translation.inference import inference_model
@@ -82,8 +81,7 @@ class Translator:
         if isinstance(image, str | pathlib.Path):
             image = read_image(pathlib.Path(image), self.channels)
         elif isinstance(image, PIL.Image.Image):
-            upright = PIL.ImageOps.exif_transpose(image)
-            image = from_pillow(upright, self.channels)
+            image = from_pillow(upright(image), self.channels)
         if image.dtype != np.uint8:
             raise ValueError(
                 "Images must be uint8, with levels from 0 to 255. Received: an array "

@@ -21,6 +21,14 @@ def test_folders_and_file_lists(tmp_path):
     assert found == [["0.png", "1.png"], ["1.png", "0.png"], []]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+def test_lists_in_several_encodings(encoding, tmp_path):
+    """Windows editors write UTF-16, or UTF-8 with a mark."""
+    (tmp_path / "trainA.txt").write_bytes("b\u00e4r.png\r\n".encode(encoding))
+    [source] = find_sources(str(tmp_path), "trainA")
+    assert source.content == tmp_path / "b\u00e4r.png"
+
+
 def test_missing_and_empty_folders(tmp_path):
     with pytest.raises(InputError, match="There is no folder"):
         find_sources(str(tmp_path / "absent"), "trainA")

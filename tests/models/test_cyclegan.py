@@ -357,6 +357,25 @@ def test_an_uneven_batch_counts_every_image_once(two_replicas, float64):
     assert tiny.largest_difference(one, two) < 1e-9
 
 
+def test_replicas_go_on_exactly(two_replicas, tmp_path):
+    """With a loss that draws random numbers in each step."""
+
+    def fresh():
+        with two_replicas.scope():
+            model = tiny.cyclegan(pool_size=3)
+            model.compile(adversarial_loss="wgan-gp")
+        return model
+
+    whole, rest = fresh(), fresh()
+    whole.fit(tiny.dataset(8, 4), verbose=0)
+    whole.save(tmp_path / "model.keras")
+    rest.load_weights(tmp_path / "model.keras")
+    for model in (whole, rest):
+        model.fit(tiny.dataset(8, 4), verbose=0)
+    assert int(rest.pool_x.num_seen.numpy()) == 16
+    assert tiny.largest_difference(whole, rest) == 0.0
+
+
 def test_a_saved_model_goes_on_training(tmp_path):
     """Also where it was saved between two updates."""
     model = tiny.cyclegan(pool_size=3)
