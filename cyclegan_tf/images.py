@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import PIL.ExifTags
 import PIL.Image
+import PIL.ImageFile
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import natural_key, replacing
@@ -139,7 +140,7 @@ def read_size(source: pathlib.Path | bytes) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def open_image(source: pathlib.Path | bytes) -> Iterator[PIL.Image.Image]:
+def open_image(source: pathlib.Path | bytes) -> Iterator[PIL.ImageFile.ImageFile]:
     """Open an image file with Pillow: the only place that does.
 
     Whatever Pillow raises in this block becomes an `UnreadableImageError`: strangers'
@@ -165,8 +166,8 @@ def open_image(source: pathlib.Path | bytes) -> Iterator[PIL.Image.Image]:
         ) from e
 
 
-def _open(source: pathlib.Path | bytes) -> PIL.Image.Image:
-    def opened(source: pathlib.Path | bytes) -> PIL.Image.Image:
+def _open(source: pathlib.Path | bytes) -> PIL.ImageFile.ImageFile:
+    def opened(source: pathlib.Path | bytes) -> PIL.ImageFile.ImageFile:
         file = io.BytesIO(source) if isinstance(source, bytes) else source
         return PIL.Image.open(file, formats=_formats())
 

@@ -92,11 +92,13 @@ class Domain(Sequence[Image]):
         return len(self._sources)
 
     def __getitem__(self, i: Any) -> Any:
-        return self._first_readable(i, self._resized)
+        if isinstance(i, slice):
+            return [self[j] for j in range(*i.indices(len(self)))]
+        return self._first_readable(range(len(self))[i], self._resized)
 
     def decoded(self, i: int) -> Image:
         """Return an image in its original size."""
-        return self._first_readable(i, self._decode)
+        return self._first_readable(range(len(self))[i], self._decode)
 
     def verify(self) -> None:
         """Read all images, and remove the unreadable ones.

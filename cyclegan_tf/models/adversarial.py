@@ -226,11 +226,6 @@ class AdversarialModel(keras.Model):
             state.assign(own.pop(f"random_state_{i}"))
         super().load_own_variables(own)
 
-    def load_weights(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
-        """Load weights as `keras.Model.load_weights` does; build what has none yet."""
-        with self.distribute_strategy.scope():
-            super().load_weights(filepath, *args, **kwargs)
-
     def get_config(self) -> dict[str, Any]:
         networks = {
             name: keras.saving.serialize_keras_object(network)
@@ -281,7 +276,7 @@ class AdversarialModel(keras.Model):
 
     def _checked(self, x: Any, y: Any = None, batch_size: int | None = None) -> Data:
         generator = self.generators["g"]
-        pairs = ImagePairs(generator.input_shape[-1], generator.output_shape[-1])
+        pairs = ImagePairs(generator.input_shape, generator.output_shape)
         return for_replicas(pairs.check(x, y), self._local_replicas, batch_size)
 
     def _unpack(self, data: Any) -> tuple[Any, Any]:
@@ -294,11 +289,10 @@ class AdversarialModel(keras.Model):
             "the last batch of the shorter domain.",
         )
         generator = self.generators["g"]
-        channels = generator.input_shape[-1], generator.output_shape[-1]
+        shapes = generator.input_shape, generator.output_shape
         with tf.control_dependencies([checked]):
             real_x, real_y = (
-                tf.ensure_shape(batch, (None, None, None, count))
-                for batch, count in zip(images, channels)
+                tf.ensure_shape(batch, shape) for batch, shape in zip(images, shapes)
             )
         dtype = keras.config.floatx()
         return tf.cast(real_x, dtype), tf.cast(real_y, dtype)

@@ -249,18 +249,16 @@ class CycleGAN(AdversarialModel):
                     f"{name} of height {real[1]} and width {real[2]}; make both "
                     f"multiples of {multiple}."
                 )
-        with self.distribute_strategy.scope():
-            self.pool_x.build_for(fake_x)
-            self.pool_y.build_for(fake_y)
+        self.pool_x.build_for(fake_x)
+        self.pool_y.build_for(fake_y)
         self._built_for = shape_x[1:], shape_y[1:]
 
     def set_weights(self, weights: Any) -> None:
         """Set the weights of another model's `get_weights`, with its image pools."""
         if self.pool_size and len(weights) == len(self.weights) + 4:
             images_x, _, images_y, _ = weights[-4:]
-            with self.distribute_strategy.scope():
-                self.pool_x.build_for((None, *np.shape(images_x)[1:]))
-                self.pool_y.build_for((None, *np.shape(images_y)[1:]))
+            self.pool_x.build_for((None, *np.shape(images_x)[1:]))
+            self.pool_y.build_for((None, *np.shape(images_y)[1:]))
         super().set_weights(weights)
 
     def get_config(self) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """A history of translated images to train the discriminators on."""
 
+import contextlib
 from typing import Any
 
 import keras
@@ -47,6 +48,7 @@ class ImagePool(keras.layers.Layer):
             raise ValueError(f"size must not be negative. Received: size={size}")
         self.size = size
         self.seed = seed
+        self._strategy = tf.distribute.get_strategy()  # that the model is made under
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         if self.size == 0:
@@ -69,7 +71,7 @@ class ImagePool(keras.layers.Layer):
             name="images",
             **shared,
         )
-        with tf.device("CPU:0"):  # where `_draw` is
+        with _on_processor():  # where `_draw` is
             self.num_seen = self.add_weight(
                 shape=(), initializer="zeros", dtype="int64", name="num_seen", **shared
             )
@@ -81,7 +83,8 @@ class ImagePool(keras.layers.Layer):
             ValueError: if the images have no fixed size, or another one than before.
         """
         if not self.built:
-            self.build(image_shape)
+            with self._strategy.scope():
+                self.build(image_shape)
             self.built = True
         elif self.size and self.images.shape[1:] != tuple(image_shape[1:]):
             raise ValueError(
@@ -137,7 +140,7 @@ class ImagePool(keras.layers.Layer):
             returned for it; and the image that its slot holds in the end. -1 stands for
             what the slot held before.
         """
-        with tf.device("CPU:0"):
+        with _on_processor():
             numbers = self.num_seen.value + tf.range(tf.cast(batch_size, tf.int64))
             self.num_seen.assign_add(tf.cast(batch_size, tf.int64))
             draws = self._random(numbers)
@@ -169,7 +172,15 @@ class ImagePool(keras.layers.Layer):
         return {**super().get_config(), "size": self.size, "seed": self.seed}
 
 
+def _on_processor() -> contextlib.AbstractContextManager[Any]:
+    # Strategies place their variables themselves.
+    if tf.distribute.has_strategy():
+        return contextlib.nullcontext()
+    return tf.device("CPU:0")
+
+
 def _pick(images: Any, numbers: Any, others: Any) -> Any:
     """Return `images[numbers]`; where a number is -1, the image of `others`."""
     picked = tf.gather(images, tf.maximum(numbers, 0))
-    return tf.where((numbers >= 0)[:, None, None, None], picked, others)
+    is_picked = tf.reshape(numbers >= 0, (-1, *(1 for _ in images.shape[1:])))
+    return tf.where(is_picked, picked, others)

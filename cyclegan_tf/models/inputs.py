@@ -34,13 +34,17 @@ class Data(NamedTuple):
 class ImagePairs:
     """Batches `(real_x, real_y)` of float images in [-1, 1], in any form Keras takes.
 
+    Networks may also work on other data than images, such as points (batch, 2); these
+    may have any values.
+
     Args:
-        channels_x: int. Channels of the images of X.
-        channels_y: int. Channels of the images of Y.
+        shape_x: the shape of a batch of X, mostly (None, None, None, channels).
+        shape_y: likewise, of Y.
     """
 
-    def __init__(self, channels_x: int, channels_y: int):
-        self.channels = channels_x, channels_y
+    def __init__(self, shape_x: Shape, shape_y: Shape):
+        self.shapes = shape_x, shape_y
+        self._are_images = len(shape_x) == len(shape_y) == 4
 
     def check(self, x: Any, y: Any = None) -> Data:
         """Check the data of `fit`, as far as it can be known before the first step.
@@ -70,7 +74,7 @@ class ImagePairs:
                 f"{len(y)}; make a tf.data.Dataset that repeats the fewer."
             )
         shapes = self._check_types((x, y))
-        for domain, images in zip("xy", (x, y)):
+        for domain, images in zip("xy", (x, y) if self._are_images else ()):
             values = np.asarray(images)
             low, high = np.min(values), np.max(values)
             if not (low >= -LARGEST_VALUE and high <= LARGEST_VALUE):
@@ -108,7 +112,9 @@ class ImagePairs:
                 tf.debugging.Assert(in_range, [sentence])
             return batch
 
-        checked = x.map(with_values_checked, num_parallel_calls=tf.data.AUTOTUNE)
+        checked = x
+        if self._are_images:
+            checked = x.map(with_values_checked, num_parallel_calls=tf.data.AUTOTUNE)
         if any(spec.shape.rank is None or None in spec.shape[1:] for spec in specs):
             # Nothing but a batch tells its size.
             specs = next(iter(x), specs)
@@ -116,28 +122,24 @@ class ImagePairs:
 
     def _check_types(self, batch: tuple[Any, Any]) -> tuple[Shape, Shape]:
         """Check the dtypes and shapes of two batches, or of their specs."""
-        for domain, images, channels in zip("xy", batch, self.channels):
+        shapes = []
+        for domain, images, expected in zip("xy", batch, self.shapes):
             dtype = keras.backend.standardize_dtype(images.dtype)
             if "float" not in dtype:
                 raise ValueError(
                     f"real_{domain} must be float images in [-1, 1]. Received: dtype "
                     f"{dtype}; divide levels of 0 to 255 by 127.5 and subtract 1."
                 )
-            shape = images.shape
-            if getattr(shape, "rank", len) is None:
-                continue
-            if len(shape) != 4 or shape[3] not in (None, channels):
+            is_unknown = getattr(images.shape, "rank", len) is None
+            shape = expected if is_unknown else tuple(images.shape)
+            if len(shape) != len(expected) or shape[-1] not in (None, expected[-1]):
+                sides = "height, width, " if self._are_images else "..., "
                 raise ValueError(
-                    f"real_{domain} must be batches of images (batch, height, width, "
-                    f"{channels}). Received: shape {tuple(shape)}"
+                    f"real_{domain} must be batches of images (batch, {sides}"
+                    f"{expected[-1]}). Received: shape {shape}"
                 )
-        shape_x, shape_y = (
-            (None,) * 3 + (channels,)
-            if getattr(images.shape, "rank", len) is None
-            else tuple(images.shape)
-            for images, channels in zip(batch, self.channels)
-        )
-        return shape_x, shape_y
+            shapes.append(shape)
+        return shapes[0], shapes[1]
 
 
 def for_replicas(data: Data, replicas: int, batch_size: int | None) -> Data:

@@ -262,6 +262,15 @@ def test_damaged_pixels_are_found_when_they_are_read(tmp_path, caplog):
     np.testing.assert_array_equal(domain[1], whole[2])
 
 
+def test_a_domain_is_a_sequence():
+    domain = numbered(4)
+    assert [int(image[0, 0, 0]) for image in domain] == [0, 1, 2, 3]
+    assert [int(image[0, 0, 0]) for image in domain[1:3]] == [1, 2]
+    assert int(domain[-1][0, 0, 0]) == 3
+    with pytest.raises(IndexError):
+        domain[4]
+
+
 def test_no_readable_pixels(tmp_path):
     tiny.write_domains(tmp_path, count=2)
     for path in (tmp_path / "trainA").iterdir():

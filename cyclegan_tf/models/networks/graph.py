@@ -11,10 +11,12 @@ from cyclegan_tf.models.networks.blocks import NORM_EPSILON
 
 
 def operations(network: keras.Model) -> list[Any]:
-    """List the layers and `keras.ops` of a functional model in the order of the calls.
+    """List the layers and `keras.ops` of a network in the order of the calls.
 
-    The input layer is left out.
+    The network is a functional or sequential model. The input layer is left out.
     """
+    if isinstance(network, keras.Sequential):
+        network = keras.Model(network.inputs, network.outputs)
     return [
         operation
         for operation in network.operations
@@ -55,6 +57,7 @@ _ALONE = {
     "Conv2D",
     "Conv2DTranspose",
     "Cropping2D",
+    "Dense",
     "DepthwiseConv2D",
     "GroupNormalization",
     "Identity",

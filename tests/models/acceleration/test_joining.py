@@ -32,6 +32,7 @@ class Counted:
         lambda: cyclegan_tf.resnet_generator(4, 1, upsampling="bilinear"),
         lambda: cyclegan_tf.patchgan_discriminator(4, 2),
         lambda: cyclegan_tf.pixel_discriminator(4, norm="none"),
+        lambda: keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Dense(2)]),
     ],
 )
 def test_one_call_for_two_batches(network):
