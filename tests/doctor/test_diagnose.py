@@ -264,11 +264,11 @@ def test_file_lists(data):
 def test_suffixes(data):
     (data / "trainA/3.png").unlink()
     scene(3).save(data / "trainA/3.png", format="JPEG", quality=95)
-    scene(900).save(data / "trainB/photo.jfif", format="JPEG")
+    scene(900).save(data / "trainB/photo.image", format="JPEG")
     (data / "trainB/notes.txt").write_text("not an image, and no fault")
     overlooked, misnamed = findings(data)
     assert overlooked.what == "images that are not read because of their suffix"
-    assert overlooked.files == ("trainB/photo.jfif",)
+    assert overlooked.files == ("trainB/photo.image",)
     assert misnamed.what == "files of another format than their suffix says"
     assert misnamed.files == ("trainA/3.png",)
 
