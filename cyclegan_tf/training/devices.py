@@ -200,7 +200,7 @@ def hardware_of(strategy: tf.distribute.Strategy) -> str:
     if gpus:
         details = tf.config.experimental.get_device_details(gpus[0])
         return f"{replicas} x {details.get('device_name', 'GPU')}"
-    return f"{os.cpu_count()} processor cores, without a GPU"
+    return f"{os.cpu_count()} processor cores"
 
 
 # Units of processors that multiply bfloat16 at least twice as fast as float32.
