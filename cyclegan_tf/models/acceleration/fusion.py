@@ -1,14 +1,14 @@
 """Faster operations for training, with the same weights and results.
 
 Three stock layers are slow to train. The gradient of a group normalization passes over
-its images more than a dozen times; written out, it needs half. Together with `Joined`,
-a step takes 0.86 and 0.89 of the time at 64x64 that it took with TensorFlow's batch
-norm over single images and single calls, and as long at 128x128 (ResNet-6 and 9, batch
-1, float32, AVX2). The gradient of `Cropping2D` works element by element; a slice's is a
-padding. And a convolution to three channels takes as long as one to sixteen: on a
-processor with AVX2, a ResNet-6 with its gradient takes 0.75 of the time with
-`NarrowConv`, at 64x64 (184 for 245 ms) and at 128x128 (683 for 908 ms); with AVX-512, a
-whole step takes 0.97.
+its images more than a dozen times; written out, it has fewer operations. Together with
+`Joined`, a step takes 0.86 and 0.89 of the time at 64x64 that it took with TensorFlow's
+batch norm over single images and single calls, and 1.04 and 0.98 at 128x128 (ResNet-6
+and 9, batch 1, float32, AVX2, two rounds in turns by a script that was not kept). The
+gradient of `Cropping2D` works element by element; a slice's is a padding. And a
+convolution to three channels takes as long as one to sixteen: on a processor with AVX2,
+a ResNet-6 with its gradient takes 0.75 of the time with `NarrowConv`, at 64x64 (184 for
+245 ms) and at 128x128 (683 for 908 ms); with AVX-512, a whole step takes 0.97.
 """
 
 from typing import Any
@@ -40,7 +40,7 @@ def fused(network: keras.Model) -> keras.Model:
 
 
 class InstanceNorm(keras.Layer):
-    """An instance norm whose gradient is written out: six passes over the images.
+    """An instance norm whose gradient is written out.
 
     It computes in at least float32.
 

@@ -17,8 +17,8 @@ from cyclegan_tf.models.networks.graph import treats_images_alone
 class Joined:
     """A network that takes several batches, in one call if that changes nothing.
 
-    It does not if each image is treated by itself. Batch normalization and dropout do
-    not: their networks are called for one batch at a time.
+    One call is exact if the network treats each image by itself. A network with batch
+    normalization or dropout does not, and is called once for each batch.
 
     Args:
         network: the `keras.Model`.

@@ -1,7 +1,7 @@
 """Training in less memory: recompute activations instead of keeping them.
 
 The gradient of a network needs the output of every layer. A CycleGAN training step
-calls the generators six times before it takes the gradient, and keeps gigabytes at
+passes six batches through the generators before the gradient, and keeps gigabytes at
 512x512. A rematerialized network keeps only the tensors between its segments, and
 recomputes the inside of a segment for its gradient.
 """
