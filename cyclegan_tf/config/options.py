@@ -13,7 +13,9 @@ from cyclegan_tf._shared.errors import InputError, check_positive
 from cyclegan_tf.models.choices import (
     AdversarialLossName,
     DiscriminatorKind,
+    Downsampling,
     GeneratorKind,
+    Initializer,
     Norm,
     Padding,
     Upsampling,
@@ -74,8 +76,10 @@ class NetworkConfig:
         mobile_filters: Filters of a mobile_resnet: first layer, two down, two up.
         mobile_block_filters: Filters inside each residual block of a mobile_resnet.
         dropout: Dropout rate of the generators.
-        upsampling: Upsampling in the generators; nearest and bilinear avoid
-            checkerboard patterns.
+        downsampling: Downsampling in ResNets and PatchGANs; antialiased blurs first, as
+            CUT does.
+        upsampling: Upsampling in the generators; nearest, bilinear and antialiased (as
+            in CUT) avoid checkerboard patterns.
         discriminator: Architecture of both discriminators.
         discriminator_filters: Filters of the first layer of a discriminator.
         num_layers: Depth of a patchgan, 1 to 5; 3 judges patches of 70x70 pixels.
@@ -83,6 +87,8 @@ class NetworkConfig:
             TensorFlow Addons does.
         norm_epsilon: Epsilon added to the variance by the normalization.
         padding: Padding of strided convolutions: symmetric (PyTorch) or same (Keras).
+        initializer: Initial weights of the convolutions: normal is CycleGAN's N(0,
+            0.02), xavier is CUT's, Xavier with gain 0.02.
         init_from: Start from the networks in this folder: a PyTorch checkpoint, a
             result of cyclegan import, or a run. Their architecture replaces the options
             above; missing networks start new.
@@ -95,6 +101,7 @@ class NetworkConfig:
     mobile_filters: tuple[int, ...] = (16, 32, 128, 32, 16)
     mobile_block_filters: tuple[int, ...] = (64, 64, 64, 128, 128, 128, 128, 128, 128)
     dropout: float = 0.0
+    downsampling: Downsampling = "strided"
     upsampling: Upsampling = "transpose"
     discriminator: DiscriminatorKind = "patchgan"
     discriminator_filters: int = 64
@@ -102,6 +109,7 @@ class NetworkConfig:
     norm: Norm = "instance"
     norm_epsilon: float = 1e-5
     padding: Padding = "symmetric"
+    initializer: Initializer = "normal"
     init_from: pathlib.Path | None = None
 
 

@@ -15,7 +15,7 @@ from cyclegan_tf.models.networks.architecture import (
     count_layers,
     kind_of,
 )
-from cyclegan_tf.models.networks.graph import normalization_of
+from cyclegan_tf.models.networks.graph import consumers, normalization_of
 
 
 def architecture_of(network: keras.Model) -> Architecture | None:
@@ -104,6 +104,7 @@ def _resnet_options(network: keras.Model) -> dict[str, Any]:
         "filters": network.get_layer("stem_conv").filters,
         "num_residual_blocks": count_layers(network, "block_{}_conv_0"),
         "padding": _padding(network.get_layer("down_0_conv")),
+        "downsampling": _downsampling(network.get_layer("down_0_conv")),
     }
 
 
@@ -118,6 +119,7 @@ def _mobile_options(network: keras.Model) -> dict[str, Any]:
             network.get_layer(f"block_{i}_pointwise_0").filters for i in blocks
         ),
         "padding": _padding(network.get_layer("down_0_conv")),
+        "downsampling": _downsampling(network.get_layer("down_0_conv")),
     }
 
 
@@ -133,6 +135,7 @@ def _patchgan_options(network: keras.Model) -> dict[str, Any]:
         "filters": network.get_layer("layer_0_conv").filters,
         "num_layers": count_layers(network, "layer_{}_conv") - 1,
         "padding": _padding(network.get_layer("layer_0_conv")),
+        "downsampling": _downsampling(network.get_layer("layer_0_conv")),
     }
 
 
@@ -154,15 +157,32 @@ def _generator_options(network: keras.Model) -> dict[str, Any]:
         found = (layer for layer in network.layers if isinstance(layer, cls))
         return getattr(next(found, None), attribute, default)
 
+    upsampling = first(keras.layers.UpSampling2D, "interpolation", "transpose")
+    if upsampling == "bilinear" and _pads_zeros_after_resizing(network):
+        upsampling = "antialiased"
     return {
         "output_channels": network.output_shape[-1],
         "dropout": first(keras.layers.Dropout, "rate", 0.0),
-        "upsampling": first(keras.layers.UpSampling2D, "interpolation", "transpose"),
+        "upsampling": upsampling,
     }
 
 
-def _padding(strided_conv: keras.layers.Conv2D) -> str:
-    return "same" if strided_conv.padding == "same" else "symmetric"
+def _pads_zeros_after_resizing(network: keras.Model) -> bool:
+    used_by = consumers(network)
+    return any(
+        isinstance(consumer, keras.layers.ZeroPadding2D)
+        for layer in network.layers
+        if isinstance(layer, keras.layers.UpSampling2D)
+        for consumer in used_by[id(layer.output)]
+    )
+
+
+def _padding(conv: keras.layers.Conv2D) -> str:
+    return "same" if conv.padding == "same" else "symmetric"
+
+
+def _downsampling(conv: keras.layers.Conv2D) -> str:
+    return "strided" if conv.strides == (2, 2) else "antialiased"
 
 
 def _weight_shapes(network: keras.Model) -> list[tuple[str, tuple[int, ...]]]:

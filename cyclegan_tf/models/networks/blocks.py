@@ -142,6 +142,19 @@ def padded_conv(
     )(x)
 
 
+def blur_and_halve(x: Any) -> Any:
+    """Halve the sides of an image, blurred first so that nothing aliases.
+
+    The filter is `[1, 2, 1] / 4` along each side, on reflected borders; odd sides round
+    up. Two means of two pixels make that filter without any weights.
+
+    Reference:
+        Zhang, 2019, Making Convolutional Networks Shift-Invariant Again, section 3.
+    """
+    x = layers.AveragePooling2D(2, strides=1)(reflect_pad(x, 1))
+    return layers.AveragePooling2D(2, strides=2)(x)
+
+
 def separable_conv(
     x: Any, filters: int, normalize: Normalization, name: str, index: int
 ) -> Any:
@@ -173,6 +186,10 @@ def upsample(
     name: str,
 ) -> Any:
     """Double the sides by a transposed convolution, or by resizing and convolving."""
+    if upsampling == "antialiased":
+        # Bilinear doubling is the reference's [1, 3, 3, 1] filter, to the digit.
+        x = layers.UpSampling2D(2, interpolation="bilinear")(x)
+        return padded_conv(x, filters, 3, use_bias=use_bias, name=name)
     if upsampling != "transpose":
         x = layers.UpSampling2D(2, interpolation=upsampling)(x)
         return conv(filters, 3, use_bias=use_bias, name=name)(reflect_pad(x, 1))

@@ -6,10 +6,11 @@ In the comments ``Ck`` is a 4x4 layer with k filters (Zhu et al., 2017, section 
 import keras
 from keras import ops
 
-from cyclegan_tf.models.choices import Norm, Padding
+from cyclegan_tf.models.choices import Downsampling, Norm, Padding
 from cyclegan_tf.models.networks.blocks import (
     NORM_EPSILON,
     Normalization,
+    blur_and_halve,
     check_choice,
     check_positive,
     conv,
@@ -27,6 +28,7 @@ def patchgan_discriminator(
     norm: Norm = "instance",
     norm_epsilon: float = NORM_EPSILON,
     padding: Padding = "symmetric",
+    downsampling: Downsampling = "strided",
     name: str = "patchgan_discriminator",
 ) -> keras.Model:
     """Build the PatchGAN: each output judges one overlapping patch of the image.
@@ -42,6 +44,7 @@ def patchgan_discriminator(
         padding: `"symmetric"` pads one pixel on every side, as the reference does;
             `"same"` is Keras's, with a map of 32x32 for a 256x256 image. Defaults
             to `"symmetric"`.
+        downsampling: as for `resnet_generator`.
         name: str. Name of the model.
 
     Returns:
@@ -61,20 +64,27 @@ def patchgan_discriminator(
     if not 1 <= num_layers <= 5:
         raise ValueError(f"num_layers must be from 1 to 5. Received: {num_layers}")
 
+    check_choice("downsampling", downsampling, Downsampling)
+    antialiased = downsampling == "antialiased"
+
     image = keras.Input(image_shape, name="image")
-    x = padded_conv(image, filters, 4, strides=2, padding=padding, name="layer_0_conv")
-    x = ops.leaky_relu(x, 0.2)  # C64
-    for i in range(1, num_layers + 1):
+    x = image
+    for i in range(num_layers + 1):
+        halves = i < num_layers
         x = padded_conv(
             x,
             filters * min(2**i, 8),
             4,
-            strides=2 if i < num_layers else 1,
+            strides=2 if halves and not antialiased else 1,
             padding=padding,
-            use_bias=normalize.conv_bias,
+            use_bias=normalize.conv_bias or i == 0,
             name=f"layer_{i}_conv",
         )
-        x = ops.leaky_relu(normalize(x, f"layer_{i}_norm"), 0.2)  # C128 ...
+        if i > 0:
+            x = normalize(x, f"layer_{i}_norm")
+        x = ops.leaky_relu(x, 0.2)  # C64, C128 ...
+        if halves and antialiased:
+            x = blur_and_halve(x)
     x = padded_conv(x, 1, 4, padding=padding, name="head_conv")
     return keras.Model(image, float_output("linear", "logits")(x), name=name)
 

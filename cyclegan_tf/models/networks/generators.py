@@ -21,10 +21,11 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from cyclegan_tf.models.choices import Norm, Padding, Upsampling
+from cyclegan_tf.models.choices import Downsampling, Norm, Padding, Upsampling
 from cyclegan_tf.models.networks.blocks import (
     NORM_EPSILON,
     Normalization,
+    blur_and_halve,
     check_choice,
     check_positive,
     conv,
@@ -48,6 +49,7 @@ def resnet_generator(
     norm_epsilon: float = NORM_EPSILON,
     padding: Padding = "symmetric",
     dropout: float = 0.0,
+    downsampling: Downsampling = "strided",
     upsampling: Upsampling = "transpose",
     name: str = "resnet_generator",
 ) -> keras.Model:
@@ -73,9 +75,13 @@ def resnet_generator(
             `"symmetric"`.
         dropout: float. Dropout rate inside each residual block (the reference
             offers 0.5). Defaults to `0.0`, none.
+        downsampling: `"strided"` is a convolution of stride 2; `"antialiased"`, as in
+            CUT, convolves, blurs and then takes every second pixel. Defaults to
+            `"strided"`.
         upsampling: `"transpose"` is the reference's transposed convolution;
             `"nearest"` and `"bilinear"` resize, then convolve, which avoids
-            checkerboard patterns. Defaults to `"transpose"`.
+            checkerboard patterns; `"antialiased"`, as in CUT, is `"bilinear"` with
+            zeros around the convolution's input. Defaults to `"transpose"`.
         name: str. Name of the model.
 
     Returns:
@@ -103,6 +109,7 @@ def resnet_generator(
         Normalization(norm, norm_epsilon),
         padding,
         dropout,
+        downsampling,
         upsampling,
         name,
     )
@@ -118,6 +125,7 @@ def mobile_resnet_generator(
     norm_epsilon: float = NORM_EPSILON,
     padding: Padding = "symmetric",
     dropout: float = 0.0,
+    downsampling: Downsampling = "strided",
     upsampling: Upsampling = "transpose",
     name: str = "mobile_resnet_generator",
 ) -> keras.Model:
@@ -137,6 +145,7 @@ def mobile_resnet_generator(
         norm_epsilon: as for `resnet_generator`.
         padding: as for `resnet_generator`.
         dropout: as for `resnet_generator`.
+        downsampling: as for `resnet_generator`.
         upsampling: as for `resnet_generator`.
         name: str. Name of the model.
 
@@ -164,6 +173,7 @@ def mobile_resnet_generator(
         Normalization(norm, norm_epsilon),
         padding,
         dropout,
+        downsampling,
         upsampling,
         name,
     )
@@ -275,12 +285,15 @@ def _resnet(
     normalize: Normalization,
     padding: Padding,
     dropout: float,
+    downsampling: Downsampling,
     upsampling: Upsampling,
     name: str,
 ) -> keras.Model:
     """Build a ResNet generator whose residual blocks use `convolve`."""
     check_choice("padding", padding, Padding)
+    check_choice("downsampling", downsampling, Downsampling)
     check_choice("upsampling", upsampling, Upsampling)
+    antialiased = downsampling == "antialiased"
     stem, *down, up_0, up_1 = filters
     use_bias = normalize.conv_bias
 
@@ -293,12 +306,14 @@ def _resnet(
             x,
             width,
             3,
-            strides=2,
+            strides=1 if antialiased else 2,
             padding=padding,
             use_bias=use_bias,
             name=f"down_{i}_conv",
         )
         x = ops.relu(normalize(x, f"down_{i}_norm"))  # d128, d256
+        if antialiased:
+            x = blur_and_halve(x)
 
     for i, width in enumerate(block_filters):
         x = _residual_block(
@@ -335,7 +350,7 @@ def _residual_block(
     if dropout:
         residual = layers.Dropout(dropout, name=f"{name}_dropout")(residual)
     residual = convolve(reflect_pad(residual, 1), x.shape[-1], normalize, name, 1)
-    return x + normalize(residual, f"{name}_norm_1")
+    return layers.Add(name=name)([x, normalize(residual, f"{name}_norm_1")])
 
 
 def _full_conv(

@@ -114,14 +114,17 @@ def size_multiple(generator: keras.Model) -> int:
     """Return the number that image sides must be multiples of to keep their size.
 
     Args:
-        generator: a functional model with all strided convolutions in sequence.
+        generator: a functional model with all that shrinks images in sequence.
 
     Returns:
         The product of the strides: 4 for the ResNet, `2 ** num_levels` for the
         U-Net.
     """
+    shrinking = (
+        keras.layers.Conv2D,
+        keras.layers.AveragePooling2D,
+        keras.layers.MaxPooling2D,
+    )
     return math.prod(
-        layer.strides[0]
-        for layer in generator.layers
-        if type(layer) is keras.layers.Conv2D
+        layer.strides[0] for layer in generator.layers if type(layer) in shrinking
     )

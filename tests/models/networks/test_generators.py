@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 import cyclegan_tf
+from cyclegan_tf.models.networks import blocks
 from cyclegan_tf.models.networks.blocks import instance_norm
 from cyclegan_tf.models.networks.graph import size_multiple
+from cyclegan_tf.models.networks.initializers import xavier_start
 
 # Trainable parameters of the PyTorch reference, 64 filters.
 PARAMETERS = [
@@ -34,6 +36,12 @@ PARAMETERS = [
     (cyclegan_tf.patchgan_discriminator, {"num_layers": 2}, 662_977),
     (cyclegan_tf.patchgan_discriminator, {"num_layers": 4}, 6_959_553),
     (cyclegan_tf.patchgan_discriminator, {"num_layers": 5}, 11_154_369),
+    (cyclegan_tf.patchgan_discriminator, {"downsampling": "antialiased"}, 2_764_737),
+    (
+        cyclegan_tf.resnet_generator,
+        {"downsampling": "antialiased", "upsampling": "antialiased"},
+        11_378_179,
+    ),
     (cyclegan_tf.pixel_discriminator, {}, 8_705),
 ]
 
@@ -64,7 +72,9 @@ def test_parameter_counts(build, options, expected):
     assert sum(int(np.prod(weight.shape)) for weight in weights) == expected
 
 
-@pytest.mark.parametrize("upsampling", ["transpose", "nearest", "bilinear"])
+@pytest.mark.parametrize(
+    "upsampling", ["transpose", "nearest", "bilinear", "antialiased"]
+)
 @pytest.mark.parametrize("kind", ["resnet", "mobile", "unet"])
 def test_generators_keep_the_size(kind, upsampling):
     generator = NETWORKS[kind](upsampling=upsampling, dropout=0.5)
@@ -206,3 +216,46 @@ assert not any(name.startswith("cyclegan_tf") for name in sys.modules)
 def test_wrong_options(build, options, message):
     with pytest.raises(ValueError, match=message):
         build(**options)
+
+
+@pytest.mark.parametrize("height, width", [(7, 8), (2, 5)])
+def test_antialiased_downsampling_is_a_binomial_filter(height, width):
+    images = keras.random.normal((1, height, width, 1), seed=0)
+    x = np.pad(np.asarray(images)[0, :, :, 0], 1, mode="reflect")
+    x = (x[:-2] + 2 * x[1:-1] + x[2:]) / 4
+    x = (x[:, :-2] + 2 * x[:, 1:-1] + x[:, 2:]) / 4
+    halved = np.asarray(blocks.blur_and_halve(images))[0, :, :, 0]
+    np.testing.assert_allclose(halved, x[::2, ::2], atol=1e-6)
+
+
+@pytest.mark.parametrize("height, width", [(1, 1), (3, 4)])
+def test_antialiased_upsampling_is_the_filter_of_cut(height, width):
+    images = keras.random.normal((1, height, width, 1), seed=0)
+    pixel = keras.Input((None, None, 1))
+    up = keras.Model(
+        pixel, blocks.upsample(pixel, 1, "antialiased", use_bias=False, name="conv")
+    )
+    kernel = np.zeros((3, 3, 1, 1))
+    kernel[1, 1] = 1
+    up.set_weights([kernel])
+
+    x = np.pad(np.asarray(images)[0, :, :, 0], 1, mode="edge")
+    spread = np.zeros((2 * height + 7, 2 * width + 7))
+    for i, row in enumerate([1, 3, 3, 1]):  # a transposed convolution of stride 2
+        for j, column in enumerate([1, 3, 3, 1]):
+            part = spread[i : i + 2 * height + 4 : 2, j : j + 2 * width + 4 : 2]
+            part += x * row * column / 16
+    expected = spread[3 : 3 + 2 * height, 3 : 3 + 2 * width]
+    np.testing.assert_allclose(up(images)[0, :, :, 0], expected, atol=1e-6)
+
+
+def test_cut_starts_from_xavier():
+    network = cyclegan_tf.resnet_generator(16, 1, norm="instance_affine")
+    xavier_start(network)
+    kernel = np.asarray(network.get_layer("down_1_conv").kernel)
+    expected = 0.02 * np.sqrt(2 / (9 * (32 + 64)))
+    assert np.std(kernel) == pytest.approx(expected, rel=0.05)
+    # A truncated normal would end at two standard deviations.
+    assert np.abs(kernel).max() > 3 * expected
+    assert not np.any(network.get_layer("head_conv").bias)
+    assert np.mean(network.get_layer("stem_norm").gamma) == pytest.approx(1, abs=0.05)
