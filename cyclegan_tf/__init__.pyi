@@ -18,6 +18,7 @@ from .evaluation.options import EvaluateConfig as EvaluateConfig
 from .export.export import export_generators as export_generators
 from .export.options import ExportConfig as ExportConfig
 from .models import losses as losses
+from .models.cut import CUT as CUT
 from .models.cyclegan import CycleGAN as CycleGAN
 from .models.image_pool import ImagePool as ImagePool
 from .models.networks.discriminators import (
@@ -29,6 +30,8 @@ from .models.networks.generators import (
 )
 from .models.networks.generators import resnet_generator as resnet_generator
 from .models.networks.generators import unet_generator as unet_generator
+from .models.networks.initializers import xavier_start as xavier_start
+from .models.pix2pix import Pix2Pix as Pix2Pix
 from .models.schedules import LinearDecay as LinearDecay
 from .planning.plan import plan_training as plan_training
 from .pretrained.convert import export_pytorch as export_pytorch

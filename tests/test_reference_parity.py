@@ -115,15 +115,6 @@ def golden(request, shared):
     return Golden(folder)
 
 
-@pytest.fixture
-def float64():
-    keras.config.set_floatx("float64")
-    keras.config.set_dtype_policy("float64")
-    yield
-    keras.config.set_floatx("float32")
-    keras.config.set_dtype_policy("float32")
-
-
 def assert_outputs(golden, model, when, tolerance):
     compared = 0
     for name, ours in golden.outputs(model).items():

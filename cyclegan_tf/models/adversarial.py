@@ -4,7 +4,7 @@ The model of each method adds the game: the training step and the losses.
 """
 
 import types
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import keras
@@ -15,20 +15,15 @@ from cyclegan_tf.models.acceleration.adam import Adam
 from cyclegan_tf.models.acceleration.fusion import fused
 from cyclegan_tf.models.acceleration.joining import Joined
 from cyclegan_tf.models.acceleration.rematerialization import Rematerialized
-from cyclegan_tf.models.acceleration.tracing import traced, without_remapper
-from cyclegan_tf.models.inputs import (
-    Data,
-    ImagePairs,
-    Shape,
-    for_replicas,
-    refusals_in_words,
-    refuse_unless,
-)
+from cyclegan_tf.models.acceleration.tracing import traced
+from cyclegan_tf.models.choices import AdversarialLossName
 from cyclegan_tf.models.optimizers import Optimizers
+from cyclegan_tf.models.published import PublishedGenerator
 from cyclegan_tf.models.tracking import LossMeans
+from cyclegan_tf.models.trainer import ImagePairTrainer
 
 
-class AdversarialModel(keras.Model):
+class AdversarialModel(ImagePairTrainer):
     """Base class of models that train generators against discriminators.
 
     A subclass has one attribute for each name in `network_names`, implements
@@ -41,19 +36,29 @@ class AdversarialModel(keras.Model):
         quality_losses: names of the losses whose sum is `loss`: less is better, so
             its value on validation images ranks checkpoints.
         takes_pairs: whether `real_x[i]` and `real_y[i]` show the same scene.
+        default_adversarial_loss: the adversarial loss of `compile`.
+        normalizes_images_alone: whether a published generator normalizes each image by
+            itself where the trained one has batch norms, and has no dropout.
+
+    Args:
+        seed: int. Seed of the random numbers of the steps. Defaults to `0`.
     """
 
     network_names: ClassVar[tuple[str, ...]]
     loss_names: ClassVar[tuple[str, ...]]
     quality_losses: ClassVar[tuple[str, ...]]
     takes_pairs: ClassVar[bool] = False
+    default_adversarial_loss: ClassVar[AdversarialLossName] = "lsgan"
+    normalizes_images_alone: bool = False
 
-    def __init__(self, **kwargs: Any):
+    def __init__(self, *, seed: int = 0, **kwargs: Any):
         super().__init__(**kwargs)
+        self.seed = seed
+        self._seeds = keras.random.SeedGenerator(seed)
         # The namespace hides the metrics from Keras's saving, which would read them
         # from all workers of a distributed training while only the chief saves.
         self._hidden = types.SimpleNamespace(
-            means=LossMeans(("loss", *self.loss_names))
+            means=LossMeans(("loss", *self.loss_names)), published={}
         )
 
     @property
@@ -63,7 +68,6 @@ class AdversarialModel(keras.Model):
 
     @property
     def generators(self) -> dict[str, keras.Model]:
-        """The generators by direction: `"g"` from X to Y, `"f"` from Y to X."""
         return {
             name.removeprefix("generator_"): network
             for name, network in self.networks.items()
@@ -72,16 +76,13 @@ class AdversarialModel(keras.Model):
 
     @property
     def generator_weights(self) -> list[keras.Variable]:
-        """The trainable weights of all generators."""
-        return _trainable_weights(self.generators.values())
+        """The weights that the generators' optimizer trains."""
+        return self._trainable_weights_of(lambda name: name not in self._judges)
 
     @property
     def discriminator_weights(self) -> list[keras.Variable]:
-        """The trainable weights of all discriminators."""
-        generators = self.generators.values()
-        return _trainable_weights(
-            [network for network in self.networks.values() if network not in generators]
-        )
+        """The weights that the discriminators' optimizer trains."""
+        return self._trainable_weights_of(lambda name: name in self._judges)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -91,7 +92,7 @@ class AdversarialModel(keras.Model):
         self,
         generator_optimizer: Any = None,
         discriminator_optimizer: Any = None,
-        adversarial_loss: str = "lsgan",
+        adversarial_loss: str | None = None,
         *,
         jit_compile: bool = False,
         remat: bool = False,
@@ -107,7 +108,7 @@ class AdversarialModel(keras.Model):
                 beta_2 0.999, epsilon 1e-8.
             discriminator_optimizer: the same for all discriminators.
             adversarial_loss: `"lsgan"`, `"bce"`, `"hinge"` or `"wgan-gp"`.
-                Defaults to `"lsgan"`.
+                Defaults to the method's: `"bce"` for `Pix2Pix`, else `"lsgan"`.
             jit_compile: bool. Compile the training step with XLA. Defaults to
                 `False`.
             remat: bool. Recompute the activations inside residual blocks for the
@@ -129,6 +130,7 @@ class AdversarialModel(keras.Model):
                 f"Received: {', '.join(refused)}"
             )
         self._check_regularizers()
+        adversarial_loss = adversarial_loss or self.default_adversarial_loss
         self._adversarial_loss = losses.get_adversarial_loss(adversarial_loss)
         with self.distribute_strategy.scope():
             self.generator_optimizer = self._prepare_optimizer(
@@ -147,72 +149,57 @@ class AdversarialModel(keras.Model):
             self.generator_optimizer, self.discriminator_optimizer
         )
         self._compiled_weights = self._weight_ids()
-        self._step_networks = self._prepare_networks(remat)
+        self._hidden.published = {}
+        self._prepare_networks(remat)
         self._compile_arguments = {
             "adversarial_loss": adversarial_loss,
             "jit_compile": jit_compile,
             "remat": remat,
         }
 
-    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Train as `keras.Model.fit` does, on batches of `(real_x, real_y)`.
+    def publish(self) -> dict[str, keras.Model]:
+        """Return the generators for use outside of training, up to date.
 
-        Under a strategy, a batch too short for all replicas repeats its first images;
-        arrays that end in one are refused.
-
-        Args:
-            x: a `tf.data.Dataset`, `keras.utils.PyDataset`, generator or other iterable
-                of batches, float (batch, height, width, channels) in [-1, 1]; or such
-                images of X.
-            y: images of Y, as many, if `x` is images of X.
-            *args: as in `keras.Model.fit`.
-            **kwargs: as in `keras.Model.fit`, without sample and class weights.
+        With averaged weights they have the averages. The networks stay the same
+        objects from call to call.
 
         Returns:
-            The `keras.callbacks.History`. Its `loss` is the sum of the
-            `quality_losses`.
-
-        Raises:
-            ValueError: if the data are not such images, the model cannot take their
-                size, or weights were frozen or thawed since `compile`.
+            Functional `keras.Model`s of stock layers by direction, as `generators`.
         """
-        for name in ("sample_weight", "class_weight"):
-            if kwargs.get(name) is not None:
-                raise ValueError(f"fit has no weights of images. Received: {name}")
-        if self.compiled and self._compiled_weights != self._weight_ids():
-            raise ValueError(
-                "Layers were frozen or thawed since compile; compile again, so that "
-                "the optimizers know which weights to train."
-            )
-        data = self._checked(x, y, kwargs.get("batch_size"))
-        self.build_for(data.shape_x, data.shape_y)
-        if (validation := kwargs.get("validation_data")) is not None:
-            is_pair = isinstance(validation, tuple | list)
-            checked = self._checked(*validation if is_pair else (validation,))
-            kwargs["validation_data"] = (checked.x, checked.y) if is_pair else checked.x
-        if isinstance(data.x, tf.data.Dataset | tf.distribute.DistributedDataset):
-            # Keras warns that its default cannot shuffle a dataset.
-            kwargs.setdefault("shuffle", False)
-        with without_remapper(), refusals_in_words(self._local_replicas):
-            return super().fit(data.x, data.y, *args, **kwargs)
+        optimizer = getattr(self, "generator_optimizer", None)
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        if not self._hidden.published:
+            with self.distribute_strategy.scope():
+                self._hidden.published = {
+                    direction: PublishedGenerator(
+                        generator,
+                        self.normalizes_images_alone,
+                        averaged=bool(getattr(optimizer, "average_decay", 0)),
+                    )
+                    for direction, generator in self.generators.items()
+                }
+        for published in self._hidden.published.values():
+            published.update(getattr(optimizer, "averages", {}))
+        return {
+            direction: published.network
+            for direction, published in self._hidden.published.items()
+        }
 
-    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Compute the losses as `keras.Model.evaluate` does, on the data of `fit`."""
-        if kwargs.get("_use_cached_eval_dataset"):  # within `fit`, which has checked it
-            return super().evaluate(x, y, *args, **kwargs)
-        data = self._checked(x, y, kwargs.get("batch_size"))
-        with refusals_in_words(self._local_replicas):
-            return super().evaluate(data.x, data.y, *args, **kwargs)
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the losses as `keras.Model.evaluate` does, on the data of `fit`.
 
-    def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Train one step as `keras.Model.train_on_batch` does, on images of X and Y."""
-        data = self._checked(x, y)
-        self.build_for(data.shape_x, data.shape_y)
-        return super().train_on_batch(data.x, data.y, *args, **kwargs)
+        The generators are those that `publish` returns.
+        """
+        self.publish()
+        return super().evaluate(*args, **kwargs)
+
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        """Translate images of X as `keras.Model.predict` does, as published."""
+        return self.publish()["g"].predict(*args, **kwargs)
 
     def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
-        """Export the generator from X to Y, as `keras.Model.export` does."""
-        self.generators["g"].export(filepath, *args, **kwargs)
+        """Export the published generator from X to Y, as `keras.Model.export` does."""
+        self.publish()["g"].export(filepath, *args, **kwargs)
 
     def save_own_variables(self, store: Any) -> None:
         super().save_own_variables(store)
@@ -231,7 +218,7 @@ class AdversarialModel(keras.Model):
             name: keras.saving.serialize_keras_object(network)
             for name, network in self.networks.items()
         }
-        return super().get_config() | networks
+        return super().get_config() | {"seed": self.seed} | networks
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
@@ -252,50 +239,6 @@ class AdversarialModel(keras.Model):
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         self.compile(**keras.saving.deserialize_keras_object(config))
-
-    def build_for(self, shape_x: Shape, shape_y: Shape) -> None:
-        """Check the image shapes, and create the weights that depend on them, if any.
-
-        `fit` calls this.
-
-        Args:
-            shape_x: (batch, height, width, channels) of `real_x`.
-            shape_y: likewise, of `real_y`.
-
-        Raises:
-            ValueError: if the model cannot take such images.
-        """
-
-    @property
-    def _local_replicas(self) -> int:
-        """The replicas of this process; 1 if other processes have some, too."""
-        strategy = self.distribute_strategy
-        if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-            return 1
-        return int(strategy.num_replicas_in_sync)
-
-    def _checked(self, x: Any, y: Any = None, batch_size: int | None = None) -> Data:
-        generator = self.generators["g"]
-        pairs = ImagePairs(generator.input_shape, generator.output_shape)
-        return for_replicas(pairs.check(x, y), self._local_replicas, batch_size)
-
-    def _unpack(self, data: Any) -> tuple[Any, Any]:
-        """Return `real_x` and `real_y` of a batch, in the precision of the losses."""
-        images = keras.utils.unpack_x_y_sample_weight(data)[:2]
-        batch_sizes = [tf.shape(batch)[0] for batch in images]
-        checked = refuse_unless(
-            batch_sizes[0] == batch_sizes[1],
-            "real_x and real_y must come in batches of equal length; drop or fill up "
-            "the last batch of the shorter domain.",
-        )
-        generator = self.generators["g"]
-        shapes = generator.input_shape, generator.output_shape
-        with tf.control_dependencies([checked]):
-            real_x, real_y = (
-                tf.ensure_shape(batch, shape) for batch, shape in zip(images, shapes)
-            )
-        dtype = keras.config.floatx()
-        return tf.cast(real_x, dtype), tf.cast(real_y, dtype)
 
     def _batch_mean(self, example_losses: Any) -> Any:
         """Return this replica's share of the mean over the global batch.
@@ -323,15 +266,6 @@ class AdversarialModel(keras.Model):
             logs = {name: value[None] for name, value in logs.items()}
         return logs
 
-    def _maybe_symbolic_build(
-        self, iterator: Any = None, data_batch: Any = None
-    ) -> None:
-        """Do nothing: everything is built already.
-
-        Under a strategy Keras would build on the mean of the replicas' batches, which
-        fails if they differ in length (keras-team/keras#20585).
-        """
-
     def _prepare_optimizer(self, optimizer: Any, weights: list[keras.Variable]) -> Any:
         """Build the optimizer; a strategy does not allow that in the compiled step."""
         optimizer = keras.optimizers.get(Adam() if optimizer is None else optimizer)
@@ -347,23 +281,95 @@ class AdversarialModel(keras.Model):
         optimizer.build(weights)
         return optimizer
 
-    def _prepare_networks(self, remat: bool) -> types.SimpleNamespace:
-        """Wrap each network for the steps: fused or, with `remat`, rematerialized."""
+    def _step_models(self, generators: dict[str, keras.Model]) -> dict[str, Any]:
+        """Return the functional models that the steps call, by name.
+
+        Args:
+            generators: the trained or the published ones, by direction.
+        """
+        by_name = {f"generator_{name}": network for name, network in generators.items()}
+        return self.networks | by_name
+
+    def _prepare_networks(self, remat: bool) -> None:
+        """Wrap what the steps call: fused or, with `remat`, rematerialized."""
         prepare = Rematerialized if remat else fused
-        calls: dict[str, Any] = {
-            name: prepare(network) for name, network in self.networks.items()
-        }
-        if not self.run_eagerly:
-            calls = {name: traced(call) for name, call in calls.items()}
-        # The namespace hides them from Keras's saving.
-        return types.SimpleNamespace(
-            **{name: Joined(self.networks[name], call) for name, call in calls.items()}
-        )
+
+        def prepared(network: keras.Model) -> Joined:
+            call = prepare(network)
+            return Joined(network, call if self.run_eagerly else traced(call))
+
+        published = self.publish()
+        in_training = self._step_models(self.generators)
+        calls = {name: prepared(network) for name, network in in_training.items()}
+        calls_of_test = calls
+        if any(published[name] is not self.generators[name] for name in published):
+            calls_of_test = calls | {
+                name: prepared(network)
+                for name, network in self._step_models(published).items()
+                if network is not in_training[name]
+            }
+        # The namespaces hide them from Keras's saving.
+        self._calls_in_training = types.SimpleNamespace(**calls)
+        self._calls_in_test = types.SimpleNamespace(**calls_of_test)
+
+    def _calls(self, training: bool) -> types.SimpleNamespace:
+        """Return what a step calls by name, each of image batches and `training`."""
+        return self._calls_in_training if training else self._calls_in_test
+
+    def _half_discriminator_loss(
+        self,
+        name: str,
+        real: Any,
+        fake: Any,
+        logits: Sequence[Any],
+        training: bool,
+    ) -> Any:
+        """Return half of a discriminator's loss on each example.
+
+        Half the loss slows the discriminators down (section 7.1).
+
+        Args:
+            name: the name of the discriminator.
+            real: a batch of real images, float in [-1, 1].
+            fake: a batch of generated images, the shape of `real`.
+            logits: what the discriminator says of `real` and of `fake`.
+            training: as of the step.
+        """
+        loss = self._adversarial_loss.discriminator(*logits)
+        penalty_weight = self._adversarial_loss.gradient_penalty_weight
+        if penalty_weight:
+            mix = keras.random.uniform((tf.shape(real)[0], 1, 1, 1), seed=self._seeds)
+            # Not the step's network: with `remat` it has no second derivative.
+            loss += penalty_weight * losses.gradient_penalty(
+                self.networks[name], real, fake, mix, training=training
+            )
+        return 0.5 * loss
 
     def _random_states(self) -> list[keras.Variable]:
         """Return the states of all random numbers, such as those of dropout."""
         weights = {id(weight) for weight in self.weights}
         return [state for state in self.variables if id(state) not in weights]
+
+    @property
+    def _judges(self) -> list[str]:
+        return [name for name in self.network_names if name.startswith("discriminator")]
+
+    def _trainable_weights_of(
+        self, is_meant: Callable[[str], bool]
+    ) -> list[keras.Variable]:
+        return [
+            weight
+            for name, network in self.networks.items()
+            if is_meant(name)
+            for weight in network.trainable_weights
+        ]
+
+    def _check_weights_of_compile(self) -> None:
+        if self.compiled and self._compiled_weights != self._weight_ids():
+            raise ValueError(
+                "Layers were frozen or thawed since compile; compile again, so that "
+                "the optimizers know which weights to train."
+            )
 
     def _weight_ids(self) -> tuple[tuple[int, ...], ...]:
         both = self.generator_weights, self.discriminator_weights
@@ -377,7 +383,3 @@ class AdversarialModel(keras.Model):
                         f"{name} must have no regularizers, which the losses do not "
                         f"contain. Received: one in layer {layer.name}"
                     )
-
-
-def _trainable_weights(networks: Iterable[keras.Model]) -> list[keras.Variable]:
-    return [weight for network in networks for weight in network.trainable_weights]

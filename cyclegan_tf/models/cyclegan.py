@@ -97,7 +97,7 @@ class CycleGAN(AdversarialModel):
         seed: int = 0,
         **kwargs: Any,
     ):
-        super().__init__(**kwargs)
+        super().__init__(seed=seed, **kwargs)
         self.generator_g = generator_g
         self.generator_f = generator_f
         self.discriminator_x = discriminator_x
@@ -105,11 +105,9 @@ class CycleGAN(AdversarialModel):
         self.cycle_weight = cycle_weight
         self.identity_weight = identity_weight
         self.pool_size = pool_size
-        self.seed = seed
         self._check_channels()
         self.pool_x = ImagePool(pool_size, seed=seed, name="pool_x")
         self.pool_y = ImagePool(pool_size, seed=seed + 1, name="pool_y")
-        self._mix_seeds = keras.random.SeedGenerator(seed)
         self.built = True  # The networks are; `build_for` builds the pools.
         self._built_for: tuple[Shape, Shape] | None = None
 
@@ -158,9 +156,9 @@ class CycleGAN(AdversarialModel):
         self, real_x: Any, real_y: Any, training: bool = True
     ) -> tuple[Any, Any, dict[str, Any]]:
         """Translate both ways; return `fake_x`, `fake_y` and per-example losses."""
-        step_networks = self._step_networks
-        g, f = step_networks.generator_g, step_networks.generator_f
-        d_x, d_y = step_networks.discriminator_x, step_networks.discriminator_y
+        calls = self._calls(training)
+        g, f = calls.generator_g, calls.generator_f
+        d_x, d_y = calls.discriminator_x, calls.discriminator_y
         adversarial_loss = self._adversarial_loss.generator
 
         # A network takes several batches in one call, where that changes nothing.
@@ -198,21 +196,9 @@ class CycleGAN(AdversarialModel):
         """Return the per-example losses of both discriminators."""
 
         def loss_of(name: str, real: Any, fake: Any) -> Any:
-            discriminator = getattr(self._step_networks, name)
-            loss = self._adversarial_loss.discriminator(
-                *discriminator(real, fake, training=training)
-            )
-            penalty_weight = self._adversarial_loss.gradient_penalty_weight
-            if penalty_weight:
-                mix = keras.random.uniform(
-                    (tf.shape(real)[0], 1, 1, 1), seed=self._mix_seeds
-                )
-                # Not the step's network: with `remat` it has no second derivative.
-                loss += penalty_weight * losses.gradient_penalty(
-                    self.networks[name], real, fake, mix, training=training
-                )
-            # Half the loss slows the discriminators down (section 7.1).
-            return 0.5 * loss
+            discriminator = getattr(self._calls(training), name)
+            logits = discriminator(real, fake, training=training)
+            return self._half_discriminator_loss(name, real, fake, logits, training)
 
         return {
             "discriminator_x_loss": loss_of("discriminator_x", real_x, fake_x),
@@ -266,7 +252,6 @@ class CycleGAN(AdversarialModel):
             "cycle_weight": self.cycle_weight,
             "identity_weight": self.identity_weight,
             "pool_size": self.pool_size,
-            "seed": self.seed,
         }
 
     def _check_channels(self) -> None:

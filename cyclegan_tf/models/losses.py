@@ -1,8 +1,8 @@
-"""The loss functions of CycleGAN: pure functions, one value per example.
+"""The loss functions of all methods: pure functions, one value per example.
 
 Each returns a float tensor of shape (batch,): the mean over everything but the
-batch. `CycleGAN.train_step` applies the weights and takes the mean over the global
-batch.
+batch. The `train_step` of a method applies the weights and takes the mean over the
+global batch.
 
 Below, D(x) is a discriminator's logits for an image x, and E the mean over its
 patches.
@@ -202,6 +202,47 @@ def identity_loss(image: Any, same: Any) -> Any:
         Zhu et al., 2017, section 5.2, "Photo generation from paintings".
     """
     return _example_mean(ops.absolute(same - image))
+
+
+def l1_loss(image: Any, generated: Any) -> Any:
+    """Mean absolute difference `|G(x) - y|` to the image that belongs to x.
+
+    Args:
+        image: float (batch, height, width, channels) in [-1, 1].
+        generated: float, the shape of `image`.
+
+    Returns:
+        float (batch,).
+
+    Reference:
+        Isola et al., 2017, Eqn. 3.
+    """
+    return _example_mean(ops.absolute(generated - image))
+
+
+def patch_nce_loss(queries: Any, keys: Any, temperature: float = 0.07) -> Any:
+    """Contrast of patches: each query must recognize its key among the others.
+
+    The cross-entropy of `softmax(query . keys / temperature)` at the query's own key.
+    The other keys are of the same image.
+
+    Args:
+        queries: float (batch, patches, channels), of unit length: patches of the
+            translations.
+        keys: float, the shape of `queries`: the patches at the same positions of the
+            images.
+        temperature: float. Defaults to `0.07`.
+
+    Returns:
+        float (batch,): the mean over the patches; `log(patches)` if all are equal.
+
+    Reference:
+        Park et al., 2020, Contrastive Learning for Unpaired Image-to-Image
+        Translation, Eqn. 3 and section 3.2.
+    """
+    similarities = ops.matmul(queries, ops.transpose(keys, (0, 2, 1))) / temperature
+    own = ops.diagonal(similarities, axis1=1, axis2=2)
+    return ops.mean(ops.logsumexp(similarities, axis=2) - own, axis=1)
 
 
 class AdversarialLoss(NamedTuple):

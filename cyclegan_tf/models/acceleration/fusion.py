@@ -16,24 +16,25 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from cyclegan_tf.models.networks.graph import is_instance_norm
+from cyclegan_tf.models.networks.graph import is_instance_norm, outputs_of
 
 
 def fused(network: keras.Model) -> keras.Model:
     """Replace the slow layers of a network for training, with shared weights.
 
     Every instance norm gets a gradient of fewer operations, every `Cropping2D` becomes
-    a slice, and a convolution to a few channels two faster ones.
+    a slice, and a convolution to a few channels two faster ones. A batch norm keeps
+    running statistics as the authors' code does.
 
     Args:
-        network: functional or sequential `keras.Model` with one input and one output.
+        network: functional or sequential `keras.Model` with one input.
 
     Returns:
-        A functional `keras.Model` on the weights of `network`, equal up to rounding
-        in its compute dtype. It is not for saving.
+        A functional `keras.Model` on the weights of `network`, whose outputs are equal
+        up to rounding in its compute dtype. It is not for saving.
     """
     return keras.models.clone_model(
-        keras.Model(network.inputs[0], network.outputs[0], name=network.name),
+        keras.Model(network.inputs[0], outputs_of(network), name=network.name),
         clone_function=lambda operation: operation,
         call_function=_call_fused,
     )
@@ -61,6 +62,46 @@ class InstanceNorm(keras.Layer):
             normalized *= tf.cast(norm.gamma, dtype)
         if norm.center:
             normalized += tf.cast(norm.beta, dtype)
+        return tf.cast(normalized, x.dtype)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+
+class BatchNorm(keras.Layer):
+    """A batch norm whose running variance is that of PyTorch: without bias.
+
+    It computes in at least float32. Of a small map, as inside a U-Net, Keras's biased
+    variance is less: by an eighth of 2x2 pixels in a batch of two.
+
+    Args:
+        norm: the `keras.layers.BatchNormalization` whose weights are used.
+    """
+
+    def __init__(self, norm: keras.layers.BatchNormalization):
+        super().__init__(dtype=norm.dtype_policy, autocast=False)
+        self.norm = norm
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        """Normalize (batch, height, width, channels)."""
+        norm = self.norm
+        if not training or not norm.trainable:
+            return norm(x, training=False)
+        dtype = tf.float64 if x.dtype == tf.float64 else tf.float32
+        values = tf.cast(x, dtype)
+        mean, variance = tf.nn.moments(values, (0, 1, 2))
+        count = tf.cast(tf.reduce_prod(tf.shape(x)[:3]), dtype)
+        unbiased = variance * count / tf.maximum(count - 1, 1)
+        for running, new in (
+            (norm.moving_mean, mean),
+            (norm.moving_variance, unbiased),
+        ):
+            running.assign(norm.momentum * running + (1 - norm.momentum) * new)
+        gamma = tf.cast(norm.gamma, dtype) if norm.scale else None
+        beta = tf.cast(norm.beta, dtype) if norm.center else None
+        normalized = tf.nn.batch_normalization(
+            values, mean, variance, beta, gamma, norm.epsilon
+        )
         return tf.cast(normalized, x.dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
@@ -185,6 +226,9 @@ def _call_fused(operation: Any, *args: Any, **kwargs: Any) -> Any:
             return Crop(operation.cropping)(*args)
     elif is_instance_norm(operation):
         return InstanceNorm(operation)(*args)
+    elif type(operation) is keras.layers.BatchNormalization:
+        if not operation.synchronized:
+            return BatchNorm(operation)(*args)
     elif type(operation) is keras.layers.Conv2D and NarrowConv.is_faster(operation):
         return NarrowConv(operation)(*args)
     return operation(*args, **kwargs)

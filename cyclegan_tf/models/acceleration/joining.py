@@ -30,7 +30,7 @@ class Joined:
         self._can_join = treats_images_alone(network)
 
     def __call__(self, *batches: Any, training: bool) -> Any:
-        """Return the output of a single batch, or a list of outputs."""
+        """Return the output of a single batch, or a list of outputs of each batch."""
         if len(batches) == 1:
             return self._call(batches[0], training=training)
         shapes = {tuple(batch.shape[1:]) for batch in batches}
@@ -38,4 +38,5 @@ class Joined:
             return [self._call(batch, training=training) for batch in batches]
         sizes = [tf.shape(batch)[0] for batch in batches]
         outputs = self._call(tf.concat(batches, axis=0), training=training)
-        return tf.split(outputs, sizes)
+        parts = [tf.split(output, sizes) for output in tf.nest.flatten(outputs)]
+        return [tf.nest.pack_sequence_as(outputs, part) for part in zip(*parts)]

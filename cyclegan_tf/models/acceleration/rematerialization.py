@@ -27,7 +27,8 @@ class Rematerialized:
     twice. The segments are `fused`.
 
     Args:
-        network: functional `keras.Model` with one input and one output.
+        network: functional `keras.Model` with one input. If it has several outputs,
+            the last operation must give one of them.
 
     Raises:
         ValueError: if a layer changes with every call, as dropout and batch
@@ -45,28 +46,44 @@ class Rematerialized:
                     f"rematerialized, as {layer.name} of {network.name} changes with "
                     "every call; use another norm and no dropout."
                 )
-        self._segments = [fused(segment) for segment in _segments(network)]
+        self._outputs = [id(tensor) for tensor in network.outputs]
+        self._segments = [
+            (fused(keras.Model(start, outputs)), [id(tensor) for tensor in outputs])
+            for start, outputs in _segments(network)
+        ]
 
     def __call__(self, images: Any, training: bool = False) -> Any:
         x = images
-        for segment in self._segments:
+        found: dict[int, Any] = {}
+        for segment, tensors in self._segments:
             call = functools.partial(segment, training=training)
-            x = tf.recompute_grad(call)(x)
-        return x
+            outputs = tf.nest.flatten(tf.recompute_grad(call)(x))
+            found |= dict(zip(tensors, outputs))
+            x = outputs[0]
+        results = [found[tensor] for tensor in self._outputs]
+        return results if len(results) > 1 else results[0]
 
 
-def _segments(network: keras.Model) -> list[keras.Model]:
-    """Split a network into one model per segment."""
+def _segments(network: keras.Model) -> list[tuple[Any, list[Any]]]:
+    """Split a network into segments: the input tensor and the outputs of each.
+
+    The first output of a segment is the input of the next; the others are outputs of
+    the network from inside the segment.
+    """
+    outputs = {id(tensor) for tensor in network.outputs}
     segments = []
     start = network.inputs[0]
+    inside: list[Any] = []
     learns = False
-    for operation, is_cut in _operations(network):
+    all_operations = _operations(network)
+    for operation, is_cut in all_operations:
         learns = learns or bool(getattr(operation, "trainable_weights", ()))
-        if is_cut and learns:
-            segments.append(keras.Model(start, operation.output))
-            start, learns = operation.output, False
-    if start is not network.outputs[0]:
-        segments.append(keras.Model(start, network.outputs[0]))
+        is_last = operation is all_operations[-1][0]
+        if (is_cut and learns) or is_last:
+            segments.append((start, [operation.output, *inside]))
+            start, inside, learns = operation.output, [], False
+        elif id(operation.output) in outputs:
+            inside.append(operation.output)
     return segments
 
 

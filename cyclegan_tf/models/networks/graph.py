@@ -24,6 +24,11 @@ def operations(network: keras.Model) -> list[Any]:
     ]
 
 
+def outputs_of(network: keras.Model) -> Any:
+    """Return the output tensor of a network, or the list of several."""
+    return network.outputs if len(network.outputs) > 1 else network.outputs[0]
+
+
 def inputs_of(operation: Any) -> list[keras.KerasTensor]:
     """List the input tensors of an operation."""
     tensors: list[keras.KerasTensor] = keras.tree.flatten(operation.input)

@@ -188,13 +188,33 @@ def test_other_convolutions_are_left_alone(options):
         lambda: keras.layers.GroupNormalization(groups=1),
         lambda: keras.layers.GroupNormalization(groups=-1, axis=1),
         lambda: keras.layers.LayerNormalization(),
-        lambda: keras.layers.BatchNormalization(),
+        lambda: keras.layers.BatchNormalization(synchronized=True),
     ],
 )
 def test_other_norms_are_left_alone(layer):
     images = keras.Input((8, 8, 4))
     network = keras.Model(images, layer()(images))
     assert kinds(fused(network)) == kinds(network)
+
+
+def test_a_batch_norm_keeps_an_unbiased_running_variance():
+    images = keras.Input((2, 2, 4))
+    norm = keras.layers.BatchNormalization(momentum=0.9)
+    network = keras.Model(images, norm(images))
+    values = keras.random.normal((2, 2, 2, 4), seed=0)
+    expected = network(values, training=True)
+    norm.set_weights([*norm.get_weights()[:2], np.zeros(4), np.ones(4)])
+
+    found = fused(network)(values, training=True)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+    flat = np.reshape(values, (8, 4))
+    np.testing.assert_allclose(norm.moving_mean, 0.1 * flat.mean(0), atol=1e-6)
+    unbiased = 0.9 + 0.1 * flat.var(0, ddof=1)
+    np.testing.assert_allclose(norm.moving_variance, unbiased, atol=1e-6)
+
+    before = norm.get_weights()
+    np.testing.assert_array_equal(fused(network)(values), network(values))
+    np.testing.assert_array_equal(norm.get_weights(), before)
 
 
 def test_float64_stays_precise():

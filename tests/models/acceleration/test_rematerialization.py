@@ -50,7 +50,7 @@ def test_a_residual_block_is_one_segment():
     generator = cyclegan_tf.resnet_generator(4, 3)
     convolutions = [
         sum("conv" in layer.name for layer in segment.layers)
-        for segment in Rematerialized(generator)._segments
+        for segment, _ in Rematerialized(generator)._segments
     ]
     # The stem, two down, the blocks, two up, the last one, its activation.
     assert convolutions == [1, 1, 1, 2, 2, 2, 1, 1, 1, 0]
