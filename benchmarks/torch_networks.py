@@ -13,7 +13,14 @@ def norm_layer(norm, channels):
     """A normalization by its name in our networks."""
     if norm == "batch":
         return nn.BatchNorm2d(channels)
-    return InstanceNorm2d(channels) if norm == "instance" else nn.Identity()
+    if norm == "none":
+        return nn.Identity()
+    return InstanceNorm2d(channels, affine=norm == "instance_affine")
+
+
+def has_bias(norm):
+    """Whether the authors' code gives the convolutions before a norm biases."""
+    return norm.startswith("instance")
 
 
 class InstanceNorm2d(nn.InstanceNorm2d):
@@ -35,7 +42,7 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels, inner, norm, dropout, mobile):
         super().__init__()
-        bias = norm == "instance"
+        bias = has_bias(norm)
 
         def convolve(before, after):
             if not mobile:
@@ -77,7 +84,7 @@ class ResNet(nn.Module):
         channels=3,
     ):
         super().__init__()
-        bias = norm == "instance"
+        bias = has_bias(norm)
         stem, down_0, down_1, up_0, up_1 = filters
 
         def up(before, after):
@@ -120,7 +127,7 @@ class UNetLevel(nn.Module):
 
     def __init__(self, outer, inner, submodule, norm, outermost=False, channels=3):
         super().__init__()
-        bias = norm == "instance"
+        bias = has_bias(norm)
         self.outermost = outermost
         before = channels if outermost else outer
         down = nn.Conv2d(before, inner, 4, stride=2, padding=1, bias=bias)
@@ -161,7 +168,7 @@ class PatchGAN(nn.Module):
 
     def __init__(self, filters, num_layers, norm="instance", channels=3):
         super().__init__()
-        bias = norm == "instance"
+        bias = has_bias(norm)
         modules = [nn.Conv2d(channels, filters, 4, 2, 1), nn.LeakyReLU(0.2, True)]
         before = filters
         for i in range(1, num_layers + 1):
@@ -184,7 +191,7 @@ class PixelGAN(nn.Module):
 
     def __init__(self, filters, norm="instance", channels=3):
         super().__init__()
-        bias = norm == "instance"
+        bias = has_bias(norm)
         self.net = nn.Sequential(
             nn.Conv2d(channels, filters, 1),
             nn.LeakyReLU(0.2, True),

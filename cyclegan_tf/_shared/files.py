@@ -83,6 +83,26 @@ def check_not_compressed(path: pathlib.Path) -> None:
                 )
 
 
+def check_downloaded(path: pathlib.Path) -> None:
+    """Check that a file is not what a failed download leaves in the place of a model.
+
+    Raises:
+        InputError: if it is a web page or the pointer of Git LFS.
+    """
+    with path.open("rb") as file:
+        start = file.read(256).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if start.startswith((b"<!doctype html", b"<html", b"<head")):
+        raise InputError(
+            f"{path} is a web page instead of a model; download the file itself, not "
+            "the page about it."
+        )
+    if start.startswith(b"version https://git-lfs"):
+        raise InputError(
+            f"{path} is a pointer of Git LFS instead of a model; fetch the file itself "
+            "with git lfs pull."
+        )
+
+
 def relative_name(path: str, folder: str | pathlib.Path) -> str:
     """Return a path relative to a folder, or unchanged if it is not inside."""
     full = pathlib.PurePath(path)

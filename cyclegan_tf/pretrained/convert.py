@@ -27,20 +27,21 @@ def import_network(config: ImportConfig) -> list[pathlib.Path]:
             folder of `generator_g.keras` and so on.
 
     Raises:
-        InputError: if the source is damaged or fits no known network, PyTorch is
-            needed but not installed, or a file exists and `overwrite` is not set.
+        InputError: if the source is damaged or fits no known network, PyTorch or
+            safetensors is needed but not installed, `norm` is given for a file that
+            records it, or a file exists and `overwrite` is not set.
     """
     if holds_networks(config.source):
         found = {
             config.out / f"{name}.keras": pretrained
-            for name, pretrained in find_networks(config.source).items()
+            for name, pretrained in find_networks(config.source, config.norm).items()
         }
     else:
         if config.out.suffix != ".keras":
             raise InputError(
                 f"`out={config.out}` must be a file name that ends in .keras."
             )
-        found = {config.out: read_network(config.source)}
+        found = {config.out: read_network(config.source, config.norm)}
     for path in found:
         check_free(path, config.overwrite)
     for path, pretrained in found.items():
@@ -54,20 +55,23 @@ def export_pytorch(config: ExportPytorchConfig) -> list[pathlib.Path]:
     Args:
         config: the source and the output folder. The networks of a run or folder
             become `latest_net_G_A.pth`, `latest_net_G_B.pth`, `latest_net_D_A.pth` and
-            `latest_net_D_B.pth`; a single generator becomes `latest_net_G.pth`.
+            `latest_net_D_B.pth`; a single generator becomes `latest_net_G.pth`; or
+            `.safetensors` files of these names.
 
     Raises:
-        InputError: if the PyTorch code has no such network, PyTorch is not installed,
-            or a file exists and `overwrite` is not set.
+        InputError: if the PyTorch code has no such network, PyTorch or safetensors is
+            needed but not installed, or a file exists and `overwrite` is not set.
     """
     if config.source.is_dir():
         theirs = {ours: name for name, ours in PYTORCH_NAMES.items() if name != "G"}
         found = {
-            config.out / f"latest_net_{theirs[name]}.pth": pretrained.network
+            config.out
+            / f"latest_net_{theirs[name]}.{config.format}": pretrained.network
             for name, pretrained in find_networks(config.source).items()
         }
     else:
-        found = {config.out / "latest_net_G.pth": read_network(config.source).network}
+        path = config.out / f"latest_net_G.{config.format}"
+        found = {path: read_network(config.source).network}
     for path in found:
         check_free(path, config.overwrite)
     state_dicts = {}

@@ -3,13 +3,16 @@
 import dataclasses
 import hashlib
 import json
+import logging
 import pathlib
 import re
 import zipfile
 
 from cyclegan_tf._shared.errors import InputError, first_line
+from cyclegan_tf._shared.files import check_downloaded
 from cyclegan_tf.config.directions import DIRECTIONS
 from cyclegan_tf.models.cyclegan import CycleGAN
+from cyclegan_tf.models.networks.graph import normalization_of
 from cyclegan_tf.pretrained.keras2.files import (
     Keras2Model,
     read_h5,
@@ -18,9 +21,12 @@ from cyclegan_tf.pretrained.keras2.files import (
 )
 from cyclegan_tf.pretrained.keras2.layers import build_keras2_model
 from cyclegan_tf.pretrained.keras3 import Pretrained, load_network, read_origin
-from cyclegan_tf.pretrained.pytorch.files import read_state_dict
+from cyclegan_tf.pretrained.options import StateDictNorm
+from cyclegan_tf.pretrained.pytorch.files import SUFFIXES, read_state_dict
 from cyclegan_tf.pretrained.pytorch.weights import network_from_state_dict
 from cyclegan_tf.runs.run import Run, generator_file
+
+_LOG = logging.getLogger(__name__)
 
 # The reference's names and ours: A is X, G_A is G, and D_A judges images of G_A. A
 # one-way model calls its generator G.
@@ -31,7 +37,7 @@ PYTORCH_NAMES = {
     "D_B": "discriminator_x",
     "G": "generator_g",
 }
-_PTH = re.compile(r"(latest|\d+)_net_(G_A|G_B|D_A|D_B|G)\.pth")
+_PYTORCH_FILE = re.compile(r"(latest|\d+)_net_(G_A|G_B|D_A|D_B|G)\.(pth|safetensors)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +116,9 @@ def generators_in(folder: pathlib.Path) -> list[StoredGenerator]:
     ]
 
 
-def find_networks(source: pathlib.Path) -> dict[str, Pretrained]:
+def find_networks(
+    source: pathlib.Path, norm: StateDictNorm | None = None
+) -> dict[str, Pretrained]:
     """Read the networks that a path holds, in any known format.
 
     Args:
@@ -118,6 +126,7 @@ def find_networks(source: pathlib.Path) -> dict[str, Pretrained]:
             the PyTorch reference (`latest_net_G_A.pth`, ...; without `latest` the
             highest epoch), a folder of `generator_g.keras` and so on, or what
             `read_network` reads.
+        norm: as for `read_network`.
 
     Returns:
         The networks of a folder by our names, in the order of
@@ -127,8 +136,9 @@ def find_networks(source: pathlib.Path) -> dict[str, Pretrained]:
         InputError: if there is none; as `read_network`.
     """
     if not holds_networks(source):
-        return {source.name: read_network(source)}
+        return {source.name: read_network(source, norm)}
     if Run.is_run(source):
+        _check_no_norm(source, norm)
         checkpoint, model = Run(source).checkpoints.load_newest()
         origin = {"format": "checkpoint of a run", "file": str(checkpoint)}
         return {
@@ -144,7 +154,7 @@ def find_networks(source: pathlib.Path) -> dict[str, Pretrained]:
             f"{source} holds no networks; name a run, a folder with latest_net_G_A.pth "
             "and so on, or one with generator_g.keras and so on."
         )
-    return {name: read_network(paths[name]) for name in names if name in paths}
+    return {name: read_network(paths[name], norm) for name in names if name in paths}
 
 
 def holds_networks(source: pathlib.Path) -> bool:
@@ -152,16 +162,20 @@ def holds_networks(source: pathlib.Path) -> bool:
     return source.is_dir() and not (source / "saved_model.pb").is_file()
 
 
-def read_network(path: pathlib.Path) -> Pretrained:
+def read_network(path: pathlib.Path, norm: StateDictNorm | None = None) -> Pretrained:
     """Read one network.
 
     Args:
-        path: a `.keras` file of Keras 3 or 2, a `.pth` file, or an `.h5` file or
-            SavedModel folder of Keras 2.
+        path: a `.keras` file of Keras 3 or 2, a `.pth` or `.safetensors` file of
+            PyTorch, or an `.h5` file or SavedModel folder of Keras 2.
+        norm: as for `network_from_state_dict`.
 
     Raises:
-        InputError: if there is no such file, it is damaged, or its network is unknown.
+        InputError: if there is no such file, it is damaged, its network is unknown,
+            or `norm` is given for a file that is not PyTorch's.
     """
+    if path.suffix not in SUFFIXES:
+        _check_no_norm(path, norm)
     if path.is_dir():
         if not (path / "saved_model.pb").is_file():
             raise InputError(
@@ -171,6 +185,7 @@ def read_network(path: pathlib.Path) -> Pretrained:
         return _from_keras2(path, read_saved_model(path), "Keras 2 SavedModel")
     if not path.is_file():
         raise InputError(f"There is no file or folder {path}; check the name.")
+    check_downloaded(path)
     if path.suffix in (".h5", ".hdf5"):
         return _from_keras2(path, read_h5(path), "Keras 2 .h5")
     if path.suffix == ".keras":
@@ -178,15 +193,22 @@ def read_network(path: pathlib.Path) -> Pretrained:
             return _from_keras2(path, read_keras_zip(path), "Keras 2 .keras")
         origin = read_origin(path) or {"format": "Keras 3"}
         return Pretrained(load_network(path), origin)
-    if path.suffix in (".pth", ".pt"):
+    if path.suffix in SUFFIXES:
         try:
-            network = network_from_state_dict(read_state_dict(path))
+            network = network_from_state_dict(read_state_dict(path), norm=norm)
         except ValueError as e:
             raise _unknown(path, e) from e
+        if norm is None and normalization_of(network)["norm"] == "none":
+            _LOG.warning(
+                "%s has no keys of a norm and no biases before one, so it is read as a "
+                "network without norm. An instance norm can look the same: if the "
+                "images are wrong, try `norm=instance`.",
+                path,
+            )
         return Pretrained(network, {"format": "PyTorch state dict", **_identity(path)})
     raise InputError(
-        f"{path} does not have the suffix of a network; name a .keras, .pth, .pt, .h5 "
-        "or .hdf5 file, or a SavedModel folder."
+        f"{path} does not have the suffix of a network; name a .keras, .pth, .pt, "
+        ".safetensors, .h5 or .hdf5 file, or a SavedModel folder."
     )
 
 
@@ -215,7 +237,9 @@ def _exported_in(folder: pathlib.Path) -> list[StoredGenerator]:
 def _pytorch_paths(folder: pathlib.Path) -> dict[str, pathlib.Path]:
     """Map our names to the files of the newest epoch."""
     found = [
-        match for path in folder.glob("*.pth") if (match := _PTH.fullmatch(path.name))
+        match
+        for path in sorted(folder.iterdir())  # the later of two formats is taken
+        if (match := _PYTORCH_FILE.fullmatch(path.name))
     ]
 
     def epoch(match: re.Match[str]) -> float:
@@ -227,6 +251,14 @@ def _pytorch_paths(folder: pathlib.Path) -> dict[str, pathlib.Path]:
         for match in found
         if epoch(match) == newest
     }
+
+
+def _check_no_norm(path: pathlib.Path, norm: StateDictNorm | None) -> None:
+    if norm is not None:
+        raise InputError(
+            f"{path} records its normalization; leave out `norm`, which is for files "
+            "of PyTorch."
+        )
 
 
 def _from_keras2(path: pathlib.Path, model: Keras2Model, form: str) -> Pretrained:

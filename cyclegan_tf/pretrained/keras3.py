@@ -8,7 +8,7 @@ import zipfile
 import keras
 
 from cyclegan_tf._shared.errors import InputError, first_line
-from cyclegan_tf._shared.files import replacing
+from cyclegan_tf._shared.files import check_downloaded, replacing
 from cyclegan_tf._version import __version__
 from cyclegan_tf.models.networks.graph import size_multiple
 
@@ -56,6 +56,7 @@ def load_network(path: pathlib.Path) -> keras.Model:
     """
     if not path.is_file():
         raise InputError(f"There is no network {path}; check the name.")
+    check_downloaded(path)
     try:
         network = keras.saving.load_model(path, compile=False)
     except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as e:

@@ -2,9 +2,11 @@
 
 import dataclasses
 import pathlib
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
+
+StateDictNorm = Literal["instance", "batch", "none"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,14 +14,18 @@ class ImportConfig:
     """Convert a PyTorch or Keras 2 network to a Keras 3 file.
 
     Attributes:
-        source: A PyTorch .pth file, a folder of them, or a model saved by Keras 2 (an
-            .h5 or .keras file or a SavedModel), with or without TensorFlow Addons.
-        out: The .keras file to write, or a folder for a folder of .pth files.
+        source: A PyTorch .pth or .safetensors file, a folder of them, or a model saved
+            by Keras 2 (an .h5 or .keras file or a SavedModel), with or without
+            TensorFlow Addons.
+        out: The .keras file to write, or a folder for a folder of PyTorch files.
+        norm: The normalization of a PyTorch network, where its keys do not tell: an
+            instance norm may have none. By default as in the CycleGAN authors' code.
         overwrite: Replace existing files.
     """
 
     source: Annotated[pathlib.Path, tyro.conf.Positional]
     out: pathlib.Path
+    norm: StateDictNorm | None = None
     overwrite: bool = False
 
 
@@ -30,11 +36,13 @@ class ExportPytorchConfig:
     Attributes:
         source: A run folder, a folder of .keras files, or one generator's .keras file.
         out: Folder for latest_net_G_A.pth and so on.
+        format: pth, as PyTorch saves, or safetensors, which holds numbers only.
         overwrite: Replace existing files.
     """
 
     source: Annotated[pathlib.Path, tyro.conf.Positional]
     out: pathlib.Path
+    format: Literal["pth", "safetensors"] = "pth"
     overwrite: bool = False
 
 

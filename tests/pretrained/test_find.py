@@ -1,6 +1,8 @@
 """Networks from elsewhere, through the commands that a user types."""
 
+import importlib.util
 import json
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -17,6 +19,7 @@ import cyclegan_tf
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.cli import main as cli
 from cyclegan_tf.config.options import DatasetConfig, NetworkConfig, TrainConfig
+from cyclegan_tf.images import normalize, read_image
 from cyclegan_tf.pretrained.find import (
     StoredGenerator,
     choose_generator,
@@ -24,6 +27,7 @@ from cyclegan_tf.pretrained.find import (
     find_networks,
     read_network,
 )
+from cyclegan_tf.pretrained.keras3 import load_network
 from cyclegan_tf.pretrained.pytorch.files import read_state_dict
 from cyclegan_tf.pretrained.recognition import architecture_of
 from cyclegan_tf.runs.run import Run
@@ -85,6 +89,35 @@ def test_the_reference_through_the_command(case, shared, tmp_path):
         assert found.keys() == expected.keys()
         for key, array in expected.items():
             np.testing.assert_array_equal(found[key], array)
+
+
+@pytest.mark.parametrize("name", ["latest_net_G", "after_latest_net_G"])
+def test_a_pix2pix_generator_keeps_its_statistics(name, shared, tmp_path):
+    """Those of a batch norm are real, unlike those that old instance norms kept."""
+    source = shared / f"golden/pytorch/pix2pix/{name}.pth"
+    command("import", source, "--out", tmp_path / "g.keras")
+    assert_there_and_back(tmp_path / "g.keras", source, tmp_path / "pytorch")
+
+
+def test_a_pix2pix_discriminator_takes_six_channels(shared, tmp_path, capsys):
+    source = shared / "golden/pytorch/pix2pix/latest_net_D.pth"
+    command("import", source, "--out", tmp_path / "d.keras")
+    assert_there_and_back(tmp_path / "d.keras", source, tmp_path / "pytorch")
+    capsys.readouterr()
+    command("inspect", tmp_path / "d.keras")
+    facts = capsys.readouterr().out
+    assert "6 in, 1 out" in facts and "batch, epsilon 1e-05" in facts
+
+
+def assert_there_and_back(imported, source, folder):
+    """Export what was imported; the file has the same bits, but for a counter."""
+    command("export-pytorch", imported, "--out", folder)
+    found = read_state_dict(folder / "latest_net_G.pth")
+    expected = read_state_dict(source)
+    assert found.keys() == expected.keys()
+    for key, array in expected.items():
+        if not key.endswith("num_batches_tracked"):
+            np.testing.assert_array_equal(found[key], array, err_msg=key)
 
 
 def test_gan_compression_through_the_command(shared, tmp_path, capsys):
@@ -199,6 +232,74 @@ def test_a_lambda_layer_is_never_deserialized(tmp_path, capsys):
     message = sentence(capsys, "inspect", tmp_path / "evil.keras")
     assert "is not a network that Keras 3 can load" in message
     assert not mark.exists()
+
+
+def test_a_norm_that_the_file_does_not_tell(tmp_path, caplog, capsys):
+    network = torch_networks.ResNet((2, 4, 8, 4, 2), [8]).state_dict()
+    bare = {key: network[key] for key in network if key.endswith("weight")}
+    bare["model.18.bias"] = network["model.18.bias"]
+    source, out = tmp_path / "bare.pth", tmp_path / "g.keras"
+    torch.save(bare, source)
+    command("import", source, "--out", out)
+    assert architecture_of(read_network(out).network).options["norm"] == "none"
+    assert "read as a network without norm" in caplog.text
+
+    caplog.clear()
+    for norm in ("instance", "none"):
+        command("import", source, "--out", out, "--norm", norm, "--overwrite")
+        assert architecture_of(read_network(out).network).options["norm"] == norm
+    assert not caplog.text
+    message = sentence(capsys, "import", out, "--out", out, "--norm", "batch")
+    assert "g.keras records its normalization; leave out --norm" in message
+
+
+WEB_PAGE = b"\n<!DOCTYPE html><html><head><title>404</title></head></html>"
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 45588424\n"
+
+
+@pytest.mark.parametrize("suffix", ["pth", "safetensors", "keras", "h5"])
+def test_what_a_failed_download_leaves(suffix, tmp_path, capsys):
+    source = tmp_path / f"latest_net_G.{suffix}"
+    for content, name in ((WEB_PAGE, "a web page"), (POINTER, "a pointer of Git LFS")):
+        source.write_bytes(content)
+        message = sentence(capsys, "import", source, "--out", tmp_path / "g.keras")
+        assert f"{source} is {name} instead of a model" in message
+    if suffix == "keras":  # every other command reads it here
+        with pytest.raises(InputError, match="is a pointer of Git LFS"):
+            load_network(source)
+
+
+@pytest.fixture(scope="module")
+def vintage():
+    """A trained CycleGAN in a package: affine norms, and blocks named otherwise."""
+    spec = importlib.util.find_spec("vintagify")
+    if spec is None:
+        pytest.skip("vintagify is not installed: pip install --no-deps vintagify")
+    return pathlib.Path(spec.origin).parent / "resources/G_A2B_epoch33.pth"
+
+
+def test_a_trained_network_with_affine_norms(vintage, shared, tmp_path):
+    """Its output is that of PyTorch, and so is that of what is exported again."""
+    command("import", vintage, "--out", tmp_path / "vintage.keras")
+    network = read_network(tmp_path / "vintage.keras").network
+    assert architecture_of(network).options["norm"] == "instance_affine"
+    command("export-pytorch", tmp_path / "vintage.keras", "--out", tmp_path)
+
+    photo = shared / "data/horse2zebra/testA/n02381460_1000.jpg"
+    image = normalize(read_image(photo)[None, :128, :128]).astype("float32")
+    theirs = torch.load(vintage, weights_only=True, map_location="cpu")
+    again = torch.load(tmp_path / "latest_net_G.pth", weights_only=True)
+    theirs = {key.replace(".block.", ".conv_block."): theirs[key] for key in theirs}
+    for state in (theirs, again):
+        module = torch_networks.ResNet(
+            (64, 128, 256, 128, 64), [256] * 9, "instance_affine"
+        )
+        module.load_state_dict(state, strict=True)
+        with torch.no_grad():
+            expected = module(torch.from_numpy(image.transpose(0, 3, 1, 2).copy()))
+        np.testing.assert_allclose(
+            network(image), expected.numpy().transpose(0, 2, 3, 1), rtol=0, atol=1e-4
+        )
 
 
 def test_the_newest_epoch_of_a_checkpoint_folder(checkpoints, tmp_path):

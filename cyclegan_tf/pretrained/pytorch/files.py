@@ -1,11 +1,15 @@
-"""Read and write PyTorch's `.pth` files, which are pickles and therefore untrusted.
+"""Read and write state dicts: PyTorch's `.pth` files, and `.safetensors` files.
 
-Only this module imports PyTorch, and only when it reads or writes such a file.
+A `.pth` file is a pickle and therefore untrusted. Only this module imports PyTorch, and
+only when it reads or writes such a file; a `.safetensors` file needs no PyTorch.
 """
 
 import pathlib
+import re
 import types
 import zipfile
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -13,24 +17,68 @@ from cyclegan_tf._shared.errors import InputError, first_line
 from cyclegan_tf._shared.extras import require_package
 from cyclegan_tf._shared.files import check_not_compressed, replacing
 
+SUFFIXES = (".pth", ".pt", ".safetensors")
+
 
 def read_state_dict(path: pathlib.Path) -> dict[str, np.ndarray]:
     """Read the tensors of a state dict without executing anything in the file.
 
     Args:
-        path: a file that `torch.save` wrote, of any version of PyTorch.
+        path: a file that `torch.save` wrote, of any version of PyTorch, or a
+            `.safetensors` file. A training checkpoint may hold the state dict under
+            any name (`"state_dict"`, `"model"`, `"netG"`, ...) beside other values.
 
     Returns:
         float32 arrays by key, in the order of the file. They may be views of the
         file; copy what must outlive it.
 
     Raises:
-        InputError: if PyTorch is not installed, or the file is damaged, holds anything
-            but dense tensors by key, or claims more data than its size.
+        InputError: if PyTorch or safetensors is needed but not installed, or the file
+            is damaged, holds several state dicts or anything but dense tensors by
+            key, or claims more data than its size.
     """
-    torch = _torch()
     if not path.is_file():
         raise InputError(f"There is no file {path}; check the name.")
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    return _read_pickle(path)
+
+
+def write_state_dict(path: pathlib.Path, state_dict: dict[str, np.ndarray]) -> None:
+    """Write contiguous arrays in the format of the suffix.
+
+    `torch.load(path, weights_only=True)` reads a `.pth` file, and
+    `safetensors.torch.load_file(path)` a `.safetensors` file.
+
+    Raises:
+        InputError: if PyTorch or safetensors is needed but not installed.
+    """
+    if path.suffix == ".safetensors":
+        save_file = _safetensors().save_file
+        with replacing(path) as temporary:
+            # Loaders of others want to know the framework whose layout it has.
+            save_file(state_dict, temporary, metadata={"format": "pt"})
+        return
+    torch = _torch()
+    tensors = {key: torch.from_numpy(array) for key, array in state_dict.items()}
+    with replacing(path) as temporary:
+        torch.save(tensors, temporary)
+
+
+def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
+    load_file = _safetensors().load_file
+    try:
+        arrays = load_file(path)
+    except Exception as e:  # the library has its own kind, and lacks some data types
+        raise InputError(
+            f"{path} cannot be read as a safetensors file ({first_line(e)}); download "
+            "or save it again."
+        ) from e
+    return {key: array.astype(np.float32) for key, array in arrays.items()}
+
+
+def _read_pickle(path: pathlib.Path) -> dict[str, np.ndarray]:
+    torch = _torch()
     size = path.stat().st_size
     is_zip = zipfile.is_zipfile(path)
     try:
@@ -41,14 +89,16 @@ def read_state_dict(path: pathlib.Path) -> dict[str, np.ndarray]:
         raise
     except Exception as e:  # a hostile file can raise anything inside the unpickler
         raise InputError(
-            f"{path} cannot be read as a PyTorch state dict ({first_line(e)}); it is "
-            "damaged, or holds more than tensors, which is unsafe to load."
+            f"{path} cannot be read as a PyTorch state dict ({_reason(e)}); it is "
+            "damaged, or holds more than tensors, which is unsafe to load: save "
+            "network.state_dict() alone."
         ) from e
     if not isinstance(content, dict) or not content:
         raise InputError(
             f"{path} holds {_describe(content)} instead of tensors by name; save "
             "network.state_dict() with torch.save."
         )
+    content = _unwrap(path, content)
     for key, tensor in content.items():
         plain = (
             isinstance(tensor, torch.Tensor)
@@ -74,16 +124,34 @@ def read_state_dict(path: pathlib.Path) -> dict[str, np.ndarray]:
     }
 
 
-def write_state_dict(path: pathlib.Path, state_dict: dict[str, np.ndarray]) -> None:
-    """Write contiguous arrays that `torch.load(path, weights_only=True)` reads.
+def _unwrap(path: pathlib.Path, content: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """Return the only state dict inside a training checkpoint, or all of a plain one.
 
-    Raises:
-        InputError: if PyTorch is not installed.
+    The state of an optimizer is no candidate: its tensors lie a level deeper.
     """
     torch = _torch()
-    tensors = {key: torch.from_numpy(array) for key, array in state_dict.items()}
-    with replacing(path) as temporary:
-        torch.save(tensors, temporary)
+    inside = {
+        key: value
+        for key, value in content.items()
+        if isinstance(value, dict)
+        and any(isinstance(tensor, torch.Tensor) for tensor in value.values())
+    }
+    if len(inside) > 1:
+        raise InputError(
+            f"{path} holds several state dicts ({', '.join(map(repr, inside))}); save "
+            "the one of a single network alone."
+        )
+    return next(iter(inside.values()), content)
+
+
+def _reason(error: Exception) -> str:
+    """Tell why PyTorch refuses a file, without its advice to load it unsafely."""
+    message = str(error)
+    if named := re.search(r"GLOBAL ([\w.]+)", message):
+        return f"it names {named[1]}"
+    if "weights_only" in message:
+        return "PyTorch finds no plain state dict in it"
+    return first_line(error)
 
 
 def _torch() -> types.ModuleType:
@@ -91,6 +159,15 @@ def _torch() -> types.ModuleType:
     import torch
 
     return torch
+
+
+def _safetensors() -> types.ModuleType:
+    use = "reads and writes .safetensors files"
+    require_package("safetensors", "safetensors", use, "safetensors")
+    import ml_dtypes  # noqa: F401 (teaches NumPy what bfloat16 is)
+    import safetensors.numpy
+
+    return safetensors.numpy
 
 
 def _describe(value: object) -> str:

@@ -4,16 +4,32 @@ They follow the CycleGAN authors' code and, for the mobile generator, GAN Compre
 key is a path of numbers through nested `nn.Sequential`.
 """
 
+import re
 from collections.abc import Iterator
 
 import keras
 
 from cyclegan_tf.models.networks.architecture import count_layers, kind_of
+from cyclegan_tf.models.networks.graph import consumers, is_instance_norm
 
 # Permutations from PyTorch's layout to Keras's: of (out, in, h, w) for convolutions and
 # (in, out, h, w) for transposed ones, and of (channels, 1, h, w) for depthwise ones.
 _KERNEL_AXES = (2, 3, 1, 0)
 _DEPTHWISE_AXES = (2, 3, 0, 1)
+
+# `DataParallel` and `torch.compile` put these in front, in any order.
+_WRAPPERS = ("module", "_orig_mod")
+
+
+def authors_key(key: str) -> str:
+    """Return a key as the authors' code has it.
+
+    The names of PyTorch's wrappers are dropped, and a residual block becomes
+    `conv_block`, whatever others call it: `module.model.10.block.1.weight` becomes
+    `model.10.conv_block.1.weight`.
+    """
+    plain = ".".join(part for part in key.split(".") if part not in _WRAPPERS)
+    return re.sub(r"^(model\.\d+)\.[A-Za-z]\w*(?=\.\d)", r"\1.conv_block", plain)
 
 
 def weights_by_key(
@@ -38,11 +54,34 @@ def weights_by_key(
             yield f"{prefix}.running_mean", layer.moving_mean, (0,)
             yield f"{prefix}.running_var", layer.moving_variance, (0,)
             continue
+        if is_instance_norm(layer):
+            yield f"{prefix}.weight", layer.gamma, (0,)
+            yield f"{prefix}.bias", layer.beta, (0,)
+            continue
         depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
         axes = _DEPTHWISE_AXES if depthwise else _KERNEL_AXES
         yield f"{prefix}.weight", layer.kernel, axes
         if layer.use_bias:
             yield f"{prefix}.bias", layer.bias, (0,)
+
+
+def biases_by_key(network: keras.Model) -> Iterator[tuple[str, int, bool]]:
+    """Yield what the bias of each convolution is, or would be if it had one.
+
+    Yields:
+        The key, the number of values, and whether an instance norm follows, which
+        cancels it.
+    """
+    takers = consumers(network)
+    for layer_name, prefix in _prefixes(network).items():
+        layer = network.get_layer(layer_name)
+        if not hasattr(layer, "kernel"):
+            continue
+        after = takers[id(layer.output)]
+        while [type(operation) for operation in after] == [keras.layers.Cropping2D]:
+            after = takers[id(after[0].output)]
+        cancelled = bool(after) and all(map(is_instance_norm, after))
+        yield f"{prefix}.bias", layer.output.shape[-1], cancelled
 
 
 def _prefixes(network: keras.Model) -> dict[str, str]:

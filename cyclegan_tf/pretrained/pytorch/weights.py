@@ -2,13 +2,20 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
 
 from cyclegan_tf.models.networks.architecture import Architecture
 from cyclegan_tf.models.networks.blocks import NORM_EPSILON
-from cyclegan_tf.pretrained.pytorch.keys import unet_level, weights_by_key
+from cyclegan_tf.pretrained.options import StateDictNorm
+from cyclegan_tf.pretrained.pytorch.keys import (
+    authors_key,
+    biases_by_key,
+    unet_level,
+    weights_by_key,
+)
 from cyclegan_tf.pretrained.recognition import architecture_of
 
 StateDict = Mapping[str, np.ndarray]
@@ -17,8 +24,14 @@ StateDict = Mapping[str, np.ndarray]
 _RUNNING_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
-def find_architecture(state_dict: StateDict) -> Architecture:
+def find_architecture(
+    state_dict: StateDict, norm: StateDictNorm | None = None
+) -> Architecture:
     """Find the nearest architecture of a state dict by its keys and shapes.
+
+    Args:
+        state_dict: arrays by key of the authors' code.
+        norm: as for `network_from_state_dict`.
 
     Raises:
         ValueError: if no network is similar; the message names the first key.
@@ -30,21 +43,27 @@ def find_architecture(state_dict: StateDict) -> Architecture:
         "model.0.weight": _find_patchgan,
     }.items():
         if getattr(state_dict.get(mark), "ndim", None) == 4:
-            return find(state_dict)
+            architecture = find(state_dict)
+            return _with_norm(architecture, norm) if norm else architecture
     raise ValueError(
         f"its first key {next(iter(state_dict), None)!r} is of no known network"
     )
 
 
 def network_from_state_dict(
-    state_dict: StateDict, name: str | None = None
+    state_dict: StateDict, name: str | None = None, norm: StateDictNorm | None = None
 ) -> keras.Model:
     """Build the network that a state dict belongs to, with its weights.
 
     Args:
-        state_dict: arrays by key. A prefix `module.` and the running statistics of
-            old instance norms are dropped.
+        state_dict: arrays by key, with the names of `authors_key`. The running
+            statistics of old instance norms are dropped, and so are biases before
+            an instance norm with a learned offset, which cancels them.
         name: str. Name of the model. Defaults to the kind's.
+        norm: `"instance"`, `"batch"` or `"none"`, where the keys do not tell. By
+            default a norm with running statistics and learned scales is a batch norm,
+            and without any keys of its own an instance norm if the convolutions
+            before it have biases, as in the authors' code, none otherwise.
 
     Returns:
         A network of `cyclegan_tf.models.networks`.
@@ -53,12 +72,10 @@ def network_from_state_dict(
         ValueError: if it fits no known network; the message names the first key or
             array that does not fit.
     """
-    state_dict = {
-        key.removeprefix("module."): array for key, array in state_dict.items()
-    }
-    architecture = find_architecture(state_dict)
+    state_dict = _with_authors_keys(state_dict)
+    architecture = find_architecture(state_dict, norm)
     # Check before allocating: a file could claim any number of filters.
-    _check_fit(architecture, state_dict)
+    state_dict = _fitted(architecture, state_dict)
     network = architecture.build(name)
     for key, variable, axes in weights_by_key(network):
         variable.assign(np.transpose(state_dict[key], axes))
@@ -72,7 +89,9 @@ def state_dict_of(network: keras.Model) -> dict[str, np.ndarray]:
         network: a network of `cyclegan_tf.models.networks`.
 
     Returns:
-        Contiguous float32 arrays by key.
+        Contiguous float32 arrays by key. PyTorch's code has biases before every
+        instance norm; where ours has none, because the norm has a learned offset, they
+        are zeros.
 
     Raises:
         ValueError: if the PyTorch code has no such network.
@@ -88,8 +107,6 @@ def state_dict_of(network: keras.Model) -> dict[str, np.ndarray]:
     }.items():
         if options.get(option, wanted) != wanted:
             raise ValueError(f"PyTorch code has no {option}={options[option]!r}")
-    if options["norm"] == "instance_affine":
-        raise ValueError("PyTorch code has no norm='instance_affine'")
     state_dict = {}
     for key, variable, axes in weights_by_key(network):
         array = keras.ops.convert_to_numpy(variable).transpose(np.argsort(axes))
@@ -97,19 +114,34 @@ def state_dict_of(network: keras.Model) -> dict[str, np.ndarray]:
         if key.endswith("running_var"):
             counter = key.replace("running_var", "num_batches_tracked")
             state_dict[counter] = np.zeros((), np.int64)
+    if options["norm"] == "instance_affine":
+        for key, size, _ in biases_by_key(network):
+            state_dict.setdefault(key, np.zeros(size, np.float32))
     return state_dict
 
 
-def _check_fit(architecture: Architecture, state_dict: StateDict) -> None:
-    """Compare keys and shapes with those of the network, without building it."""
+def _with_authors_keys(state_dict: StateDict) -> StateDict:
+    renamed = {authors_key(key): array for key, array in state_dict.items()}
+    if len(renamed) < len(state_dict):
+        raise ValueError("two of its keys differ in prefixes or block names only")
+    return renamed
+
+
+def _fitted(architecture: Architecture, state_dict: StateDict) -> StateDict:
+    """Return a state dict with the biases that the network has, and check that it fits.
+
+    It compares keys and shapes without building the network.
+    """
     nearest = f"it is nearest to a {architecture}"
     try:
-        expected = {
-            key: tuple(variable.shape[axis] for axis in np.argsort(axes))
-            for key, variable, axes in weights_by_key(architecture.outline())
-        }
+        outline = architecture.outline()
     except ValueError as e:
         raise ValueError(f"{nearest}, but {e}") from e
+    state_dict = _with_our_biases(outline, architecture.options["norm"], state_dict)
+    expected = {
+        key: tuple(variable.shape[axis] for axis in np.argsort(axes))
+        for key, variable, axes in weights_by_key(outline)
+    }
     for key in state_dict:
         if key not in expected and not key.endswith(_RUNNING_STATISTICS):
             raise ValueError(f"{nearest}, but has the unexpected key {key!r}")
@@ -121,6 +153,30 @@ def _check_fit(architecture: Architecture, state_dict: StateDict) -> None:
                 f"{nearest}, but {key!r} has the shape {state_dict[key].shape} instead "
                 f"of {shape}"
             )
+    return state_dict
+
+
+def _with_our_biases(
+    outline: keras.Model, norm: str, state_dict: StateDict
+) -> StateDict:
+    """Add or drop biases that change nothing, where our rule differs from the file's.
+
+    An instance norm cancels the bias before it, so programs differ in having it.
+    """
+    biases = list(biases_by_key(outline))
+    has_biases = any(key in state_dict for key, _, cancelled in biases if cancelled)
+    if norm == "instance" and not has_biases:
+        zeros = {key: np.zeros(size, np.float32) for key, size, _ in biases}
+        return {**zeros, **state_dict}
+    if norm == "instance_affine":
+        ours = {key for key, _, _ in weights_by_key(outline)}
+        idle = {
+            key
+            for key, _, cancelled in biases
+            if key not in ours and (cancelled or not np.any(state_dict.get(key, 0)))
+        }
+        return {key: array for key, array in state_dict.items() if key not in idle}
+    return state_dict
 
 
 def _find_resnet(state_dict: StateDict) -> Architecture:
@@ -161,6 +217,7 @@ def _find_unet(state_dict: StateDict) -> Architecture:
     while f"{unet_level(num_levels)}1.weight" in state_dict:
         num_levels += 1
     level_1 = unet_level(1)
+    up = 3 if num_levels == 2 else 5  # the innermost level normalizes only upwards
     return Architecture(
         "unet",
         {
@@ -168,7 +225,7 @@ def _find_unet(state_dict: StateDict) -> Architecture:
             "num_levels": num_levels,
             "image_shape": (None, None, _shape(state_dict, "model.model.0.weight")[1]),
             "output_channels": _shape(state_dict, "model.model.3.weight")[1],
-            "norm": _norm(state_dict, f"{level_1}1", f"{level_1}2"),
+            "norm": _norm(state_dict, f"{level_1}{up}", f"{level_1}{up + 1}"),
         },
     )
 
@@ -204,8 +261,16 @@ def _find_pixel(state_dict: StateDict) -> Architecture:
 def _norm(state_dict: StateDict, conv: str, norm: str) -> str:
     """Find the norm by the keys of a convolution and the norm after it."""
     if f"{norm}.weight" in state_dict:
-        return "batch"
+        tracked = f"{norm}.running_mean" in state_dict
+        return "batch" if tracked else "instance_affine"
     return "instance" if f"{conv}.bias" in state_dict else "none"
+
+
+def _with_norm(architecture: Architecture, norm: StateDictNorm) -> Architecture:
+    options: dict[str, Any] = dict(architecture.options)
+    learned = options["norm"] in ("batch", "instance_affine")
+    options["norm"] = "instance_affine" if norm == "instance" and learned else norm
+    return Architecture(architecture.kind, options)
 
 
 def _matching(state_dict: StateDict, pattern: str) -> list[str]:

@@ -1,8 +1,11 @@
 """A .pth file is a pickle: it is read as data, or refused in one sentence."""
 
+import argparse
 import os
 import pickle
+import re
 import sys
+import warnings
 import zipfile
 
 import numpy as np
@@ -54,6 +57,25 @@ def test_half_precision_becomes_float32(path):
     assert read_state_dict(path)["a"].dtype == np.float32
 
 
+@pytest.mark.parametrize("name", ["state_dict", "model", "netG"])
+def test_a_training_checkpoint(name, path):
+    """The state dict is found beside the step, the optimizer's state and others."""
+    network = torch.nn.Conv2d(2, 3, 1)
+    optimizer = torch.optim.Adam(network.parameters())
+    network(torch.ones(1, 2, 4, 4)).sum().backward()
+    optimizer.step()
+    content = {"epoch": 3, "loss": torch.ones(()), name: network.state_dict()}
+    torch.save({**content, "optimizer": optimizer.state_dict()}, path)
+    found = read_state_dict(path)
+    assert list(found) == ["weight", "bias"]
+    np.testing.assert_array_equal(found["bias"], network.bias.detach())
+
+
+def test_a_checkpoint_of_several_networks(path):
+    torch.save({"netG_A": TENSORS, "netG_B": TENSORS, "epoch": 3}, path)
+    assert "holds several state dicts ('netG_A', 'netG_B'); save" in refused(path)
+
+
 class Hostile:
     """What it says is done when it is unpickled freely."""
 
@@ -78,6 +100,32 @@ def test_a_bare_hostile_pickle(path, tmp_path):
     path.write_bytes(pickle.dumps(Hostile(os.system, f"touch {mark}")))
     assert "cannot be read as a PyTorch state dict" in refused(path)
     assert not mark.exists()
+
+
+def advised(path):
+    return re.search("weights_only|safe_globals|trust", refused(path))
+
+
+@pytest.mark.parametrize("new_format", [True, False])
+def test_the_advice_to_load_unsafely_is_not_repeated(new_format, path):
+    for content in (
+        {"options": argparse.Namespace(epoch=3), "model": TENSORS},
+        torch.nn.Linear(2, 2),
+        {"a": np.ones(2)},
+    ):
+        torch.save(content, path, _use_new_zipfile_serialization=new_format)
+        assert not advised(path)
+    assert "it names numpy" in refused(path)
+    path.write_bytes(pickle.dumps({"a": 1}))
+    assert not advised(path)
+
+
+def test_a_torchscript_archive(path):
+    """PyTorch gives its advice in another error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is deprecated
+        torch.jit.save(torch.jit.script(torch.nn.ReLU()), path)
+    assert not advised(path)
 
 
 def test_a_zip_bomb(path):

@@ -7,6 +7,7 @@ import torch_networks
 
 import cyclegan_tf
 from cyclegan_tf.models.networks.architecture import Architecture
+from cyclegan_tf.pretrained.pytorch.keys import unet_level
 from cyclegan_tf.pretrained.pytorch.weights import (
     find_architecture,
     network_from_state_dict,
@@ -77,6 +78,25 @@ def arrays(module):
     return {key: tensor.numpy() for key, tensor in module.state_dict().items()}
 
 
+def assert_same_output(module, network, side=64):
+    x = np.random.default_rng(0).uniform(
+        -1, 1, (2, side, side, network.input_shape[-1])
+    )
+    x = x.astype(np.float32)
+    with torch.no_grad():
+        expected = module(torch.from_numpy(x.transpose(0, 3, 1, 2).copy()))
+    expected = expected.numpy().transpose(0, 2, 3, 1)
+    # Outputs of discriminators are not bounded, so relative to their size.
+    tolerance = 1e-4 * max(1.0, np.abs(expected).max())
+    np.testing.assert_allclose(network(x), expected, rtol=0, atol=tolerance)
+
+
+def assert_same_arrays(found, expected):
+    assert found.keys() == expected.keys()
+    for key, array in expected.items():
+        np.testing.assert_array_equal(found[key], array, err_msg=key)
+
+
 @pytest.fixture(params=NORMS)
 def norm(request):
     return request.param
@@ -93,16 +113,9 @@ def test_output_and_architecture(case, norm):
     for option, value in ({**options, "norm": norm}).items():
         assert architecture.options[option] == value, option
 
-    side = 256 if case in ("unet_256", "patchgan_5") else 64
-    channels = network.input_shape[-1]
-    x = np.random.default_rng(0).uniform(-1, 1, (2, side, side, channels))
-    x = x.astype(np.float32)
-    with torch.no_grad():
-        expected = module(torch.from_numpy(x.transpose(0, 3, 1, 2).copy()))
-    expected = expected.numpy().transpose(0, 2, 3, 1)
-    # Outputs of discriminators are not bounded, so relative to their size.
-    tolerance = 1e-4 * max(1.0, np.abs(expected).max())
-    np.testing.assert_allclose(network(x), expected, rtol=0, atol=tolerance)
+    assert_same_output(
+        module, network, 256 if case in ("unet_256", "patchgan_5") else 64
+    )
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -111,9 +124,7 @@ def test_the_way_back_is_bit_equal(case, norm):
     module = randomized(build(norm))
     expected = arrays(module)
     found = state_dict_of(network_from_state_dict(expected))
-    assert found.keys() == expected.keys()
-    for key, array in expected.items():
-        np.testing.assert_array_equal(found[key], array, err_msg=key)
+    assert_same_arrays(found, expected)
     tensors = {key: torch.from_numpy(array) for key, array in found.items()}
     build(norm).load_state_dict(tensors, strict=True)
 
@@ -123,11 +134,121 @@ def state_dict():
     return arrays(randomized(torch_networks.ResNet(WIDTHS, [8] * 2)))
 
 
-def test_data_parallel_prefix(state_dict):
+@pytest.mark.parametrize(
+    "prefix", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module.module."]
+)
+def test_prefixes_of_wrappers(prefix, state_dict):
     network = network_from_state_dict(
-        {f"module.{key}": array for key, array in state_dict.items()}
+        {f"{prefix}{key}": array for key, array in state_dict.items()}
     )
-    assert state_dict_of(network).keys() == state_dict.keys()
+    assert_same_arrays(state_dict_of(network), state_dict)
+
+
+@pytest.mark.parametrize("block", ["block", "layers", "_orig_mod.conv_block"])
+def test_blocks_named_otherwise(block, state_dict):
+    network = network_from_state_dict(
+        {key.replace("conv_block", block): array for key, array in state_dict.items()}
+    )
+    assert_same_arrays(state_dict_of(network), state_dict)
+
+
+def test_keys_that_become_one(state_dict):
+    twice = {**state_dict, "module.model.1.weight": state_dict["model.1.weight"]}
+    with pytest.raises(ValueError, match="differ in prefixes or block names only"):
+        network_from_state_dict(twice)
+
+
+AFFINE = {
+    "resnet": lambda: torch_networks.ResNet(WIDTHS, [8] * 2, "instance_affine"),
+    "mobile": lambda: torch_networks.ResNet(
+        MOBILE, [3, 7], "instance_affine", mobile=True
+    ),
+    "unet": lambda: torch_networks.UNet(2, 5, "instance_affine"),
+    "patchgan": lambda: torch_networks.PatchGAN(3, 2, "instance_affine"),
+    "pixel": lambda: torch_networks.PixelGAN(3, "instance_affine"),
+}
+# Biases that no norm cancels, and that our networks with affine norm do not have.
+UNCANCELLED = {
+    "unet": ["model.model.0.bias", f"{unet_level(4)}1.bias"],
+    "pixel": ["net.5.bias"],
+}
+
+
+@pytest.mark.parametrize("case", AFFINE)
+def test_affine_instance_norm(case):
+    """The norms are kept bit for bit; the biases that they cancel become zeros."""
+    module = randomized(AFFINE[case]())
+    for key in UNCANCELLED.get(case, ()):
+        module.state_dict()[key].zero_()
+    expected = arrays(module)
+    network = network_from_state_dict(expected)
+    assert architecture_of(network).options["norm"] == "instance_affine"
+    assert_same_output(module, network)
+
+    found = state_dict_of(network)
+    assert found.keys() == expected.keys()
+    for key, array in found.items():
+        if np.any(array):
+            np.testing.assert_array_equal(array, expected[key], err_msg=key)
+        else:
+            assert key.endswith("bias") and found[key[:-4] + "weight"].ndim == 4
+    module.load_state_dict({key: torch.from_numpy(found[key]) for key in found})
+    assert_same_output(module, network)
+    assert_same_arrays(state_dict_of(network_from_state_dict(found)), found)
+
+
+@pytest.mark.parametrize("case", UNCANCELLED)
+def test_affine_instance_norm_beside_biases_that_matter(case):
+    module = randomized(AFFINE[case]())
+    with pytest.raises(ValueError, match="unexpected key '[a-z0-9.]+bias'"):
+        network_from_state_dict(arrays(module))
+
+
+def without_biases_before_norms(module):
+    return {
+        key: array
+        for key, array in arrays(module).items()
+        if not key.endswith("bias") or key == "model.19.bias"
+    }
+
+
+def test_an_instance_norm_that_has_no_keys(state_dict):
+    """Without biases it looks like no norm, unless it is named."""
+    module = randomized(torch_networks.ResNet(WIDTHS, [8] * 2))
+    bare = without_biases_before_norms(module)
+    assumed = network_from_state_dict(bare)
+    assert architecture_of(assumed).options["norm"] == "none"
+    network = network_from_state_dict(bare, norm="instance")
+    assert architecture_of(network).options["norm"] == "instance"
+    assert_same_output(module, network)
+
+
+def test_an_affine_instance_norm_that_looks_like_batch_norm():
+    """PyTorch's `track_running_stats` keeps statistics that this norm never uses."""
+    module = randomized(torch_networks.ResNet(WIDTHS, [8] * 2, "instance_affine"))
+    tracked = arrays(module)
+    for key, array in arrays(module).items():
+        if key.endswith("weight") and array.ndim == 1:
+            for statistic in ("running_mean", "running_var"):
+                tracked[key.replace("weight", statistic)] = np.ones_like(array)
+    network = network_from_state_dict(tracked, norm="instance")
+    assert architecture_of(network).options["norm"] == "instance_affine"
+    assert_same_output(module, network)
+
+
+def test_a_norm_that_cannot_be(state_dict):
+    for norm in ("batch", "none"):
+        with pytest.raises(ValueError, match=r"unexpected key 'model\.1\.bias'"):
+            network_from_state_dict(state_dict, norm=norm)
+    with pytest.raises(ValueError, match="norm must be one of"):
+        network_from_state_dict(state_dict, norm="layer")
+
+
+def test_a_unet_of_two_levels():
+    """Its inner level has a norm on the way up only."""
+    for norm in NORMS:
+        network = network_from_state_dict(arrays(torch_networks.UNet(2, 2, norm)))
+        assert architecture_of(network).options["norm"] == norm
 
 
 def test_statistics_of_old_instance_norms_are_dropped(state_dict):
@@ -140,10 +261,7 @@ def test_statistics_of_old_instance_norms_are_dropped(state_dict):
             norm = f"{prefix}.{int(number) + 1}"
             old[f"{norm}.running_mean"] = np.ones_like(array)
             old[f"{norm}.running_var"] = np.ones_like(array)
-    found = state_dict_of(network_from_state_dict(old))
-    for key, array in state_dict.items():
-        np.testing.assert_array_equal(found[key], array)
-    assert found.keys() == state_dict.keys()
+    assert_same_arrays(state_dict_of(network_from_state_dict(old)), state_dict)
 
 
 def test_anti_aliased_networks_of_cut_are_refused(state_dict):
@@ -195,7 +313,6 @@ def test_find_architecture_of_a_single_level():
     [
         ({"upsampling": "nearest"}, "no upsampling='nearest'"),
         ({"padding": "same"}, "no padding='same'"),
-        ({"norm": "instance_affine"}, "no norm='instance_affine'"),
         ({"norm_epsilon": 1e-3}, "no norm_epsilon=0.001"),
     ],
 )
