@@ -1,12 +1,13 @@
 """The networks in PyTorch, with the keys that the public checkpoints have.
 
 Written from the key tables, to compare with: what loads here with `strict=True` loads
-in the code of the CycleGAN authors and of GAN Compression. The tests of weights use
-them, and the benchmarks; activations work in place where theirs do.
+in the code of the authors of CycleGAN and CUT and of GAN Compression. The tests of
+weights use them, and the benchmarks; activations work in place where theirs do.
 """
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 
 def norm_layer(norm, channels):
@@ -35,6 +36,38 @@ class InstanceNorm2d(nn.InstanceNorm2d):
         if normalized.requires_grad:
             normalized.register_hook(torch.Tensor.contiguous)
         return normalized
+
+
+def binomial(taps, channels):
+    """The same filter for each of the channels."""
+    row = torch.tensor(taps)
+    return (row[:, None] * row / 16).repeat(channels, 1, 1, 1)
+
+
+class BlurDown(nn.Module):
+    """Blur, then take every second pixel."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.register_buffer("filt", binomial([1.0, 2.0, 1.0], channels))
+
+    def forward(self, x):
+        x = functional.pad(x, (1, 1, 1, 1), mode="reflect")
+        return functional.conv2d(x, self.filt, stride=2, groups=len(self.filt))
+
+
+class BlurUp(nn.Module):
+    """Put zeros between the pixels, then blur."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.register_buffer("filt", binomial([1.0, 3.0, 3.0, 1.0], channels))
+
+    def forward(self, x):
+        x = functional.pad(x, (1, 1, 1, 1), mode="replicate")
+        return functional.conv_transpose2d(
+            x, self.filt, stride=2, padding=3, groups=len(self.filt)
+        )
 
 
 class ResidualBlock(nn.Module):
@@ -72,7 +105,7 @@ class ResidualBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    """The ResNet generator, and the mobile one of GAN Compression."""
+    """The ResNet generator, the mobile one of GAN Compression, and CUT's with blurs."""
 
     def __init__(
         self,
@@ -82,37 +115,43 @@ class ResNet(nn.Module):
         dropout=False,
         mobile=False,
         channels=3,
+        blurs_down=False,
+        blurs_up=False,
     ):
         super().__init__()
         bias = has_bias(norm)
         stem, down_0, down_1, up_0, up_1 = filters
 
+        def down(before, after):
+            stride = 1 if blurs_down else 2
+            yield nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=bias)
+            yield from (norm_layer(norm, after), nn.ReLU(True))
+            if blurs_down:
+                yield BlurDown(after)
+
         def up(before, after):
-            return nn.ConvTranspose2d(
-                before, after, 3, stride=2, padding=1, output_padding=1, bias=bias
-            )
+            if blurs_up:
+                yield BlurUp(before)
+                yield nn.Conv2d(before, after, 3, padding=1, bias=bias)
+            else:
+                yield nn.ConvTranspose2d(
+                    before, after, 3, stride=2, padding=1, output_padding=1, bias=bias
+                )
+            yield from (norm_layer(norm, after), nn.ReLU(True))
 
         self.model = nn.Sequential(
             nn.ReflectionPad2d(3),
             nn.Conv2d(channels, stem, 7, bias=bias),
             norm_layer(norm, stem),
             nn.ReLU(True),
-            nn.Conv2d(stem, down_0, 3, stride=2, padding=1, bias=bias),
-            norm_layer(norm, down_0),
-            nn.ReLU(True),
-            nn.Conv2d(down_0, down_1, 3, stride=2, padding=1, bias=bias),
-            norm_layer(norm, down_1),
-            nn.ReLU(True),
+            *down(stem, down_0),
+            *down(down_0, down_1),
             *(
                 ResidualBlock(down_1, inner, norm, dropout or mobile, mobile)
                 for inner in block_filters
             ),
-            up(down_1, up_0),
-            norm_layer(norm, up_0),
-            nn.ReLU(True),
-            up(up_0, up_1),
-            norm_layer(norm, up_1),
-            nn.ReLU(True),
+            *up(down_1, up_0),
+            *up(up_0, up_1),
             nn.ReflectionPad2d(3),
             nn.Conv2d(up_1, channels, 7),
             nn.Tanh(),
@@ -164,18 +203,24 @@ class UNet(nn.Module):
 
 
 class PatchGAN(nn.Module):
-    """The discriminator of patches."""
+    """The discriminator of patches, and CUT's with blurs."""
 
-    def __init__(self, filters, num_layers, norm="instance", channels=3):
+    def __init__(
+        self, filters, num_layers, norm="instance", channels=3, blurs_down=False
+    ):
         super().__init__()
         bias = has_bias(norm)
-        modules = [nn.Conv2d(channels, filters, 4, 2, 1), nn.LeakyReLU(0.2, True)]
+        strides = 1 if blurs_down else 2
+        modules = [nn.Conv2d(channels, filters, 4, strides, 1), nn.LeakyReLU(0.2, True)]
         before = filters
         for i in range(1, num_layers + 1):
             width = filters * min(2**i, 8)
-            strides = 2 if i < num_layers else 1
+            if blurs_down:
+                modules.append(BlurDown(before))
             modules += [
-                nn.Conv2d(before, width, 4, strides, 1, bias=bias),
+                nn.Conv2d(
+                    before, width, 4, strides if i < num_layers else 1, 1, bias=bias
+                ),
                 norm_layer(norm, width),
                 nn.LeakyReLU(0.2, True),
             ]

@@ -13,6 +13,9 @@ from cyclegan_tf.pretrained.options import StateDictNorm
 from cyclegan_tf.pretrained.pytorch.keys import (
     authors_key,
     biases_by_key,
+    filters_by_key,
+    patchgan_places,
+    resnet_places,
     unet_level,
     weights_by_key,
 )
@@ -100,12 +103,16 @@ def state_dict_of(network: keras.Model) -> dict[str, np.ndarray]:
     if architecture is None:
         raise ValueError("it is not a network of cyclegan_tf.models.networks")
     options = architecture.options
-    for option, wanted in {
-        "upsampling": "transpose",
-        "padding": "symmetric",
-        "norm_epsilon": NORM_EPSILON,
+    for option, known in {
+        "upsampling": (
+            ("transpose",)
+            if architecture.kind == "unet"
+            else ("transpose", "antialiased")
+        ),
+        "padding": ("symmetric",),
+        "norm_epsilon": (NORM_EPSILON,),
     }.items():
-        if options.get(option, wanted) != wanted:
+        if options.get(option, known[0]) not in known:
             raise ValueError(f"PyTorch code has no {option}={options[option]!r}")
     state_dict = {}
     for key, variable, axes in weights_by_key(network):
@@ -114,6 +121,8 @@ def state_dict_of(network: keras.Model) -> dict[str, np.ndarray]:
         if key.endswith("running_var"):
             counter = key.replace("running_var", "num_batches_tracked")
             state_dict[counter] = np.zeros((), np.int64)
+    for key, filt in filters_by_key(network):
+        state_dict[key] = np.ascontiguousarray(filt)
     if options["norm"] == "instance_affine":
         for key, size, _ in biases_by_key(network):
             state_dict.setdefault(key, np.zeros(size, np.float32))
@@ -138,10 +147,11 @@ def _fitted(architecture: Architecture, state_dict: StateDict) -> StateDict:
     except ValueError as e:
         raise ValueError(f"{nearest}, but {e}") from e
     state_dict = _with_our_biases(outline, architecture.options["norm"], state_dict)
+    filters = dict(filters_by_key(outline))
     expected = {
         key: tuple(variable.shape[axis] for axis in np.argsort(axes))
         for key, variable, axes in weights_by_key(outline)
-    }
+    } | {key: filt.shape for key, filt in filters.items()}
     for key in state_dict:
         if key not in expected and not key.endswith(_RUNNING_STATISTICS):
             raise ValueError(f"{nearest}, but has the unexpected key {key!r}")
@@ -153,6 +163,9 @@ def _fitted(architecture: Architecture, state_dict: StateDict) -> StateDict:
                 f"{nearest}, but {key!r} has the shape {state_dict[key].shape} instead "
                 f"of {shape}"
             )
+    for key, filt in filters.items():
+        if not np.array_equal(state_dict[key], filt):
+            raise ValueError(f"{nearest}, but {key!r} is another filter than CUT's")
     return state_dict
 
 
@@ -183,18 +196,24 @@ def _find_resnet(state_dict: StateDict) -> Architecture:
     pointwise = _matching(state_dict, r"model\.\d+\.conv_block\.1\.conv\.2\.weight")
     mobile = bool(pointwise)
     blocks = pointwise or _matching(state_dict, r"model\.\d+\.conv_block\.1\.weight")
-    up = 10 + len(blocks)
+    blurs_down = "model.7.filt" in state_dict
+    after_blocks = resnet_places(len(blocks), blurs_down, False)["up_0"]
+    blurs_up = f"model.{after_blocks}.filt" in state_dict
+    places = resnet_places(len(blocks), blurs_down, blurs_up)
+    out = 0 if blurs_up else 1  # a transposed convolution has its inputs first
     filters = (
         _shape(state_dict, "model.1.weight")[0],
         _shape(state_dict, "model.4.weight")[0],
-        _shape(state_dict, "model.7.weight")[0],
-        _shape(state_dict, f"model.{up}.weight")[1],
-        _shape(state_dict, f"model.{up + 3}.weight")[1],
+        _shape(state_dict, f"model.{places['down_1']}.weight")[0],
+        _shape(state_dict, f"model.{places['up_0']}.weight")[out],
+        _shape(state_dict, f"model.{places['up_1']}.weight")[out],
     )
     options = {
         "image_shape": (None, None, _shape(state_dict, "model.1.weight")[1]),
-        "output_channels": _shape(state_dict, f"model.{up + 7}.weight")[0],
+        "output_channels": _shape(state_dict, f"model.{places['head']}.weight")[0],
         "norm": _norm(state_dict, "model.1", "model.2"),
+        "downsampling": "antialiased" if blurs_down else "strided",
+        "upsampling": "antialiased" if blurs_up else "transpose",
     }
     if mobile:
         widths = tuple(_shape(state_dict, key)[0] for key in blocks)
@@ -236,13 +255,16 @@ def _find_patchgan(state_dict: StateDict) -> Architecture:
         for key in _matching(state_dict, r"model\.\d+\.weight")
         if state_dict[key].ndim == 4
     ]
+    blurs_down = "model.2.filt" in state_dict
+    conv = patchgan_places(1, blurs_down)["layer_1"]
     return Architecture(
         "patchgan",
         {
             "filters": _shape(state_dict, "model.0.weight")[0],
             "num_layers": len(convolutions) - 2,
             "image_shape": (None, None, _shape(state_dict, "model.0.weight")[1]),
-            "norm": _norm(state_dict, "model.2", "model.3"),
+            "norm": _norm(state_dict, f"model.{conv}", f"model.{conv + 1}"),
+            "downsampling": "antialiased" if blurs_down else "strided",
         },
     )
 

@@ -7,6 +7,7 @@ import torch_networks
 
 import cyclegan_tf
 from cyclegan_tf.models.networks.architecture import Architecture
+from cyclegan_tf.pretrained.pytorch.files import read_state_dict
 from cyclegan_tf.pretrained.pytorch.keys import unet_level
 from cyclegan_tf.pretrained.pytorch.weights import (
     find_architecture,
@@ -45,6 +46,38 @@ CASES = {
         lambda norm: torch_networks.UNet(2, 6, norm, channels=1),
         ("unet", {"num_levels": 6, "output_channels": 1}),
     ),
+    "cut": (
+        lambda norm: torch_networks.ResNet(
+            WIDTHS, [8] * 3, norm, blurs_down=True, blurs_up=True
+        ),
+        ("resnet", {"downsampling": "antialiased", "upsampling": "antialiased"}),
+    ),
+    "cut_down_dropout": (
+        lambda norm: torch_networks.ResNet(
+            WIDTHS, [8] * 2, norm, dropout=True, blurs_down=True
+        ),
+        ("resnet", {"downsampling": "antialiased", "upsampling": "transpose"}),
+    ),
+    "cut_up_gray": (
+        lambda norm: torch_networks.ResNet(
+            WIDTHS, [8] * 2, norm, channels=1, blurs_up=True
+        ),
+        ("resnet", {"downsampling": "strided", "upsampling": "antialiased"}),
+    ),
+    "mobile_blurred": (
+        lambda norm: torch_networks.ResNet(
+            MOBILE, [3, 7], norm, mobile=True, blurs_down=True, blurs_up=True
+        ),
+        ("mobile_resnet", {"filters": MOBILE, "upsampling": "antialiased"}),
+    ),
+    "patchgan_cut": (
+        lambda norm: torch_networks.PatchGAN(3, 3, norm, blurs_down=True),
+        ("patchgan", {"num_layers": 3, "downsampling": "antialiased"}),
+    ),
+    "patchgan_cut_1": (
+        lambda norm: torch_networks.PatchGAN(3, 1, norm, blurs_down=True),
+        ("patchgan", {"num_layers": 1, "downsampling": "antialiased"}),
+    ),
     "patchgan_1": (
         lambda norm: torch_networks.PatchGAN(3, 1, norm),
         ("patchgan", {"filters": 3, "num_layers": 1}),
@@ -64,7 +97,7 @@ def randomized(module, seed=0):
     """Give every tensor of a module values of some size, statistics too."""
     generator = torch.Generator().manual_seed(seed)
     for name, tensor in module.state_dict().items():
-        if tensor.dtype == torch.float32:
+        if tensor.dtype == torch.float32 and not name.endswith("filt"):
             values = torch.randn(tensor.shape, generator=generator)
             if name.endswith("running_var"):
                 values = values.abs() + 0.5
@@ -264,16 +297,39 @@ def test_statistics_of_old_instance_norms_are_dropped(state_dict):
     assert_same_arrays(state_dict_of(network_from_state_dict(old)), state_dict)
 
 
-def test_anti_aliased_networks_of_cut_are_refused(state_dict):
-    """Its blurs have weights of their own and shift all that comes after them."""
-    cut = {"model.1.weight": state_dict["model.1.weight"]}
-    cut["model.1.bias"] = state_dict["model.1.bias"]
-    cut["model.4.weight"] = state_dict["model.4.weight"]
-    cut["model.4.bias"] = state_dict["model.4.bias"]
-    cut["model.7.filt"] = np.ones((4, 1, 3, 3), np.float32)
-    cut["model.8.weight"] = state_dict["model.7.weight"]
-    with pytest.raises(ValueError, match=r"unexpected key 'model\.7\.filt'"):
-        network_from_state_dict(cut)
+@pytest.mark.parametrize(
+    ("key", "build"),
+    {
+        "model.7.filt": CASES["cut"][0],
+        "model.19.filt": CASES["cut"][0],
+        "model.6.filt": CASES["patchgan_cut"][0],
+    }.items(),
+)
+def test_other_filters_than_those_of_cut_are_refused(key, build):
+    """Our blurs have no filters, so these must be the known ones."""
+    module = randomized(build("instance"))
+    boxes = arrays(module)
+    boxes[key] = np.full_like(boxes[key], 1 / 9)
+    with pytest.raises(ValueError, match=f"{key!r} is another filter than CUT's"):
+        network_from_state_dict(boxes)
+    del boxes[key]
+    with pytest.raises(ValueError, match="lacks the key|has the shape|unexpected key"):
+        network_from_state_dict(boxes)
+
+
+@pytest.mark.parametrize("name", ["G", "D"])
+def test_the_recorded_networks_of_cut(name, shared):
+    """Bit-equal there and back; what they compute is that of the authors' code."""
+    folder = shared / "golden/pytorch/cut"
+    expected = read_state_dict(folder / f"latest_net_{name}.pth")
+    network = network_from_state_dict(expected)
+    assert_same_arrays(state_dict_of(network), expected)
+    golden = np.load(folder / "golden.npz")
+    output = {"G": "fake_y_before", "D": "discriminator_y_before"}[name]
+    image = {"G": "real_x", "D": "real_y"}[name]
+    np.testing.assert_allclose(
+        network(golden[image][0].astype(np.float32)), golden[output], rtol=0, atol=1e-6
+    )
 
 
 def test_what_does_not_fit_is_named(state_dict):
@@ -322,6 +378,12 @@ def test_what_pytorch_has_no_network_for(options, message):
     )
     with pytest.raises(ValueError, match=message):
         state_dict_of(network.build())
+
+
+def test_a_unet_without_transposed_convolutions():
+    options = {"filters": 2, "num_levels": 2, "upsampling": "antialiased"}
+    with pytest.raises(ValueError, match="no upsampling='antialiased'"):
+        state_dict_of(Architecture("unet", options).build())
 
 
 def test_a_network_of_somebody_else():
