@@ -274,7 +274,7 @@ def _unknown(path: pathlib.Path, error: Exception) -> InputError:
         return error
     return InputError(
         f"{path} fits no known network: {first_line(error)}; known are the PyTorch "
-        "networks of the CycleGAN authors and GAN Compression, and models of Keras 2."
+        "networks of CycleGAN, pix2pix, CUT and GAN Compression, and models of Keras 2."
     )
 
 

@@ -1,1 +1,1 @@
-"""Checkpoints of the CycleGAN authors' PyTorch code, and of GAN Compression."""
+"""Checkpoints of the PyTorch code of CycleGAN, pix2pix, CUT and GAN Compression."""

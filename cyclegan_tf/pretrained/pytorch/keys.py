@@ -98,27 +98,14 @@ def filters_by_key(network: keras.Model) -> Iterator[tuple[str, np.ndarray]]:
     Yields:
         The key and a float32 array (channels, 1, taps, taps), equal for all channels.
     """
-    kind = kind_of(network)
-    if kind == "patchgan" and _blurs_down(network):
-        num_layers = count_layers(network, "layer_{}_conv") - 1
-        places = patchgan_places(num_layers, True)
-        for i in range(num_layers):
-            channels = network.get_layer(f"layer_{i}_conv").filters
-            yield f"model.{places[f'blur_down_{i}']}.filt", _filter(_DOWN, channels)
-    elif kind in ("resnet", "mobile_resnet"):
-        places = _resnet_places_of(network)
-        for i in range(2):
-            if _blurs_down(network):
-                channels = network.get_layer(f"down_{i}_conv").filters
-                yield f"model.{places[f'blur_down_{i}']}.filt", _filter(_DOWN, channels)
-            if _blurs_up(network):
-                channels = network.get_layer(f"up_{i}_conv").kernel.shape[2]
-                yield f"model.{places[f'blur_up_{i}']}.filt", _filter(_UP, channels)
-
-
-def _filter(taps: tuple[int, ...], channels: int) -> np.ndarray:
-    filt = np.outer(taps, taps).astype(np.float32) / 16
-    return np.broadcast_to(filt, (channels, 1, *filt.shape))
+    for stage, place in _places_of(network).items():
+        if stage.startswith("blur_"):
+            conv = network.get_layer(f"{stage.removeprefix('blur_')}_conv")
+            is_up = stage.startswith("blur_up")
+            taps, channels = (_UP, -2) if is_up else (_DOWN, -1)
+            filt = np.outer(taps, taps).astype(np.float32) / 16
+            shape = (conv.kernel.shape[channels], 1, *filt.shape)
+            yield f"model.{place}.filt", np.broadcast_to(filt, shape)
 
 
 def _prefixes(network: keras.Model) -> dict[str, str]:
@@ -129,81 +116,30 @@ def _prefixes(network: keras.Model) -> dict[str, str]:
     elif kind == "unet":
         prefixes = _unet_prefixes(network)
     else:
-        prefixes = _discriminator_prefixes(network)
+        root = "net" if kind == "pixel" else "model"
+        prefixes = _discriminator_prefixes(root, network)
     names = {layer.name for layer in network.layers}
     return {name: prefix for name, prefix in prefixes.items() if name in names}
 
 
 def _resnet_prefixes(network: keras.Model) -> dict[str, str]:
     mobile = kind_of(network) == "mobile_resnet"
-    places = _resnet_places_of(network)
-    prefixes = {"head_conv": f"model.{places['head']}"}
-    for stage in ("stem", "down_0", "down_1", "up_0", "up_1"):
-        prefixes[f"{stage}_conv"] = f"model.{places[stage]}"
-        prefixes[f"{stage}_norm"] = f"model.{places[stage] + 1}"
     # The mobile code always has a dropout in between, even at rate 0.
     second_conv = 6 if mobile or count_layers(network, "block_{}_dropout") else 5
-    for i in range(_num_blocks(network)):
+    prefixes = {}
+    for stage, place in _places_of(network).items():
+        prefixes[f"{stage}_conv"] = f"model.{place}"
+        prefixes[f"{stage}_norm"] = f"model.{place + 1}"
         for j, index in enumerate((1, second_conv)):
-            block = f"model.{places[f'block_{i}']}.conv_block"
+            block = f"model.{place}.conv_block"
             prefixes |= {
-                f"block_{i}_conv_{j}": f"{block}.{index}",
-                f"block_{i}_depthwise_{j}": f"{block}.{index}.conv.0",
-                f"block_{i}_depthwise_norm_{j}": f"{block}.{index}.conv.1",
-                f"block_{i}_pointwise_{j}": f"{block}.{index}.conv.2",
-                f"block_{i}_norm_{j}": f"{block}.{index + 1}",
+                f"{stage}_conv_{j}": f"{block}.{index}",
+                f"{stage}_depthwise_{j}": f"{block}.{index}.conv.0",
+                f"{stage}_depthwise_norm_{j}": f"{block}.{index}.conv.1",
+                f"{stage}_pointwise_{j}": f"{block}.{index}.conv.2",
+                f"{stage}_norm_{j}": f"{block}.{index + 1}",
             }
     return prefixes
-
-
-def resnet_places(num_blocks: int, blurs_down: bool, blurs_up: bool) -> dict[str, int]:
-    """Map the stages of a ResNet to the numbers of their first layers.
-
-    Args:
-        num_blocks: int. Number of residual blocks.
-        blurs_down: whether blurs halve the sides, as in CUT, not the strides.
-        blurs_up: whether blurs double them, not transposed convolutions.
-    """
-    return _places(
-        {
-            "padding": 1,
-            "stem": 3,
-            "down_0": 3,
-            "blur_down_0": int(blurs_down),
-            "down_1": 3,
-            "blur_down_1": int(blurs_down),
-            **{f"block_{i}": 1 for i in range(num_blocks)},
-            "blur_up_0": int(blurs_up),
-            "up_0": 3,
-            "blur_up_1": int(blurs_up),
-            "up_1": 3,
-            "last_padding": 1,
-            "head": 1,
-        }
-    )
-
-
-def _resnet_places_of(network: keras.Model) -> dict[str, int]:
-    return resnet_places(_num_blocks(network), _blurs_down(network), _blurs_up(network))
-
-
-def _num_blocks(network: keras.Model) -> int:
-    mobile = kind_of(network) == "mobile_resnet"
-    return count_layers(network, f"block_{{}}_{'pointwise' if mobile else 'conv'}_0")
-
-
-def _blurs_down(network: keras.Model) -> bool:
-    first = "layer_0_conv" if kind_of(network) == "patchgan" else "down_0_conv"
-    return network.get_layer(first).strides == (1, 1)
-
-
-def _blurs_up(network: keras.Model) -> bool:
-    return not isinstance(network.get_layer("up_0_conv"), keras.layers.Conv2DTranspose)
-
-
-def _places(sizes: Mapping[str, int]) -> dict[str, int]:
-    """Map stages to their first layers, given how many layers each has."""
-    return dict(zip(sizes, itertools.accumulate(sizes.values(), initial=0)))
 
 
 def _unet_prefixes(network: keras.Model) -> dict[str, str]:
@@ -224,27 +160,77 @@ def unet_level(level: int) -> str:
     return "model.model.1.model." + "3.model." * (level - 1)
 
 
-def _discriminator_prefixes(network: keras.Model) -> dict[str, str]:
-    pixel = kind_of(network) == "pixel"
-    root = "net" if pixel else "model"
-    num_layers = count_layers(network, "layer_{}_conv") - 1
-    places = patchgan_places(num_layers, not pixel and _blurs_down(network))
-    prefixes = {"head_conv": f"{root}.{places['head']}"}
-    for i in range(num_layers + 1):
-        prefixes[f"layer_{i}_conv"] = f"{root}.{places[f'layer_{i}']}"
-        prefixes[f"layer_{i}_norm"] = f"{root}.{places[f'layer_{i}'] + 1}"
+def _discriminator_prefixes(root: str, network: keras.Model) -> dict[str, str]:
+    prefixes = {}
+    for stage, place in _places_of(network).items():
+        prefixes[f"{stage}_conv"] = f"{root}.{place}"
+        prefixes[f"{stage}_norm"] = f"{root}.{place + 1}"
     return prefixes
 
 
-def patchgan_places(num_layers: int, blurs_down: bool) -> dict[str, int]:
-    """Map the stages of a PatchGAN to the numbers of their first layers.
+def resnet_places(num_blocks: int, blurs_down: bool, blurs_up: bool) -> dict[str, int]:
+    """Number the layers of a ResNet as its `nn.Sequential` does.
 
     Args:
-        num_layers: as for `patchgan_discriminator`.
+        num_blocks: int. Number of residual blocks.
+        blurs_down: whether a blur halves the sides, as in CUT, not a stride.
+        blurs_up: whether a blur doubles them, not a transposed convolution.
+
+    Returns:
+        The number of the first layer of each stage.
+    """
+    blur_down, blur_up = int(blurs_down), int(blurs_up)
+    blocks = {f"block_{i}": 1 for i in range(num_blocks)}
+    return _places(
+        {"padding": 1, "stem": 3}  # a convolution, a norm and an activation
+        | {"down_0": 3, "blur_down_0": blur_down, "down_1": 3, "blur_down_1": blur_down}
+        | blocks
+        | {"blur_up_0": blur_up, "up_0": 3, "blur_up_1": blur_up, "up_1": 3}
+        | {"last_padding": 1, "head": 1}
+    )
+
+
+def patchgan_places(num_layers: int, blurs_down: bool) -> dict[str, int]:
+    """Number the layers of a discriminator as its `nn.Sequential` does.
+
+    Args:
+        num_layers: as for `patchgan_discriminator`; 1 for a pixel discriminator.
         blurs_down: as for `resnet_places`.
+
+    Returns:
+        The number of the first layer of each stage.
     """
     sizes = {}
     for i in range(num_layers + 1):
         sizes[f"layer_{i}"] = 3 if i > 0 else 2  # the first has no norm
-        sizes[f"blur_down_{i}"] = int(blurs_down and i < num_layers)
-    return _places({**sizes, "head": 1})
+        sizes[f"blur_layer_{i}"] = int(blurs_down and i < num_layers)
+    return _places(sizes | {"head": 1})
+
+
+def _places(sizes: Mapping[str, int]) -> dict[str, int]:
+    places = itertools.accumulate(sizes.values(), initial=0)
+    return {stage: place for stage, place in zip(sizes, places) if sizes[stage]}
+
+
+def _places_of(network: keras.Model) -> dict[str, int]:
+    kind = kind_of(network)
+    if kind == "unet":
+        return {}  # its layers are nested, not in a row
+    if kind in ("patchgan", "pixel"):
+        num_layers = count_layers(network, "layer_{}_conv") - 1
+        return patchgan_places(
+            num_layers, kind == "patchgan" and not _strided(network, "layer_0_conv")
+        )
+    first_conv = (
+        "block_{}_pointwise_0" if kind == "mobile_resnet" else "block_{}_conv_0"
+    )
+    up = network.get_layer("up_0_conv")
+    return resnet_places(
+        count_layers(network, first_conv),
+        blurs_down=not _strided(network, "down_0_conv"),
+        blurs_up=not isinstance(up, keras.layers.Conv2DTranspose),
+    )
+
+
+def _strided(network: keras.Model, name: str) -> bool:
+    return network.get_layer(name).strides == (2, 2)

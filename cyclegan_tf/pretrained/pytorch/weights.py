@@ -300,6 +300,6 @@ def _matching(state_dict: StateDict, pattern: str) -> list[str]:
 
 
 def _shape(state_dict: StateDict, key: str) -> tuple[int, ...]:
-    """Return the shape of a kernel, or ones: `_check_fit` reports missing kernels."""
+    """Return the shape of a kernel, or ones: `_fitted` reports missing kernels."""
     array = state_dict.get(key)
     return (1, 1, 1, 1) if array is None or array.ndim != 4 else array.shape
