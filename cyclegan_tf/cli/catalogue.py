@@ -2,7 +2,7 @@
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.tables import markdown_table
-from cyclegan_tf.config.options import TrainConfig
+from cyclegan_tf.config.options import CycleGANObjective, TrainConfig
 from cyclegan_tf.config.presets import PRESETS, Preset, differences
 from cyclegan_tf.config.recipes import RECIPES, Recipe, make_train_config
 
@@ -63,13 +63,16 @@ def explain(
 
 def _describe_recipe(name: str, recipe: Recipe) -> list[str]:
     data = "" if recipe.data else " --data FOLDER"
-    weight = make_train_config(name, data="").objective.identity_weight
+    objective = make_train_config(name, data="").objective
     lines = [
         f"{_domains(recipe)}.",
         "",
         f"- Command: cyclegan train --recipe {name}{data}",
-        f"- Identity weight: {weight:g}",
     ]
+    if isinstance(objective, CycleGANObjective):
+        lines.append(f"- Identity weight: {objective.identity_weight:g}")
+    else:
+        lines.append(f"- Method: {objective.method}")
     if recipe.train_images and recipe.estimated_days:
         counts = "{:,} of X, {:,} of Y".format(*recipe.train_images)
         days = "{:.2g} to {:.2g} days".format(*recipe.estimated_days)

@@ -7,12 +7,12 @@ them before it parses, so the flags that name these are looked up first.
 import argparse
 import dataclasses
 import pathlib
-from typing import Any
+from typing import Any, get_args
 
 import tyro
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf.config.options import TrainConfig
+from cyclegan_tf.config.options import Method, TrainConfig
 from cyclegan_tf.config.presets import PRESETS, PresetName
 from cyclegan_tf.config.recipes import RECIPES, RecipeName, make_train_config
 
@@ -53,7 +53,7 @@ class NewRun(TrainConfig):
 
 @dataclasses.dataclass(frozen=True)
 class Train(NewRun):
-    """Train a CycleGAN in a new run folder, or continue with --resume.
+    """Train in a new run folder, or continue with --resume.
 
     Attributes:
         resume: Continue the run in this folder with its own options. Options given
@@ -117,12 +117,13 @@ def of_plan(arguments: list[str]) -> Plan:
 def _given(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--resume", nargs="?", type=pathlib.Path)
-    for name in ("--recipe", "--preset", "--explain"):
+    for name in ("--recipe", "--preset", "--explain", "--method"):
         parser.add_argument(name, nargs="?")
     given = parser.parse_known_args(arguments)[0]
     # Tyro reports names that do not exist.
     given.recipe = given.recipe if given.recipe in RECIPES else None
     given.preset = given.preset if given.preset in PRESETS else None
+    given.method = given.method if given.method in get_args(Method) else None
     return given
 
 
@@ -130,7 +131,7 @@ def _new_run(given: argparse.Namespace) -> TrainConfig:
     # --explain needs no images. Otherwise, tyro asks for them if no recipe names any.
     named = given.recipe and RECIPES[given.recipe].data
     data = named or ("" if given.explain else tyro.MISSING)
-    return make_train_config(given.recipe, given.preset, data)
+    return make_train_config(given.recipe, given.preset, data, given.method)
 
 
 def _groups(config: TrainConfig) -> dict[str, Any]:

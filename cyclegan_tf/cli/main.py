@@ -131,7 +131,8 @@ def _parse(command: Command, arguments: list[str]) -> Any:
         command.options,
         args=arguments,
         prog=f"cyclegan {command.verb}",
-        config=(tyro.conf.OmitArgPrefixes,),
+        # Without subcommands: the default has the objective of the method.
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.AvoidSubcommands),
         **({"default": command.default(arguments)} if command.default else {}),
     )
     return dataclasses.replace(options, **rest)

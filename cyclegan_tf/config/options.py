@@ -7,7 +7,7 @@ commands are in the `options.py` of their folders.
 
 import dataclasses
 import pathlib
-from typing import Literal
+from typing import ClassVar, Literal, TypeAlias
 
 from cyclegan_tf._shared.errors import InputError, check_positive
 from cyclegan_tf.models.choices import (
@@ -21,6 +21,7 @@ from cyclegan_tf.models.choices import (
     Upsampling,
 )
 
+Method = Literal["cyclegan", "pix2pix", "cut"]
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 Preprocess = Literal[
     "resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"
@@ -36,6 +37,7 @@ class DatasetConfig:
             or text files such as trainA.txt with one path per line); or tfds:NAME, such
             as tfds:cycle_gan/horse2zebra; or demo. A is domain X, B is domain Y.
         data_dir: Folder of TensorFlow Datasets, if not its default.
+        direction: BtoA makes B domain X and A domain Y.
         preprocess: resize_and_crop: resize to load_size x load_size, then crop. crop:
             crop only. scale_width: resize to load_size pixels wide.
             scale_width_and_crop: then crop. none: keep the size. scale_width and none
@@ -43,6 +45,8 @@ class DatasetConfig:
         load_size: Side, or width, of an image after the resize, in pixels.
         crop_size: Side of the random crop, in pixels.
         flip: Mirror half of the training images at random.
+        jitter_while_decaying: Also crop at random while the learning rate decays; CUT
+            then resizes to crop_size instead.
         max_images: Most images to use from each of trainA, trainB, testA and testB.
         channels_x: Channels of domain X: 3 for color, 1 for gray.
         channels_y: Channels of domain Y.
@@ -53,10 +57,12 @@ class DatasetConfig:
 
     data: str
     data_dir: pathlib.Path | None = None
+    direction: Literal["AtoB", "BtoA"] = "AtoB"
     preprocess: Preprocess = "resize_and_crop"
     load_size: int = 286
     crop_size: int = 256
     flip: bool = True
+    jitter_while_decaying: bool = True
     max_images: int | None = None
     channels_x: Literal[1, 3] = 3
     channels_y: Literal[1, 3] = 3
@@ -125,11 +131,65 @@ class CycleGANObjective:
         pool_size: Earlier translations kept to train the discriminators; 0 for none.
     """
 
-    method: Literal["cyclegan"] = "cyclegan"
+    takes_pairs: ClassVar[bool] = False
+
+    method: Method = "cyclegan"
     adversarial_loss: AdversarialLossName = "lsgan"
     cycle_weight: float = 10.0
     identity_weight: float = 5.0
     pool_size: int = 50
+
+
+@dataclasses.dataclass(frozen=True)
+class Pix2PixObjective:
+    """Translation that learns from pairs, as in pix2pix.
+
+    Attributes:
+        method: The training method.
+        adversarial_loss: The adversarial game.
+        l1_weight: Weight of the distance to the paired image.
+        inference_norm: image: a saved generator normalizes each image by itself, and
+            has no dropout. running: it uses the running statistics of batch norms.
+    """
+
+    takes_pairs: ClassVar[bool] = True
+    pool_size: ClassVar[int] = 0
+
+    method: Method = "pix2pix"
+    adversarial_loss: AdversarialLossName = "bce"
+    l1_weight: float = 100.0
+    inference_norm: Literal["image", "running"] = "image"
+
+
+@dataclasses.dataclass(frozen=True)
+class CUTObjective:
+    """Unpaired translation one way by contrast of patches, as in CUT and FastCUT.
+
+    Attributes:
+        method: The training method.
+        adversarial_loss: The adversarial game.
+        nce_weight: Weight of the contrast.
+        nce_identity: Also contrast images of Y with their translations, which keeps
+            colors.
+        flip_equivariance: Mirror half of the batches before the generator, and the
+            features back.
+        temperature: Temperature of the contrast.
+        num_patches: Patches that each image is compared in.
+    """
+
+    takes_pairs: ClassVar[bool] = False
+    pool_size: ClassVar[int] = 0
+
+    method: Method = "cut"
+    adversarial_loss: AdversarialLossName = "lsgan"
+    nce_weight: float = 1.0
+    nce_identity: bool = True
+    flip_equivariance: bool = False
+    temperature: float = 0.07
+    num_patches: int = 256
+
+
+Objective: TypeAlias = CycleGANObjective | Pix2PixObjective | CUTObjective
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,6 +206,8 @@ class OptimizationConfig:
         beta_1: Adam's decay of the first moment.
         beta_2: Adam's decay of the second moment.
         epsilon: Adam's epsilon.
+        ema: Decay of averaged weights of the generators, such as 0.999, which are then
+            validated and saved as generators; 0 for none.
         precision: Keras dtype policy of the networks; auto: mixed_bfloat16 if the
             hardware multiplies it, else float32.
         strategy: single: one device. mirrored: all visible GPUs. multi-worker: all GPUs
@@ -166,6 +228,7 @@ class OptimizationConfig:
     beta_1: float = 0.5
     beta_2: float = 0.999
     epsilon: float = 1e-8
+    ema: float = 0.0
     precision: Literal["auto", Precision] = "float32"
     strategy: Literal["single", "mirrored", "multi-worker"] = "single"
     jit_compile: bool = False
@@ -212,11 +275,11 @@ class RecordConfig:
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-    """Train a CycleGAN."""
+    """Train a CycleGAN, pix2pix or CUT."""
 
     dataset: DatasetConfig
     networks: NetworkConfig = NetworkConfig()
-    objective: CycleGANObjective = CycleGANObjective()
+    objective: Objective = CycleGANObjective()
     optimization: OptimizationConfig = OptimizationConfig()
     record: RecordConfig = RecordConfig()
 
@@ -235,10 +298,20 @@ class TrainConfig:
             validation_images=self.record.validation_images,
             sample_images=self.record.sample_images,
         )
+        if not 0 <= self.optimization.ema < 1:
+            raise InputError(
+                "`ema` must be at least 0 and less than 1, not "
+                f"{self.optimization.ema}."
+            )
         if self.optimization.epochs < 1:
             raise InputError(
                 "The training needs at least 1 epoch, not "
                 f"{self.optimization.epochs}; raise `constant_epochs`."
+            )
+        if self.objective.method != type(self.objective).method:
+            raise InputError(
+                f"The options are those of {type(self.objective).method}, not of "
+                f"`method={self.objective.method}`; start a new run for another method."
             )
         record = self.record
         if record.evaluate_every < 0:

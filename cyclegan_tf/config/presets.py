@@ -1,4 +1,4 @@
-"""The settings of other CycleGAN codebases, as far as our options can express them.
+"""The settings of other codebases, as far as our options can express them.
 
 A preset sets the networks, the objective and the optimization. It leaves the images to
 the recipe: all of these codebases resize to 286x286, crop to 256x256 and mirror, like
@@ -11,15 +11,32 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from cyclegan_tf.config.options import (
+    CUTObjective,
     CycleGANObjective,
+    Method,
     NetworkConfig,
+    Objective,
     OptimizationConfig,
+    Pix2PixObjective,
     TrainConfig,
 )
 from cyclegan_tf.config.stored import to_dict
 
 # For the command line: the names in `PRESETS`.
-PresetName = Literal["paper", "pytorch-2024", "tf-tutorial", "keras-example"]
+PresetName = Literal[
+    "paper",
+    "pytorch-2024",
+    "tf-tutorial",
+    "keras-example",
+    "pix2pix",
+    "cut",
+    "fastcut",
+]
+
+# What a method trains with if no preset is named; CycleGAN has the defaults.
+PRESET_OF_METHOD: Mapping[Method, PresetName] = types.MappingProxyType(
+    {"pix2pix": "pix2pix", "cut": "cut"}
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,23 +47,37 @@ class Preset:
         title: what it is.
         networks, objective, optimization: its options.
         differs: how the codebase differs from the preset, a sentence each.
+        jitter_while_decaying: as in `DatasetConfig`.
+        warning: what a user of the preset must know first; empty for nothing.
     """
 
     title: str
     networks: NetworkConfig
-    objective: CycleGANObjective
+    objective: Objective
     optimization: OptimizationConfig
     differs: tuple[str, ...]
+    jitter_while_decaying: bool = True
+    warning: str = ""
 
     def lay_over(self, config: TrainConfig) -> TrainConfig:
         """Return the configuration with the options that the preset sets."""
         return dataclasses.replace(
             config,
+            dataset=dataclasses.replace(
+                config.dataset, jitter_while_decaying=self.jitter_while_decaying
+            ),
             networks=self.networks,
             objective=self.objective,
             optimization=self.optimization,
         )
 
+
+_CUT_NETWORKS = NetworkConfig(
+    downsampling="antialiased", upsampling="antialiased", initializer="xavier"
+)
+_CUT_STEPS = (
+    "Its epochs end with the images of X; ours with those of the larger domain."
+)
 
 PRESETS: Mapping[str, Preset] = types.MappingProxyType(
     {
@@ -127,6 +158,42 @@ PRESETS: Mapping[str, Preset] = types.MappingProxyType(
                 "Its epoch ends with the smaller domain; ours with the larger one.",
             ),
         ),
+        "pix2pix": Preset(
+            title="pix2pix of junyanz/pytorch-CycleGAN-and-pix2pix as of March 2024",
+            networks=NetworkConfig(
+                generator="unet", num_levels=8, dropout=0.5, norm="batch"
+            ),
+            objective=Pix2PixObjective(),
+            optimization=OptimizationConfig(),
+            differs=(
+                "It translates test images with dropout, and with the statistics of "
+                "the batch; a saved generator of ours has no dropout, and normalizes "
+                "each image by itself.",
+                "It lowers the learning rate before an epoch, so its last epoch trains "
+                "at rate 0; we lower it after an epoch.",
+            ),
+        ),
+        "cut": Preset(
+            title="CUT of taesungp/contrastive-unpaired-translation as of 2023",
+            networks=_CUT_NETWORKS,
+            objective=CUTObjective(),
+            optimization=OptimizationConfig(constant_epochs=200, decay_epochs=200),
+            differs=(_CUT_STEPS,),
+            jitter_while_decaying=False,
+        ),
+        "fastcut": Preset(
+            title="FastCUT of the same code",
+            networks=_CUT_NETWORKS,
+            objective=CUTObjective(
+                nce_weight=10.0, nce_identity=False, flip_equivariance=True
+            ),
+            optimization=OptimizationConfig(constant_epochs=150, decay_epochs=50),
+            differs=(_CUT_STEPS,),
+            jitter_while_decaying=False,
+            warning="With its published weight of 10, users of FastCUT get their "
+            "images back unchanged on horse2zebra (FID 252, and 60.5 with weight 1: "
+            "issue 94 of the authors' repository); try `nce_weight=1`.",
+        ),
     }
 )
 
@@ -144,6 +211,8 @@ _MATTERS: Mapping[str, str] = {
     "pool_size": "a history of translations damps oscillation (paper, section 4)",
     "constant_epochs": "epochs at the full learning rate",
     "decay_epochs": "the networks settle while the learning rate falls",
+    "downsampling": "without aliasing, details move with the image",
+    "jitter_while_decaying": "whole images while the networks settle",
     "epsilon": "a large one damps the first updates of small gradients",
     "load_size": "the crop is cut from this size",
     "crop_size": "the networks are trained for this size",

@@ -1,4 +1,4 @@
-"""Ready-made options for each application that CycleGAN is known for.
+"""Ready-made options for each application that these methods are known for.
 
 A recipe names the images and sets the options that they need. It overrides a preset and
 the defaults; single options override all three.
@@ -10,8 +10,14 @@ from collections.abc import Mapping
 from typing import Literal
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf.config.options import DatasetConfig, OptimizationConfig, TrainConfig
-from cyclegan_tf.config.presets import PRESETS
+from cyclegan_tf.config.options import (
+    CycleGANObjective,
+    DatasetConfig,
+    Method,
+    OptimizationConfig,
+    TrainConfig,
+)
+from cyclegan_tf.config.presets import PRESET_OF_METHOD, PRESETS, PresetName
 
 # For the command line: the names in `RECIPES`.
 RecipeName = Literal[
@@ -25,6 +31,9 @@ RecipeName = Literal[
     "maps",
     "facades",
     "iphone2dslr",
+    "facades-pix2pix",
+    "maps-pix2pix",
+    "horse2zebra-cut",
     "own-folders",
 ]
 
@@ -36,6 +45,7 @@ STEPS_OF_HORSE2ZEBRA = 200 * 1334
 
 _MMEDITING = "MMEditing's model zoo, with the authors' weights"
 _PAPER = "Zhu et al., 2017, at 256x256"
+_PIX2PIX = "https://efrosgans.eecs.berkeley.edu/pix2pix/datasets"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +58,8 @@ class Recipe:
         data: the data set, as `DatasetConfig.data`; `None` if the user names it.
         train_images: numbers of training images of X and Y in TensorFlow Datasets.
         identity_weight: replaces that of the preset.
+        preset: the preset to use if the user names none.
+        direction: as in `DatasetConfig`.
         published: scores that others measured, a sentence each with its source.
         notes: other advice, a sentence each.
     """
@@ -57,15 +69,20 @@ class Recipe:
     data: str | None = None
     train_images: tuple[int, int] | None = None
     identity_weight: float | None = None
+    preset: PresetName | None = None
+    direction: Literal["AtoB", "BtoA"] = "AtoB"
     published: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def lay_over(self, config: TrainConfig) -> TrainConfig:
         """Return the configuration with the options that the recipe sets."""
-        dataset, objective = config.dataset, config.objective
+        dataset = dataclasses.replace(config.dataset, direction=self.direction)
+        objective = config.objective
         if self.data is not None:
             dataset = dataclasses.replace(dataset, data=self.data)
-        if self.identity_weight is not None:
+        if self.identity_weight is not None and isinstance(
+            objective, CycleGANObjective
+        ):
             weight = self.identity_weight
             objective = dataclasses.replace(objective, identity_weight=weight)
         return dataclasses.replace(config, dataset=dataset, objective=objective)
@@ -166,6 +183,46 @@ RECIPES: Mapping[str, Recipe] = types.MappingProxyType(
                 "The identity loss keeps the colors, as for paintings.",
             ),
         ),
+        "facades-pix2pix": Recipe(
+            "label images of facades",
+            "their photographs",
+            preset="pix2pix",
+            direction="BtoA",
+            published=(
+                "FID 119.135 with the authors' weights, 124.98 trained anew for 80,000 "
+                "steps (mmgeneration, configs/pix2pix).",
+            ),
+            notes=(
+                f"Needs --data FOLDER: unpack {_PIX2PIX}/facades.tar.gz, 29 MB. The "
+                "400 files of its folder train have the photograph on the left.",
+            ),
+        ),
+        "maps-pix2pix": Recipe(
+            "aerial photographs",
+            "maps",
+            preset="pix2pix",
+            published=(
+                "FID 149.731 from photographs to maps and 102.072 back with the "
+                "authors' weights (mmgeneration, configs/pix2pix).",
+            ),
+            notes=(
+                f"Needs --data FOLDER: unpack {_PIX2PIX}/maps.tar.gz, 239 MB. The "
+                "1,096 files of its folder train have the photograph on the left.",
+                "--direction BtoA trains from maps to photographs.",
+            ),
+        ),
+        "horse2zebra-cut": Recipe(
+            "horses",
+            "zebras",
+            "tfds:cycle_gan/horse2zebra",
+            (1067, 1334),
+            preset="cut",
+            published=(
+                "FID 45.5 (Park et al., 2020, table 1); users report 61.7 to 68 for "
+                "the last epoch (issues 65 and 137 of the authors' repository).",
+            ),
+            notes=("A step trains one direction; --direction BtoA trains the other.",),
+        ),
         "own-folders": Recipe(
             "your images in trainA",
             "your images in trainB",
@@ -188,19 +245,22 @@ def make_train_config(
     recipe: str | None = None,
     preset: str | None = None,
     data: str | None = None,
+    method: Method | None = None,
 ) -> TrainConfig:
     """Make a configuration: the defaults, then a preset, then a recipe.
 
     Args:
         recipe: a name in `RECIPES`.
-        preset: a name in `PRESETS`.
+        preset: a name in `PRESETS`. Defaults to that of the recipe or the method.
         data: the images, as `DatasetConfig.data`. Defaults to those of the recipe.
+        method: `"cyclegan"`, `"pix2pix"` or `"cut"`. Defaults to that of the preset.
 
     Returns:
         All options; change them with `dataclasses.replace`.
 
     Raises:
-        InputError: if there is no such recipe or preset, or nothing names the images.
+        InputError: if there is no such recipe or preset, the preset is of another
+            method, or nothing names the images.
     """
     for name, known in ((recipe, RECIPES), (preset, PRESETS)):
         if name is not None and name not in known:
@@ -214,8 +274,15 @@ def make_train_config(
             "use a recipe that names them."
         )
     config = TrainConfig(DatasetConfig(data or ""))
+    preset = preset or (recipe and RECIPES[recipe].preset)
+    preset = preset or (PRESET_OF_METHOD.get(method) if method else None)
     if preset:
         config = PRESETS[preset].lay_over(config)
+    if method and method != config.objective.method:
+        raise InputError(
+            f"The preset {preset} trains by {config.objective.method}; leave out "
+            f"`method={method}`, or name another preset or recipe."
+        )
     if recipe:
         config = RECIPES[recipe].lay_over(config)
     if data is not None:

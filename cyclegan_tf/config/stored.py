@@ -45,6 +45,8 @@ def from_dict(cls: type, values: dict[str, Any]) -> Any:
 
 def _typed(name: str, expected: Any, value: Any) -> Any:
     """Check a JSON value, and convert it to the type of its field."""
+    if name == "objective":
+        expected = _objective_of(expected, value)
     if dataclasses.is_dataclass(expected):
         return from_dict(typing.cast(type, expected), value)
     if typing.get_origin(expected) is Literal:
@@ -66,6 +68,18 @@ def _typed(name: str, expected: Any, value: Any) -> Any:
             f"The configuration's {name} cannot be {value!r}; expected {expected}."
         )
     return value
+
+
+def _objective_of(objectives: Any, value: dict[str, Any]) -> Any:
+    """Return the dataclass of a method."""
+    by_method = {cls.method: cls for cls in typing.get_args(objectives)}
+    method = value.get("method", "cyclegan")
+    if method not in by_method:
+        raise InputError(
+            f"The configuration's method cannot be {method!r}; use the version of "
+            "cyclegan_tf that wrote it."
+        )
+    return by_method[method]
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Endless streams of unpaired, augmented batches from two domains.
+"""Endless streams of augmented batches from two domains.
 
 A stream is a function of the seed and the position. Image number i of a domain comes
 from a permutation of its images that depends on the seed and on the number of earlier
@@ -45,11 +45,15 @@ def training_batches(
     seed: int = 0,
     first_step: int = 0,
     context: tf.distribute.InputContext = _SINGLE_PROCESS,
+    *,
+    paired: bool = False,
+    jitter_steps: int | None = None,
 ) -> tf.data.Dataset:
-    """Return an endless stream of unpaired, shuffled and augmented batches.
+    """Return an endless stream of shuffled and augmented batches.
 
     Each domain repeats all of its images in a new random order, independently of the
-    other: the smaller domain repeats more often.
+    other: the smaller domain repeats more often. Pairs stay together, with the same
+    crop and flip.
 
     Args:
         domain_x: images of X.
@@ -59,6 +63,10 @@ def training_batches(
         first_step: int. Batches to skip, at no cost. Defaults to `0`.
         context: this process's share of each batch, and its number of
             devices. Defaults to whole batches for one device.
+        paired: bool. Whether images at equal places of the domains are pairs. Defaults
+            to `False`.
+        jitter_steps: int. Number of steps with random crops; later images are resized
+            to the size of the crop. Defaults to `None`, all.
 
     Returns:
         A dataset of `(real_x, real_y)`: float32 (batch, height, width, channels) in
@@ -69,8 +77,9 @@ def training_batches(
         InputError: if images of different sizes cannot form a batch.
     """
     check_batches(domain_x, domain_y, batch_size)
-    draw_x = _image_stream(domain_x, seed, stream=0)
-    draw_y = _image_stream(domain_y, seed, stream=1)
+    jittered = None if jitter_steps is None else jitter_steps * batch_size
+    draw_x = _image_stream(domain_x, seed, 0, jittered)
+    draw_y = _image_stream(domain_y, seed, 0 if paired else 1, jittered)
     share = batch_size // context.num_input_pipelines
 
     def draw(i: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -137,10 +146,14 @@ def evaluation_batches(
 
 
 def _image_stream(
-    domain: Domain, seed: int, stream: int
+    domain: Domain, seed: int, stream: int, jittered: int | None
 ) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Return the function from a position in the stream to its image."""
+    """Return the function from a position in the stream to its image.
+
+    The first `jittered` images are cropped at random.
+    """
     count = len(domain)
+    still = StillImages(domain)
     stream_seed = np.int64(2 * seed + stream)  # the streams share no draws
 
     @functools.lru_cache(maxsize=4)  # a pass, and the next one that is prefetched
@@ -150,7 +163,9 @@ def _image_stream(
         return random.permutation(count)
 
     def image_number(number: np.int64) -> Image:
-        image: Image = domain[order(int(number) // count)[number % count]]
+        place = int(order(int(number) // count)[number % count])
+        is_jittered = jittered is None or number < jittered
+        image: Image = domain[place] if is_jittered else still[place]
         return image
 
     def draw(number: tf.Tensor) -> tf.Tensor:

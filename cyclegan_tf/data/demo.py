@@ -28,19 +28,21 @@ _FIRST_SCENE = {
 }
 
 
-def demo_images(split: str) -> list[Image]:
+def demo_images(split: str, paired: bool = False) -> list[Image]:
     """Draw one split of the demo domains.
 
     Args:
         split: `"trainA"` or `"testA"` (plain objects), `"trainB"` or `"testB"`
             (striped ones). The i-th images of both test splits show the same scene.
+        paired: bool. Let the training splits show the same scenes, too. Defaults to
+            `False`.
 
     Returns:
         uint8 arrays (48, 48, 3): 400 for training, 32 for testing; the same at every
         call.
     """
     count = TRAIN_IMAGES if split.startswith("train") else TEST_IMAGES
-    first = _FIRST_SCENE[split]
+    first = _FIRST_SCENE["trainA" if paired and split == "trainB" else split]
     return [
         draw_scene(seed, striped=split.endswith("B"))
         for seed in range(first, first + count)

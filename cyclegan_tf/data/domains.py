@@ -11,9 +11,9 @@ import numpy as np
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.config.directions import DomainName
-from cyclegan_tf.config.options import TrainConfig
+from cyclegan_tf.config.options import DatasetConfig, TrainConfig
 from cyclegan_tf.data.preprocessing import Preprocessing
-from cyclegan_tf.data.sources import Source, find_sources
+from cyclegan_tf.data.sources import Source, find_pairs, find_sources
 from cyclegan_tf.images import Image, in_channels, read_image, read_size
 
 _LOG = logging.getLogger(__name__)
@@ -58,15 +58,20 @@ class Domain(Sequence[Image]):
         self._sources: list[Source] = []
         self._cache: dict[int, Image | None] = {}  # the images to keep, once read
         self._damaged: set[int] = set()
-        sizes = set()
+        self._readable: set[int] = set()
+        self._partner: Domain | None = None
+        self._numbers: list[int] = []  # of the sources, before some are left out
+        self._sizes: list[tuple[int, int]] = []
         with concurrent.futures.ThreadPoolExecutor() as pool:
-            for source, size in zip(sources, pool.map(_try_read_size, sources)):
+            found = pool.map(_try_read_size, sources)
+            for number, (source, size) in enumerate(zip(sources, found)):
                 if isinstance(size, InputError):
                     self._leave_out(size)
                     continue
                 size = preprocessing.resized(*size)
                 self._check_size(source, *size)
-                sizes.add(size)
+                self._sizes.append(size)
+                self._numbers.append(number)
                 needed = math.prod(size) * channels
                 if self.cached_bytes + needed <= cache_bytes:
                     self.cached_bytes += needed
@@ -80,8 +85,8 @@ class Domain(Sequence[Image]):
         height = width = None
         if preprocessing.crops:
             height = width = preprocessing.crop_size
-        elif len(sizes) == 1:
-            height, width = sizes.pop()
+        elif len(set(self._sizes)) == 1:
+            height, width = self._sizes[0]
         self.image_shape = (height, width, channels)
 
     @property
@@ -108,18 +113,66 @@ class Domain(Sequence[Image]):
         """
         with concurrent.futures.ThreadPoolExecutor() as pool:
             list(pool.map(self.__getitem__, range(len(self))))
-        good = [i for i in range(len(self)) if i not in self._damaged]
-        self._sources = [self._sources[i] for i in good]
+        self._keep([i for i in range(len(self)) if i not in self._damaged])
+
+    def pair_with(self, other: "Domain") -> None:
+        """Make images at equal places belong together, here and in the other domain.
+
+        Where one of a pair is unreadable, both are left out.
+
+        Args:
+            other: a domain of as many sources, in the same order.
+
+        Raises:
+            InputError: if no pair is left, or the images of a pair differ in size.
+        """
+        both = set(self._numbers) & set(other._numbers)
+        for domain in (self, other):
+            domain._keep([i for i, n in enumerate(domain._numbers) if n in both])
+        if not both:
+            raise InputError(
+                "None of the pairs can be read; the first problem: "
+                f"{(self.left_out + other.left_out)[0]}"
+            )
+        for name, size, other_size in zip(self.names, self._sizes, other._sizes):
+            if size != other_size:
+                raise InputError(
+                    f"The images of a pair must be of one size, but {name} and its "
+                    f"pair have {size[1]}x{size[0]} and {other_size[1]}x{other_size[0]}"
+                    " pixels; use `preprocess=resize_and_crop`."
+                )
+        self._partner, other._partner = other, self
+
+    def _keep(self, places: Sequence[int]) -> None:
+        """Keep the images at these places."""
+        self._sources = [self._sources[i] for i in places]
+        self._sizes = [self._sizes[i] for i in places]
+        self._numbers = [self._numbers[i] for i in places]
         self._cache = {
-            new: self._cache[old] for new, old in enumerate(good) if old in self._cache
+            new: self._cache[old]
+            for new, old in enumerate(places)
+            if old in self._cache
         }
         self._damaged.clear()
+        self._readable.clear()
+
+    def _is_readable(self, place: int) -> bool:
+        if place not in self._readable | self._damaged:
+            try:
+                self._resized(place)
+                self._readable.add(place)
+            except InputError as e:
+                self._damaged.add(place)
+                self._leave_out(_naming(self._sources[place], e))
+        return place in self._readable
 
     def _first_readable(self, i: int, read: Callable[[int], Image]) -> Image:
         """Read an image; for a damaged one, the next."""
         for place in range(i, i + len(self)):
             place %= len(self)
             if place in self._damaged:
+                continue
+            if self._partner is not None and not self._partner._is_readable(place):
                 continue
             try:
                 return read(place)
@@ -139,10 +192,11 @@ class Domain(Sequence[Image]):
         return image
 
     def _decode(self, i: int) -> Image:
-        content = self._sources[i].content
-        if isinstance(content, np.ndarray):
-            return in_channels(content, self.channels)
-        return read_image(content, self.channels)
+        source = self._sources[i]
+        if isinstance(source.content, np.ndarray):
+            return in_channels(source.content, self.channels)
+        image = read_image(source.content, self.channels)
+        return image[:, source.columns(image.shape[1])]
 
     def _leave_out(self, error: InputError) -> None:
         _LOG.warning("Left out: %s", error)
@@ -163,7 +217,9 @@ def _try_read_size(source: Source) -> tuple[int, int] | InputError:
         height, width = source.content.shape[:2]
         return height, width
     try:
-        return read_size(source.content)
+        height, width = read_size(source.content)
+        columns = source.columns(width)
+        return height, columns.stop - columns.start
     except InputError as e:
         return _naming(source, e)
 
@@ -206,10 +262,14 @@ class Domains:
     """The images of a data set by domain, `"x"` and `"y"`.
 
     Test images are not augmented. Without a test split they are the training images.
+    `paired_training` and `paired_test` say whether images at equal places show the same
+    scene.
     """
 
     train: Mapping[DomainName, Domain]
     test: Mapping[DomainName, Domain]
+    paired_training: bool = False
+    paired_test: bool = False
 
 
 def load_domains(config: TrainConfig, size_multiple: int) -> Domains:
@@ -240,34 +300,56 @@ def load_domains(config: TrainConfig, size_multiple: int) -> Domains:
     )
     still = training.for_evaluation()
     cache_bytes = int(dataset.cache_gb * 1e9)
+    takes_pairs = config.objective.takes_pairs
 
-    def load(split: str, how: Preprocessing, channels: int) -> Domain | None:
+    def load(split: str, how: Preprocessing) -> dict[DomainName, Domain]:
         nonlocal cache_bytes
-        sources = find_sources(dataset.data, split, dataset.data_dir)
-        if not sources:
-            return None
-        domain = Domain(sources[: dataset.max_images], how, channels, cache_bytes)
-        cache_bytes -= domain.cached_bytes
-        domain[0]  # says at once if none can be read
-        if domain.left_out:
-            _LOG.warning(
-                "%s: %d of %d images cannot be read and are left out.",
-                split,
-                len(domain.left_out),
-                len(domain) + len(domain.left_out),
-            )
-        return domain
+        domains: dict[DomainName, Domain] = {}
+        for name, sources in _find(dataset, split, takes_pairs).items():
+            if not sources:
+                continue
+            channels = dataset.channels_x if name == "x" else dataset.channels_y
+            sources = sources[: dataset.max_images]
+            domains[name] = Domain(sources, how, channels, cache_bytes)
+            cache_bytes -= domains[name].cached_bytes
+        if takes_pairs and domains:
+            domains["x"].pair_with(domains["y"])
+        for name, domain in domains.items():
+            domain[0]  # says at once if none can be read
+            if domain.left_out:
+                _LOG.warning(
+                    "%s, domain %s: %d of %d images cannot be read and are left out.",
+                    split,
+                    name.upper(),
+                    len(domain.left_out),
+                    len(domain) + len(domain.left_out),
+                )
+        return domains
 
-    train_x = load("trainA", training, dataset.channels_x)
-    train_y = load("trainB", training, dataset.channels_y)
-    assert train_x is not None and train_y is not None  # find_sources raises
-    if config.objective.pool_size and None in train_x.image_shape + train_y.image_shape:
+    train = load("train", training)
+    shapes = train["x"].image_shape + train["y"].image_shape
+    if config.objective.pool_size and None in shapes:
         raise InputError(
             f"The image pool needs images of one size, but those of {dataset.data} "
             "differ; use `pool_size=0` or a `preprocess` that crops."
         )
-    test_x = load("testA", still, dataset.channels_x)
-    test_y = load("testB", still, dataset.channels_y)
     return Domains(
-        {"x": train_x, "y": train_y}, {"x": test_x or train_x, "y": test_y or train_y}
+        train,
+        train | load("test", still),
+        takes_pairs,
+        takes_pairs or dataset.paired_test or dataset.data == "demo",
     )
+
+
+def _find(
+    dataset: DatasetConfig, split: str, pairs: bool
+) -> dict[DomainName, list[Source]]:
+    """Find the images of X and Y of the split `"train"` or `"test"`."""
+    if pairs:
+        a, b = find_pairs(dataset.data, split)
+    else:
+        a, b = (
+            find_sources(dataset.data, split + domain, dataset.data_dir)
+            for domain in "AB"
+        )
+    return {"x": a, "y": b} if dataset.direction == "AtoB" else {"x": b, "y": a}

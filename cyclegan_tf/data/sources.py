@@ -6,7 +6,8 @@ Y. This module decodes nothing.
 
 import codecs
 import pathlib
-from typing import NamedTuple
+import typing
+from typing import Literal, NamedTuple
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.data.demo import demo_images
@@ -14,10 +15,27 @@ from cyclegan_tf.images import Image, find_images
 
 
 class Source(NamedTuple):
-    """An image before it is decoded: a name and a path, file content or array."""
+    """An image before it is decoded: a name and a path, file content or array.
+
+    `half` names the half of a file that holds a pair side by side.
+    """
 
     name: str
     content: pathlib.Path | bytes | Image
+    half: Literal["left", "right"] | None = None
+
+    def columns(self, width: int) -> slice:
+        """Return the columns that are the image. Of an odd width, the right has more.
+
+        Reference:
+            The aligned data sets of the authors' PyTorch code.
+        """
+        middle = width // 2
+        return {
+            None: slice(0, width),
+            "left": slice(0, middle),
+            "right": slice(middle, width),
+        }[self.half]
 
 
 def find_sources(
@@ -48,6 +66,81 @@ def find_sources(
     return _folder_sources(pathlib.Path(data), split)
 
 
+def find_pairs(data: str, split: str) -> tuple[list[Source], list[Source]]:
+    """List the pairs of one split of a data set.
+
+    Args:
+        data: a folder or `"demo"`. In a folder, images of trainA and trainB (testA and
+            testB) are pairs if their names are equal but for the suffix; or a folder
+            `train` (`test`) holds files with A on the left and B on the right.
+        split: `"train"` or `"test"`.
+
+    Returns:
+        The images of A and of B, in the same order; none if a test split does not
+        exist.
+
+    Raises:
+        InputError: if the data set or its training pairs do not exist, or an image has
+            no partner.
+    """
+    if data == "demo":
+        both = [demo_images(split + domain, paired=True) for domain in "AB"]
+        a, b = (
+            [
+                Source(f"{split}{domain}/{i:04d}.png", image)
+                for i, image in enumerate(it)
+            ]
+            for domain, it in zip("AB", both)
+        )
+        return a, b
+    if data.startswith("tfds:"):
+        raise InputError(
+            f"{data} has no pairs, because TensorFlow Datasets shuffles each domain by "
+            "itself; name the extracted download as a folder instead."
+        )
+    root = pathlib.Path(data)
+    if (root / split).is_dir() and not (root / f"{split}A").exists():
+        paths = find_images(root / split)
+        if not paths and split == "train":
+            raise _no_images(root / split)
+        left, right = (
+            [Source(f"{path} ({half})", path, half) for path in paths]
+            for half in typing.get_args(Literal["left", "right"])
+        )
+        return left, right
+    return _matched(root, split, *(_folder_sources(root, split + d) for d in "AB"))
+
+
+def _matched(
+    root: pathlib.Path, split: str, a: list[Source], b: list[Source]
+) -> tuple[list[Source], list[Source]]:
+    """Sort the images of A and B so that equal names meet."""
+    by_name_a, by_name_b = (
+        {_name_of(source, root / f"{split}{domain}"): source for source in sources}
+        for domain, sources in (("A", a), ("B", b))
+    )
+    for name in by_name_a.keys() ^ by_name_b.keys():
+        here, there = "AB" if name in by_name_a else "BA"
+        raise InputError(
+            f"{name} of {root / f'{split}{here}'} has no partner in {split}{there}; "
+            "give both images of a pair the same name."
+        )
+    return list(by_name_a.values()), [by_name_b[name] for name in by_name_a]
+
+
+def _name_of(source: Source, folder: pathlib.Path) -> str:
+    path = pathlib.Path(source.name)
+    path = path.relative_to(folder) if path.is_relative_to(folder) else path
+    return str(path.with_suffix(""))
+
+
+def _no_images(place: pathlib.Path) -> InputError:
+    return InputError(
+        f"There are no images in {place}; put JPEG, PNG, BMP, GIF, WebP or TIFF files "
+        "there."
+    )
+
+
 def _folder_sources(root: pathlib.Path, split: str) -> list[Source]:
     folder, file_list = root / split, root / f"{split}.txt"
     if not root.is_dir():
@@ -68,10 +161,7 @@ def _folder_sources(root: pathlib.Path, split: str) -> list[Source]:
             f"domain {'X' if split.endswith('A') else 'Y'} there."
         )
     if not paths and split.startswith("train"):
-        raise InputError(
-            f"There are no images in {folder if folder.is_dir() else file_list}; put "
-            "JPEG, PNG, BMP, GIF, WebP or TIFF files there."
-        )
+        raise _no_images(folder if folder.is_dir() else file_list)
     return [Source(str(path), path) for path in paths]
 
 

@@ -79,7 +79,7 @@ Splits: TypeAlias = Mapping[str, Sequence[ImageFacts]]
 
 def examine(source: Source) -> ImageFacts:
     """Read an image as training does, and return facts about it, without its pixels."""
-    name, content = source
+    name, content = source.name, source.content
     if isinstance(content, np.ndarray):
         return _describe(name, content, content.tobytes(), frozenset())
     try:

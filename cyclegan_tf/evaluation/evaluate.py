@@ -50,7 +50,6 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     )
     size_multiple = max(translator.size_multiple for translator in translators.values())
     evaluators = build_evaluators(
-        train_config.dataset,
         load_domains(train_config, size_multiple),
         extractor,
         config.reference,
@@ -113,7 +112,6 @@ def _config_of_generators(
 
 
 def build_evaluators(
-    dataset: DatasetConfig,
     domains: Domains,
     extractor: FeatureExtractor,
     reference: Literal["train", "test"] = "train",
@@ -122,7 +120,6 @@ def build_evaluators(
     """Build an evaluator for each direction on the images of a run.
 
     Args:
-        dataset: options of the images.
         domains: the images.
         extractor: features for comparing distributions.
         reference: compare with the `"train"` or `"test"` images of the target domain.
@@ -134,10 +131,9 @@ def build_evaluators(
     Raises:
         InputError: if there are too few images, or paired ones do not match.
     """
-    paired = dataset.data == "demo" or dataset.paired_test
     for domain in domains.test.values():
         domain.verify()
-    if paired:
+    if domains.paired_test:
         _check_pairs(domains)
     images = {
         name: DomainImages(
@@ -161,7 +157,7 @@ def build_evaluators(
             extractor,
             logits[direction.target],
             reference,
-            paired,
+            domains.paired_test,
         )
         for name, direction in DIRECTIONS.items()
     }

@@ -31,8 +31,10 @@ class PublishedGenerator:
         self._trained = generator
         self.network: keras.Model = generator
         if averaged or (image_norm and any(map(_depends_on_batch, generator.layers))):
+            image = generator.inputs[0]
             self.network = keras.models.clone_model(
                 generator,
+                input_tensors=keras.Input(image.shape[1:], name=image.name),
                 clone_function=_with_image_norm if image_norm else _copied,
                 call_function=_call_without_dropout if image_norm else None,
             )
@@ -43,10 +45,11 @@ class PublishedGenerator:
         if self.network is self._trained:
             return
         for layer in self.network.layers:
-            trained = self._trained.get_layer(layer.name)
-            by_name = {weight.name: weight for weight in trained.weights}
-            for weight in layer.weights:
-                source = by_name[weight.name]
+            if not layer.weights:
+                continue
+            # A batch norm also has running statistics, which come last.
+            trained = self._trained.get_layer(layer.name).weights
+            for weight, source in zip(layer.weights, trained):
                 weight.assign(averages.get(id(source), source))
 
 

@@ -55,19 +55,26 @@ def export_pytorch(config: ExportPytorchConfig) -> list[pathlib.Path]:
     Args:
         config: the source and the output folder. The networks of a run or folder
             become `latest_net_G_A.pth`, `latest_net_G_B.pth`, `latest_net_D_A.pth` and
-            `latest_net_D_B.pth`; a single generator becomes `latest_net_G.pth`; or
-            `.safetensors` files of these names.
+            `latest_net_D_B.pth`, or, of a method with one generator, `latest_net_G.pth`
+            and `latest_net_D.pth`; a single generator becomes `latest_net_G.pth`; or
+            `.safetensors` files of these names. CUT's heads are left out.
 
     Raises:
         InputError: if the PyTorch code has no such network, PyTorch or safetensors is
             needed but not installed, or a file exists and `overwrite` is not set.
     """
     if config.source.is_dir():
-        theirs = {ours: name for name, ours in PYTORCH_NAMES.items() if name != "G"}
+        networks = find_networks(config.source)
+        is_two_way = networks.keys() & {"generator_f", "discriminator_x"}
+        theirs = {
+            ours: name
+            for name, ours in PYTORCH_NAMES.items()
+            if ("_" in name) == bool(is_two_way)
+        }
         found = {
-            config.out
-            / f"latest_net_{theirs[name]}.{config.format}": pretrained.network
-            for name, pretrained in find_networks(config.source).items()
+            config.out / f"latest_net_{theirs[name]}.{config.format}": it.network
+            for name, it in networks.items()
+            if name in theirs
         }
     else:
         path = config.out / f"latest_net_G.{config.format}"

@@ -36,8 +36,9 @@ PYTORCH_NAMES = {
     "D_A": "discriminator_y",
     "D_B": "discriminator_x",
     "G": "generator_g",
+    "D": "discriminator_y",
 }
-_PYTORCH_FILE = re.compile(r"(latest|\d+)_net_(G_A|G_B|D_A|D_B|G)\.(pth|safetensors)")
+_PYTORCH_FILE = re.compile(r"(latest|\d+)_net_(G_A|G_B|D_A|D_B|G|D)\.(pth|safetensors)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,12 +140,7 @@ def find_networks(
         return {source.name: read_network(source, norm)}
     if Run.is_run(source):
         _check_no_norm(source, norm)
-        checkpoint, model = Run(source).checkpoints.load_newest()
-        origin = {"format": "checkpoint of a run", "file": str(checkpoint)}
-        return {
-            name: Pretrained(network, origin)
-            for name, network in model.networks.items()
-        }
+        return _networks_of(Run(source))
     names = CycleGAN.network_names
     paths = _pytorch_paths(source) or {
         name: path for name in names if (path := source / f"{name}.keras").is_file()
@@ -155,6 +151,17 @@ def find_networks(
             "and so on, or one with generator_g.keras and so on."
         )
     return {name: read_network(paths[name], norm) for name in names if name in paths}
+
+
+def _networks_of(run: Run) -> dict[str, Pretrained]:
+    """Read the newest checkpoint of a run; generators have averaged weights, if any."""
+    checkpoint, model = run.checkpoints.load_newest()
+    origin = {"format": "checkpoint of a run", "file": str(checkpoint)}
+    networks = dict(model.networks)
+    if run.config.optimization.ema and not model.normalizes_images_alone:
+        for generator in generators_in(run.folder):
+            networks[f"generator_{generator.direction}"] = load_network(generator.path)
+    return {name: Pretrained(network, origin) for name, network in networks.items()}
 
 
 def holds_networks(source: pathlib.Path) -> bool:

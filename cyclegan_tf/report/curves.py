@@ -123,8 +123,18 @@ _PANELS: tuple[_Group, ...] = (
         (("G(y) to y", "g", "identity_y_loss"), ("F(x) to x", "f", "identity_x_loss")),
     ),
     (
+        "Distance",
+        "Mean absolute difference of a translation and the paired image, in [-1, 1].",
+        (("G(x) to y", "g", "l1_loss"),),
+    ),
+    (
+        "Contrast",
+        "How hard patches of a translation are to find in their image again.",
+        (("G(x) in x", "g", "nce_x_loss"), ("G(y) in y", "f", "nce_y_loss")),
+    ),
+    (
         "Generators, total",
-        "Weighted sum of losses that both generators minimize.",
+        "Weighted sum of the losses that the generators minimize.",
         (("total", "single", "generator_loss"),),
     ),
     (

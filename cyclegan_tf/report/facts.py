@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cyclegan_tf.config.options import TrainConfig
+from cyclegan_tf.config.options import Objective, TrainConfig
 from cyclegan_tf.data.domains import Domain, Domains
 from cyclegan_tf.runs.run import Run
 from cyclegan_tf.translation.translator import Translator
@@ -61,12 +61,21 @@ def describe_run(
         generator = next(iter(translators.values())).generator
         parameters = generator.count_params()
         facts["Networks"] += f", {parameters:,} parameters a generator"
-    objective = config.objective
-    facts["Objective"] = (
-        f"{objective.adversarial_loss}, cycle weight {objective.cycle_weight:g}, "
-        f"identity weight {objective.identity_weight:g}"
-    )
+    facts["Objective"] = _objective(config.objective)
     return facts
+
+
+def _objective(objective: Objective) -> str:
+    """Return the method, the game and the weights."""
+    weights = {
+        field.name: getattr(objective, field.name)
+        for field in dataclasses.fields(objective)
+        if field.name.endswith("weight")
+    }
+    return ", ".join(
+        [objective.method, objective.adversarial_loss]
+        + [f"{name.replace('_', ' ')} {value:g}" for name, value in weights.items()]
+    )
 
 
 def _sizes(domain_x: Domain, domain_y: Domain) -> str:

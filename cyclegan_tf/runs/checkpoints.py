@@ -128,7 +128,10 @@ class Checkpoints:
         """
         import keras
 
-        import cyclegan_tf.models.cyclegan  # noqa: F401 (registers the class)
+        # These register the classes.
+        import cyclegan_tf.models.cut
+        import cyclegan_tf.models.cyclegan
+        import cyclegan_tf.models.pix2pix  # noqa: F401
 
         newest = self.newest
         if newest is None:

@@ -100,15 +100,20 @@ class Run:
         """Check that the run can resume with changed options.
 
         Raises:
-            InputError: if they change the networks or `accumulate`.
+            InputError: if they change the networks, `method`, `accumulate` or `ema`.
         """
-        old_steps = self.config.optimization.accumulate
-        new_steps = config.optimization.accumulate
-        if old_steps != new_steps:
-            raise InputError(
-                f"{self.folder} was trained with `accumulate={old_steps}` and cannot "
-                f"resume with `accumulate={new_steps}`; start a new run for that."
-            )
+        for group, name in (
+            ("objective", "method"),
+            ("optimization", "accumulate"),
+            ("optimization", "ema"),
+        ):
+            old = getattr(getattr(self.config, group), name)
+            new = getattr(getattr(config, group), name)
+            if old != new:
+                raise InputError(
+                    f"{self.folder} was trained with `{name}={old}` and cannot resume "
+                    f"with `{name}={new}`; start a new run for that."
+                )
         for field in dataclasses.fields(config.networks):
             old = getattr(self.config.networks, field.name)
             new = getattr(config.networks, field.name)
@@ -252,7 +257,7 @@ class Run:
         folders = [self.folder]
         if self.checkpoints.best == checkpoint:
             folders.append(self.folder / "best")
-        for direction, generator in model.generators.items():
+        for direction, generator in model.publish().items():
             for folder in folders:
                 with replacing(generator_file(folder, direction)) as temporary:
                     generator.save(temporary)

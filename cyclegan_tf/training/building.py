@@ -9,19 +9,25 @@ import keras
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.config.options import (
+    CUTObjective,
     CycleGANObjective,
+    Method,
     NetworkConfig,
     OptimizationConfig,
+    Pix2PixObjective,
     TrainConfig,
 )
 from cyclegan_tf.models.acceleration.adam import Adam
 from cyclegan_tf.models.adversarial import AdversarialModel
+from cyclegan_tf.models.cut import CUT
 from cyclegan_tf.models.cyclegan import CycleGAN
 from cyclegan_tf.models.networks.architecture import (
     DISCRIMINATORS,
     GENERATORS,
     Architecture,
 )
+from cyclegan_tf.models.networks.initializers import xavier_start
+from cyclegan_tf.models.pix2pix import Pix2Pix
 from cyclegan_tf.models.schedules import LinearDecay
 from cyclegan_tf.pretrained.recognition import architecture_of
 
@@ -39,7 +45,16 @@ _FIELDS: Mapping[str, Mapping[str, str]] = {
 }
 _FIELDS_OF_ALL = ("norm", "norm_epsilon")
 _FIELDS_OF_GENERATORS = ("dropout", "upsampling")
-_PADDED = ("resnet", "mobile_resnet", "patchgan")
+_FIELDS_OF_STRIDED = ("padding", "downsampling")
+_STRIDED = ("resnet", "mobile_resnet", "patchgan")
+
+
+# The model of each method.
+MODELS: Mapping[Method, type[AdversarialModel]] = {
+    "cyclegan": CycleGAN,
+    "pix2pix": Pix2Pix,
+    "cut": CUT,
+}
 
 
 def build_model(config: TrainConfig) -> AdversarialModel:
@@ -53,15 +68,19 @@ def build_model(config: TrainConfig) -> AdversarialModel:
     objective, seed = config.objective, config.optimization.seed
     x, y = config.dataset.channels_x, config.dataset.channels_y
 
+    def started(network: keras.Model) -> keras.Model:
+        is_xavier = config.networks.initializer == "xavier"
+        return xavier_start(network) if is_xavier else network
+
     def generator(direction: str, input_channels: int, output_channels: int) -> Any:
         architecture = generator_architecture(
             config.networks, input_channels, output_channels
         )
-        return architecture.build(f"generator_{direction}")
+        return started(architecture.build(f"generator_{direction}"))
 
     def discriminator(domain: str, channels: int) -> Any:
         architecture = discriminator_architecture(config.networks, channels)
-        return architecture.build(f"discriminator_{domain}")
+        return started(architecture.build(f"discriminator_{domain}"))
 
     try:
         with _dtype_policy(config.optimization.precision):
@@ -75,6 +94,25 @@ def build_model(config: TrainConfig) -> AdversarialModel:
                         cycle_weight=objective.cycle_weight,
                         identity_weight=objective.identity_weight,
                         pool_size=objective.pool_size,
+                        seed=seed,
+                    )
+                case Pix2PixObjective():
+                    return Pix2Pix(
+                        generator("g", x, y),
+                        discriminator("y", x + y),
+                        l1_weight=objective.l1_weight,
+                        inference_norm=objective.inference_norm,
+                        seed=seed,
+                    )
+                case CUTObjective():
+                    return CUT(
+                        generator("g", x, y),
+                        discriminator("y", y),
+                        nce_weight=objective.nce_weight,
+                        nce_identity=objective.nce_identity,
+                        flip_equivariance=objective.flip_equivariance,
+                        temperature=objective.temperature,
+                        num_patches=objective.num_patches,
                         seed=seed,
                     )
     except ValueError as e:
@@ -91,7 +129,7 @@ def compile_model(model: AdversarialModel, config: TrainConfig) -> None:
     """
     options = config.optimization
 
-    def adam(name: str) -> keras.optimizers.Optimizer:
+    def adam(name: str, average_decay: float = 0.0) -> keras.optimizers.Optimizer:
         # Keras takes None for no accumulation.
         accumulate = options.accumulate if options.accumulate > 1 else None
         return Adam(
@@ -99,13 +137,14 @@ def compile_model(model: AdversarialModel, config: TrainConfig) -> None:
             options.beta_1,
             options.beta_2,
             options.epsilon,
+            average_decay=average_decay,
             gradient_accumulation_steps=accumulate,
             name=name,
         )
 
     try:
         model.compile(
-            adam("generators"),
+            adam("generators", options.ema),
             adam("discriminators"),
             config.objective.adversarial_loss,
             jit_compile=options.jit_compile,
@@ -174,7 +213,12 @@ def adopt_networks(
     """
     adopted: dict[str, tuple[str, Any]] = {}  # field: (network, value)
     for name, network in networks.items():
-        for field, value in _fields(name, network).items():
+        if name == "heads":  # they follow from the generator
+            continue
+        fields = _fields(name, network)
+        if name == "discriminator_y" and config.objective.takes_pairs:
+            del fields["channels_y"]  # it also takes the image of X
+        for field, value in fields.items():
             other, other_value = adopted.setdefault(field, (name, value))
             if other_value != value:
                 raise InputError(
@@ -204,8 +248,8 @@ def _named_fields(kind: str) -> dict[str, str]:
     same = list(_FIELDS_OF_ALL)
     if kind in GENERATORS:
         same += _FIELDS_OF_GENERATORS
-    if kind in _PADDED:
-        same.append("padding")
+    if kind in _STRIDED:
+        same += _FIELDS_OF_STRIDED
     return {**_FIELDS[kind], **{field: field for field in same}}
 
 
@@ -222,7 +266,7 @@ def _fields(name: str, network: keras.Model) -> dict[str, Any]:
     options = architecture.options
     domains = {"g": ("x", "y"), "f": ("y", "x"), "x": ("x",), "y": ("y",)}[which]
     channels = (options["image_shape"][-1], options.get("output_channels"))
-    for number in channels[: len(domains)]:
+    for number in channels[: len(domains)] if role == "generator" else ():
         if number not in (1, 3):
             raise InputError(
                 f"The {name} to start from has images of {number} channels, but "

@@ -67,6 +67,8 @@ def fit_steps(
                     run.config.optimization.batch_size,
                     run.config.optimization.seed,
                     first_step,
+                    paired=training.domains.paired_training,
+                    jitter_steps=_jitter_steps(run, steps_per_epoch),
                 )
             ),
             initial_epoch=first_step // steps_per_epoch,
@@ -92,6 +94,13 @@ def fit_steps(
         )
 
 
+def _jitter_steps(run: Run, steps_per_epoch: int) -> int | None:
+    """Return the number of steps with random crops; `None` for all."""
+    if run.config.dataset.jitter_while_decaying:
+        return None
+    return run.config.optimization.constant_epochs * steps_per_epoch
+
+
 def _checkpointing(
     run: Run, training: Training, workers: Workers, first_step: int
 ) -> Checkpointing:
@@ -113,7 +122,7 @@ def _writing(
     record, test = run.config.record, training.domains.test
     translators = {
         direction: Translator(generator)
-        for direction, generator in training.model.generators.items()
+        for direction, generator in training.model.publish().items()
     }
 
     def images(domain: str, count: int) -> Mapping[str, StillImages]:
@@ -127,7 +136,7 @@ def _writing(
         translators,
         images("source", record.validation_images),
         images("target", record.validation_images),
-        run.config.objective.adversarial_loss,
+        run.config.objective,
         stop=record.watchdog == "stop",
     )
     evaluating = Evaluating(

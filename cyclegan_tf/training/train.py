@@ -20,7 +20,12 @@ from cyclegan_tf.models.adversarial import AdversarialModel
 from cyclegan_tf.models.networks.graph import size_multiple
 from cyclegan_tf.pretrained.find import find_networks
 from cyclegan_tf.runs.run import Run
-from cyclegan_tf.training.building import adopt_networks, build_model, compile_model
+from cyclegan_tf.training.building import (
+    MODELS,
+    adopt_networks,
+    build_model,
+    compile_model,
+)
 from cyclegan_tf.training.devices import Workers, choose_strategy, fastest_precision
 from cyclegan_tf.training.fitting import Training, fit_steps
 
@@ -118,9 +123,16 @@ def _networks_to_start_from(config: TrainConfig) -> dict[str, keras.Model]:
     folder = config.networks.init_from
     if folder is None:
         return {}
-    networks = {
+    found = {
         name: pretrained.network for name, pretrained in find_networks(folder).items()
     }
+    wanted = MODELS[config.objective.method].network_names
+    networks = {name: found[name] for name in wanted if name in found}
+    if not networks:
+        raise InputError(
+            f"{folder} has {', '.join(found)}, none of which {config.objective.method} "
+            f"trains; it starts from {', '.join(wanted)}."
+        )
     _LOG.info("Starting from the %s of %s.", ", ".join(networks), folder)
     return networks
 
@@ -155,7 +167,7 @@ def _prepare(config: TrainConfig, workers: Workers) -> Training:
     evaluators = {}
     if workers.is_chief and record.evaluate_every:
         extractor = feature_extractor(record.features, record.features_weights)
-        evaluators = build_evaluators(config.dataset, domains, extractor)
+        evaluators = build_evaluators(domains, extractor)
     return Training(model, domains, evaluators, steps_per_epoch)
 
 

@@ -7,11 +7,12 @@ inverted.
 import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 
 from cyclegan_tf._shared.errors import TrainingStoppedError
+from cyclegan_tf.config.options import Method, Objective
 from cyclegan_tf.evaluation import metrics
 from cyclegan_tf.images import Image
 from cyclegan_tf.translation.translator import Translator
@@ -24,6 +25,27 @@ UNCHANGED_GRAY_LEVELS = 1.0
 SATURATED_LOSS = 0.02  # as a share of a guesser's loss
 RUNAWAY_LOSS = 1e4
 STEPS_BETWEEN_LOOKS = 20
+
+
+class _Advice(NamedTuple):
+    """What a method can change against collapse, inverted colors and no change."""
+
+    against_collapse: str
+    against_inversion: str
+    against_no_change: str
+
+
+_ADVICE: Mapping[Method, _Advice] = {
+    "cyclegan": _Advice(
+        "`cycle_weight`",
+        "`identity_weight`",
+        "lower `identity_weight` or `cycle_weight`, or train on smaller crops",
+    ),
+    "pix2pix": _Advice(
+        "`l1_weight`", "`l1_weight`", "make sure that the images of a pair differ"
+    ),
+    "cut": _Advice("`nce_weight`", "`nce_weight`", "lower `nce_weight`"),
+}
 
 # The loss of a discriminator that cannot tell real from fake: its logits are 0 or, for
 # LSGAN, the middle of the targets. A Wasserstein critic's logits have no scale.
@@ -81,7 +103,7 @@ class Watchdog(keras.callbacks.Callback):
         images: test images of each direction's source domain, uint8 (height, width,
             channels), two or more.
         targets: test images of each direction's target domain.
-        adversarial_loss: name of the model's adversarial loss. Defaults to `"lsgan"`.
+        objective: the options of the method.
         stop: bool. Stop the training after the epoch of the first sign. Defaults to
             `False`.
 
@@ -94,14 +116,15 @@ class Watchdog(keras.callbacks.Callback):
         translators: Mapping[str, Translator],
         images: Mapping[str, Sequence[Image]],
         targets: Mapping[str, Sequence[Image]],
-        adversarial_loss: str = "lsgan",
+        objective: Objective,
         stop: bool = False,
     ):
         super().__init__()
         self.translators = translators
         self.images = images
         self.targets = targets
-        self.guessing_loss = GUESSING_LOSSES[adversarial_loss]
+        self.method = objective.method
+        self.guessing_loss = GUESSING_LOSSES[objective.adversarial_loss]
         self.stop = stop
         self._told: set[str] = set()
         self._stopped_by = ""
@@ -133,6 +156,7 @@ class Watchdog(keras.callbacks.Callback):
                 images,
                 [translator(image) for image in images],
                 list(self.targets[direction]),
+                self.method,
             )
         for name, loss in logs.items():
             if name.endswith("_loss") and abs(loss) > RUNAWAY_LOSS:
@@ -186,6 +210,7 @@ def signs_in_translations(
     images: Sequence[Image],
     translated: Sequence[Image],
     targets: Sequence[Image],
+    method: Method = "cyclegan",
 ) -> Iterator[str]:
     """Find signs of failure in the translations of one generator.
 
@@ -194,24 +219,25 @@ def signs_in_translations(
         images: uint8 (height, width, channels).
         translated: their translations, of the same heights and widths.
         targets: real images of the target domain.
+        method: the method of the training. Defaults to `"cyclegan"`.
 
     Yields:
         For each sign: the generator and the kind, a colon, the numbers and advice.
     """
+    advice = _ADVICE[method]
     content = dict(metrics.content_scores(images, translated))
     correlation, change = content["luminance_correlation"], content["change"]
     if correlation < INVERTED_CORRELATION:
         yield (
             f"{generator} inverts colors: the luminance of its translations "
             f"correlates with that of their images by {correlation:.2f}; start again "
-            "with another `seed` or a larger `identity_weight`, as training rarely "
-            "recovers."
+            f"with another `seed` or a larger {advice.against_inversion}, as training "
+            "rarely recovers."
         )
     if change < UNCHANGED_GRAY_LEVELS:
         yield (
             f"{generator} changes nothing: its translations differ from their images "
-            f"by {change:.1f} of 255 gray levels; lower `identity_weight` or "
-            "`cycle_weight`, or train on smaller crops."
+            f"by {change:.1f} of 255 gray levels; {advice.against_no_change}."
         )
     if len(images) < 2 or len(targets) < 2:
         return
@@ -221,5 +247,5 @@ def signs_in_translations(
         yield (
             f"{generator} has collapsed: its translations differ from each other by "
             f"{diversity:.1f} gray levels, real images by {real_diversity:.1f}; start "
-            "again with a lower `learning_rate` or a larger `cycle_weight`."
+            f"again with a lower `learning_rate` or a larger {advice.against_collapse}."
         )

@@ -196,7 +196,7 @@ def test_real_photographs(shared, monkeypatch):
         )
     )
     evaluators = evaluation.build_evaluators(
-        config.dataset, domains.load_domains(config, 4), random_features()
+        domains.load_domains(config, 4), random_features()
     )
     results = evaluators["g"](lambda image: image)
     scores = {score.name: score for result in results for score in result.scores}

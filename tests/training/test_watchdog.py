@@ -10,6 +10,7 @@ import pytest
 import tiny
 
 from cyclegan_tf._shared.errors import TrainingStoppedError
+from cyclegan_tf.config.options import CycleGANObjective
 from cyclegan_tf.training.watchdog import (
     STEPS_BETWEEN_LOOKS,
     FiniteLosses,
@@ -58,10 +59,16 @@ class Planted:
         return self.translate(image)
 
 
-def watchdog(translate=lambda image: 255 - (255 - image) // 2, **options):
+def watchdog(
+    translate=lambda image: 255 - (255 - image) // 2,
+    adversarial_loss="lsgan",
+    **options,
+):
     both = {"g": IMAGES, "f": TARGETS}
     swapped = {"g": TARGETS, "f": IMAGES}
-    dog = Watchdog(dict.fromkeys("gf", Planted(translate)), both, swapped, **options)
+    objective = CycleGANObjective(adversarial_loss=adversarial_loss)
+    translators = dict.fromkeys("gf", Planted(translate))
+    dog = Watchdog(translators, both, swapped, objective, **options)
     dog.set_model(keras.Sequential())
     return dog
 
@@ -164,7 +171,11 @@ def test_it_sees_the_networks_of_the_epoch():
         "f": Translator(model.generator_f),
     }
     dog = Watchdog(
-        translators, {"g": IMAGES, "f": TARGETS}, {"g": TARGETS, "f": IMAGES}, stop=True
+        translators,
+        {"g": IMAGES, "f": TARGETS},
+        {"g": TARGETS, "f": IMAGES},
+        CycleGANObjective(),
+        stop=True,
     )
     dog.set_model(model)
     for network in (model.generator_g, model.generator_f):

@@ -65,7 +65,7 @@ class Adam(keras.optimizers.Adam):
     @property
     def averages(self) -> dict[int, keras.Variable]:
         """The averages by the `id` of the weight; none before the first update."""
-        if int(self.iterations) == 0:
+        if int(keras.ops.convert_to_numpy(self.iterations)) == 0:
             return {}
         return {
             id(weight): average
