@@ -1,6 +1,7 @@
 from . import data as data
 from . import images as images
 from ._shared.errors import InputError as InputError
+from ._shared.quiet import quiet_tensorflow as quiet_tensorflow
 from .beam.options import TranslateBeamConfig as TranslateBeamConfig
 from .beam.translate import translate_beam as translate_beam
 from .config.options import CycleGANObjective as CycleGANObjective

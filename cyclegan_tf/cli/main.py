@@ -10,7 +10,7 @@ import os
 import pathlib
 import re
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 import tyro
 
@@ -20,6 +20,7 @@ from cyclegan_tf._shared.errors import (
     TrainingStoppedError,
     WorkerLostError,
 )
+from cyclegan_tf._shared.quiet import quiet_tensorflow
 from cyclegan_tf._version import __version__
 from cyclegan_tf.cli.commands import COMMANDS, Command
 
@@ -150,13 +151,24 @@ class _FlagsFormatter(logging.Formatter):
         return as_flags(super().format(record))
 
 
+class _StderrHandler(logging.StreamHandler[TextIO]):
+    """Writes above the line of a running training, which takes the place of stderr."""
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, stream: TextIO) -> None: ...
+
+
 def _set_up_logs() -> None:
-    logging.basicConfig(level=logging.INFO)
-    for handler in logging.getLogger().handlers:
-        handler.setFormatter(_FlagsFormatter("%(message)s"))
+    handler = _StderrHandler()
+    handler.setFormatter(_FlagsFormatter("%(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     for library in ("absl", "tensorflow", "tf2onnx", "httpx", "apache_beam"):
         logging.getLogger(library).setLevel(logging.WARNING)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    quiet_tensorflow()
 
 
 def _fix_keras_settings() -> None:

@@ -23,6 +23,13 @@ from cyclegan_tf.runs.run import Run
 
 _LOG = logging.getLogger(__name__)
 
+_TRIAL = """
+from cyclegan_tf._shared.quiet import quiet_tensorflow
+quiet_tensorflow()
+from cyclegan_tf.planning import trial
+trial.main()
+"""
+
 # How a process ends when memory runs out: SIGKILL from Linux, SIGABRT from the C++
 # library. By number, as not every system has the names.
 _DEATHS_BY_MEMORY = (-9, -6)
@@ -152,7 +159,7 @@ def _run_trial(config: TrainConfig) -> Forecast | None:
     temporary = tempfile.TemporaryDirectory(prefix="cyclegan-plan-")
     with _interrupted_by_sigterm(), temporary as folder:
         write_json(pathlib.Path(folder, "config.json"), to_dict(config))
-        code = _run("-m", "cyclegan_tf.planning.trial", folder, str(time.time()))
+        code = _run("-c", _TRIAL, folder, str(time.time()))
         if code in _DEATHS_BY_MEMORY:
             return None
         if code:

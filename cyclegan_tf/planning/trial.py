@@ -1,7 +1,7 @@
 """Train a few steps in a process of their own, and forecast the whole training.
 
-`python -m cyclegan_tf.planning.trial FOLDER STARTED` reads `config.json` in that folder
-and writes `outcome.json`. STARTED is `time.time()` at the start of the process.
+`main` with the arguments FOLDER STARTED reads `config.json` in that folder and writes
+`outcome.json`. STARTED is `time.time()` at the start of the process.
 """
 
 import dataclasses
@@ -140,7 +140,3 @@ def main() -> None:
     except (MemoryError, tf.errors.ResourceExhaustedError):
         outcome = {"forecast": None}
     (folder / "outcome.json").write_text(json.dumps(outcome))
-
-
-if __name__ == "__main__":
-    main()

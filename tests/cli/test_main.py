@@ -203,6 +203,7 @@ def test_translate(tmp_path):
     result = run([*arguments, *inputs], cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "Translated 2 of 2 images" in result.stdout
+    assert result.stderr == ""  # TensorFlow is quiet.
     written = sorted(path.name for path in (tmp_path / "translated").iterdir())
     assert written == ["a.png", "manifest.csv", "photo.jpg"]
 
