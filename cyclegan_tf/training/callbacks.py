@@ -1,5 +1,6 @@
 """Callbacks of a training: sample pictures, scores, a log, checkpoints, Ctrl-C."""
 
+import collections
 import contextlib
 import itertools
 import json
@@ -24,7 +25,26 @@ from cyclegan_tf.translation.translator import Translator
 
 _LOG = logging.getLogger(__name__)
 
-_TIMED_STEPS = 20
+
+class UnreadLogs(collections.UserDict[str, Any]):
+    """The losses of a step, each read from the device when it is asked for."""
+
+    def __getitem__(self, name: str) -> float:
+        value = self.data[name] = float(self.data[name])
+        return value
+
+
+class CallbackList(keras.callbacks.CallbackList):
+    """Hand the losses of a step over unread.
+
+    Keras reads all of them for the callbacks after each step, and so waits for a GPU to
+    finish it before it starts the next one.
+    """
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        unread = UnreadLogs(logs or {})
+        for callback in self.callbacks:
+            callback.on_train_batch_end(batch, unread)
 
 
 class EpochRates(keras.callbacks.Callback):
@@ -43,60 +63,6 @@ class EpochRates(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.model.optimizer.learning_rate = self.rate(epoch)
-
-
-class Announcement(keras.callbacks.Callback):
-    """Log one line once the speed is known: the hardware, the work and about how long.
-
-    Args:
-        hardware: what trains, in words.
-        epochs: int. Number of the last epoch.
-        steps_per_epoch: int.
-        first_step: int. Training steps before this `fit`. Defaults to `0`.
-    """
-
-    def __init__(
-        self, hardware: str, epochs: int, steps_per_epoch: int, first_step: int = 0
-    ):
-        super().__init__()
-        self.hardware = hardware
-        self.epochs = epochs
-        self.steps_per_epoch = steps_per_epoch
-        self.steps_left = epochs * steps_per_epoch - first_step
-        self._timed_steps = 0
-        self._told = False
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        if batch == 0:  # the first step takes longer
-            self._started = time.monotonic()
-        self._timed_steps = batch
-        if batch == _TIMED_STEPS:
-            self._tell()
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self._tell()
-
-    def _tell(self) -> None:
-        if self._told or not self._timed_steps:
-            return
-        self._told = True
-        step_seconds = (time.monotonic() - self._started) / self._timed_steps
-        seconds = step_seconds * self.steps_left
-        _LOG.info(
-            "Training on %s: %d epochs of %d steps, about %s without evaluation.",
-            self.hardware,
-            self.epochs,
-            self.steps_per_epoch,
-            _duration(seconds),
-        )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
 
 
 class SampleSheet(keras.callbacks.Callback):

@@ -1,5 +1,6 @@
 """One call of `model.fit` in a run folder: its batches and its callbacks."""
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from cyclegan_tf.runs.checkpoints import Position
 from cyclegan_tf.runs.run import Run
 from cyclegan_tf.training.building import epoch_rates
 from cyclegan_tf.training.callbacks import (
-    Announcement,
+    CallbackList,
     Checkpointing,
     EpochRates,
     Evaluating,
@@ -23,7 +24,8 @@ from cyclegan_tf.training.callbacks import (
     SampleSheet,
     score_of_epoch,
 )
-from cyclegan_tf.training.devices import Workers, hardware_of
+from cyclegan_tf.training.devices import Workers
+from cyclegan_tf.training.progress import Progress
 from cyclegan_tf.training.watchdog import FiniteLosses, StoppingTogether, Watchdog
 from cyclegan_tf.translation.translator import Translator
 
@@ -51,13 +53,22 @@ def fit_steps(
 ) -> None:
     """Fit from one step to another: whole epochs, or the rest of one epoch."""
     record, steps_per_epoch = run.config.record, training.steps_per_epoch
-    checkpointing = _checkpointing(run, training, workers, first_step)
+    epochs = last_step // steps_per_epoch
+    steps = min(steps_per_epoch, last_step - first_step)
+    progress = Progress(
+        training.model.loss_names,
+        run.config.optimization.epochs,
+        steps_per_epoch,
+        first_step,
+    )
+    checkpointing = _checkpointing(run, training, workers, progress, first_step)
     test = training.domains.test["x"], training.domains.test["y"]
     # One image per replica: some operations fail on an empty batch.
     validation_set = (*test, record.validation_images)
     validation_batch = workers.strategy.num_replicas_in_sync
 
-    with checkpointing.deferring_signals():
+    showing = progress.shown() if workers.is_chief else contextlib.nullcontext()
+    with showing, checkpointing.deferring_signals():
         training.model.fit(
             workers.strategy.distribute_datasets_from_function(
                 functools.partial(
@@ -72,8 +83,8 @@ def fit_steps(
                 )
             ),
             initial_epoch=first_step // steps_per_epoch,
-            epochs=last_step // steps_per_epoch,
-            steps_per_epoch=min(steps_per_epoch, last_step - first_step),
+            epochs=epochs,
+            steps_per_epoch=steps,
             validation_data=workers.strategy.distribute_datasets_from_function(
                 functools.partial(
                     batches.evaluation_batches, *validation_set, validation_batch
@@ -82,15 +93,21 @@ def fit_steps(
             validation_steps=batches.evaluation_steps(
                 *validation_set, validation_batch
             ),
-            verbose="auto" if workers.is_chief else 0,
-            callbacks=[
-                EpochRates(epoch_rates(run.config.optimization)),
-                *([] if record.watchdog == "off" else [FiniteLosses()]),
-                *(_writing(run, training, first_step) if workers.is_chief else []),
-                *callbacks,
-                *([StoppingTogether(workers.any)] if workers.count > 1 else []),
-                checkpointing,  # last, as it may raise KeyboardInterrupt
-            ],
+            callbacks=CallbackList(
+                [
+                    EpochRates(epoch_rates(run.config.optimization)),
+                    *([] if record.watchdog == "off" else [FiniteLosses()]),
+                    *([progress] if workers.is_chief else []),
+                    *(_writing(run, training, first_step) if workers.is_chief else []),
+                    *callbacks,
+                    *([StoppingTogether(workers.any)] if workers.count > 1 else []),
+                    checkpointing,  # last, as it may raise KeyboardInterrupt
+                ],
+                add_history=True,
+                model=training.model,
+                epochs=epochs,
+                steps=steps,
+            ),
         )
 
 
@@ -102,12 +119,17 @@ def _jitter_steps(run: Run, steps_per_epoch: int) -> int | None:
 
 
 def _checkpointing(
-    run: Run, training: Training, workers: Workers, first_step: int
+    run: Run,
+    training: Training,
+    workers: Workers,
+    progress: Progress,
+    first_step: int,
 ) -> Checkpointing:
     record, model = run.config.record, training.model
 
     def save(step: int, logs: dict[str, float] | None) -> None:
         if workers.is_chief:
+            progress.tell("saving a checkpoint")
             score = score_of_epoch(logs, record, model) if logs else None
             position = Position(step, training.steps_per_epoch, score, record.keep_best)
             run.save_checkpoint(model, position)
@@ -118,7 +140,7 @@ def _checkpointing(
 def _writing(
     run: Run, training: Training, first_step: int
 ) -> list[keras.callbacks.Callback]:
-    """Return the callbacks that evaluate, write to the run folder and tell the user."""
+    """Return the callbacks that evaluate and write to the run folder."""
     record, test = run.config.record, training.domains.test
     translators = {
         direction: Translator(generator)
@@ -145,15 +167,7 @@ def _writing(
         record.evaluate_every,
         run.config.optimization.epochs,
     )
-    options = run.config.optimization
-    announcement = Announcement(
-        f"{hardware_of(training.model.distribute_strategy)} in {options.precision}",
-        options.epochs,
-        training.steps_per_epoch,
-        first_step,
-    )
     return [
-        announcement,
         *([] if record.watchdog == "off" else [watchdog]),
         *([evaluating] if training.evaluators else []),
         keras.callbacks.TensorBoard(run.tensorboard, write_graph=False),

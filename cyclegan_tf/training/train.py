@@ -26,7 +26,12 @@ from cyclegan_tf.training.building import (
     build_model,
     compile_model,
 )
-from cyclegan_tf.training.devices import Workers, choose_strategy, fastest_precision
+from cyclegan_tf.training.devices import (
+    Workers,
+    choose_strategy,
+    fastest_precision,
+    hardware_of,
+)
 from cyclegan_tf.training.fitting import Training, fit_steps
 
 _LOG = logging.getLogger(__name__)
@@ -196,8 +201,16 @@ def _train(
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> None:
     """Train from a step to the last epoch of the run."""
-    steps_per_epoch = training.steps_per_epoch
-    last_step = run.config.optimization.epochs * steps_per_epoch
+    options, steps_per_epoch = run.config.optimization, training.steps_per_epoch
+    last_step = options.epochs * steps_per_epoch
+    if workers.is_chief:
+        _LOG.info(
+            "Training on %s in %s: %d epochs of %d steps.",
+            hardware_of(workers.strategy),
+            options.precision,
+            options.epochs,
+            steps_per_epoch,
+        )
     fit = functools.partial(fit_steps, run, training, workers, callbacks)
     # Keras counts whole epochs, so finish a partial epoch first.
     if step % steps_per_epoch:

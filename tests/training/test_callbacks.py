@@ -1,6 +1,5 @@
 """What callbacks do by themselves; whole trainings are in test_train.py."""
 
-import logging
 import math
 
 import keras
@@ -11,7 +10,7 @@ from cyclegan_tf._shared.errors import TrainingStoppedError
 from cyclegan_tf.config.options import OptimizationConfig, RecordConfig
 from cyclegan_tf.training.building import epoch_rates
 from cyclegan_tf.training.callbacks import (
-    Announcement,
+    CallbackList,
     Checkpointing,
     EpochRates,
     score_of_epoch,
@@ -73,13 +72,21 @@ def test_both_rates_follow_the_epoch():
             assert float(optimizer.learning_rate) == pytest.approx(rate)
 
 
-def test_a_training_is_announced_once(caplog):
-    announcement = Announcement("2 processor cores in float32", 3, 30, first_step=5)
-    with caplog.at_level(logging.INFO):
-        for epoch in range(2):
-            for batch in range(30):
-                announcement.on_train_batch_end(batch)
-            announcement.on_epoch_end(epoch)
-    [told] = [record.message for record in caplog.records]
-    assert told.startswith("Training on 2 processor cores in float32: 3 epochs of 30")
-    assert told.endswith("about 0 s without evaluation.")
+def test_losses_stay_on_the_device_until_they_are_asked_for():
+    """As Keras's own list of callbacks reads all of them after each step."""
+    reads = []
+
+    class Loss:
+        def __float__(self):
+            reads.append(self)
+            return 0.5
+
+    asked = []
+    reader = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: batch and asked.append(dict(logs))
+    )
+    callbacks = CallbackList([reader])
+    callbacks.on_train_batch_end(0, {"loss": Loss()})
+    assert not reads
+    callbacks.on_train_batch_end(1, {"loss": Loss()})
+    assert len(reads) == 1 and asked == [{"loss": 0.5}]
