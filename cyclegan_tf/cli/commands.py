@@ -52,6 +52,8 @@ class Command:
         default: takes the raw arguments; returns options pre-filled from a recipe, a
             preset or a run.
         after_dashes: name of the option for all arguments after a lone `--`.
+        first: names of the options that come first in the help, ten at most; all if
+            there are none.
     """
 
     verb: str
@@ -60,6 +62,7 @@ class Command:
     function: Callable[[Any], Result | None]
     default: Callable[[list[str]], Any] | None = None
     after_dashes: str | None = None
+    first: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,13 +140,37 @@ MAIN = "Train and use"
 CHECKS = "Check and report"
 MORE = "Convert and more"
 
+_OF_A_TRAINING = (
+    *("data", "recipe", "run_dir", "generator", "load_size", "crop_size", "epochs"),
+    *("batch_size", "precision"),
+)
+
 # Lambdas, because naming a function imports it, and TensorFlow with it. The options
 # import neither.
 COMMANDS = (
-    Command("train", MAIN, defaults.Train, _train, default=defaults.of_train),
+    Command(
+        "train",
+        MAIN,
+        defaults.Train,
+        _train,
+        default=defaults.of_train,
+        first=(*_OF_A_TRAINING, "resume"),
+    ),
     Command("translate", MAIN, api.TranslateConfig, _translate),
-    Command("evaluate", MAIN, api.EvaluateConfig, lambda o: api.evaluate(o)),
-    Command("export", MAIN, api.ExportConfig, lambda o: api.export_generators(o)),
+    Command(
+        "evaluate",
+        MAIN,
+        api.EvaluateConfig,
+        lambda o: api.evaluate(o),
+        first=("data", "direction", "image_size", "features", "images", "out"),
+    ),
+    Command(
+        "export",
+        MAIN,
+        api.ExportConfig,
+        lambda o: api.export_generators(o),
+        first=("out", "formats", "variants", "image_size", "name", "overwrite"),
+    ),
     Command("serve", MAIN, api.ServeConfig, lambda o: api.serve(o)),
     Command("doctor", CHECKS, api.DoctorConfig, lambda o: api.diagnose(o)),
     Command(
@@ -152,6 +179,7 @@ COMMANDS = (
         defaults.Plan,
         lambda o: api.plan_training(o.config(), o.folder()),
         default=defaults.of_plan,
+        first=(*_OF_A_TRAINING, "json"),
     ),
     Command(
         "report",

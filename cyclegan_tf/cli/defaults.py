@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import tyro
 
-from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf._shared.errors import InputError, check_positive
 from cyclegan_tf.config.options import Method, TrainConfig
 from cyclegan_tf.config.presets import PRESETS, PresetName
 from cyclegan_tf.config.recipes import RECIPES, RecipeName, make_train_config
@@ -27,11 +27,14 @@ class NewRun(TrainConfig):
             Options given here override it.
         preset: Options of another codebase. The recipe and options given here override
             it.
+        epochs: Number of epochs: half of them at the full learning rate, then half with
+            linear decay towards 0. Sets constant_epochs and decay_epochs.
     """
 
     run_dir: pathlib.Path | None = None
     recipe: RecipeName | None = None
     preset: PresetName | None = None
+    epochs: int | None = None
 
     def config(self) -> TrainConfig:
         """Return the options that `config.json` stores.
@@ -40,6 +43,15 @@ class NewRun(TrainConfig):
             InputError: if one is out of its range.
         """
         config = TrainConfig(**_groups(self))
+        if self.epochs is not None:
+            check_positive(epochs=self.epochs)
+            decay = self.epochs // 2
+            optimization = dataclasses.replace(
+                config.optimization,
+                constant_epochs=self.epochs - decay,
+                decay_epochs=decay,
+            )
+            config = dataclasses.replace(config, optimization=optimization)
         config.check()
         return config
 
@@ -117,10 +129,17 @@ def of_plan(arguments: list[str]) -> Plan:
 def _given(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--resume", nargs="?", type=pathlib.Path)
-    for name in ("--recipe", "--preset", "--explain", "--method"):
+    for name in ("--recipe", "--preset", "--explain", "--method", "--epochs"):
+        parser.add_argument(name, nargs="?")
+    for name in ("--constant-epochs", "--decay-epochs"):
         parser.add_argument(name, nargs="?")
     given = parser.parse_known_args(arguments)[0]
-    # Tyro reports names that do not exist.
+    if given.epochs and (given.constant_epochs or given.decay_epochs):
+        raise InputError(
+            f"`epochs={given.epochs}` sets both `constant_epochs` and `decay_epochs`; "
+            "leave it out, or leave them out."
+        )
+    # Names that do not exist are reported when all is parsed.
     given.recipe = given.recipe if given.recipe in RECIPES else None
     given.preset = given.preset if given.preset in PRESETS else None
     given.method = given.method if given.method in get_args(Method) else None

@@ -1,7 +1,6 @@
 """The command line: find the row of `commands.py`, parse its options, call it."""
 
 import dataclasses
-import difflib
 import inspect
 import itertools
 import json
@@ -12,8 +11,6 @@ import re
 import sys
 from typing import Any, TextIO
 
-import tyro
-
 from cyclegan_tf._shared.errors import (
     InputError,
     JobFailedError,
@@ -23,6 +20,7 @@ from cyclegan_tf._shared.errors import (
 from cyclegan_tf._shared.quiet import quiet_tensorflow
 from cyclegan_tf._version import __version__
 from cyclegan_tf.cli.commands import COMMANDS, Command
+from cyclegan_tf.cli.parsing import did_you_mean, parse
 
 EXIT_STOPPED = 1
 EXIT_WRONG_INPUT = 2
@@ -117,8 +115,7 @@ def _find(verb: str) -> Command:
     commands = {command.verb: command for command in COMMANDS}
     if verb in commands:
         return commands[verb]
-    similar = difflib.get_close_matches(verb, commands, n=1)
-    advice = f"did you mean {similar[0]}?" if similar else "cyclegan --help lists all."
+    advice = did_you_mean(verb, commands, "cyclegan --help lists all.")
     raise InputError(f"There is no command {verb}; {advice}")
 
 
@@ -128,14 +125,9 @@ def _parse(command: Command, arguments: list[str]) -> Any:
         place = arguments.index("--")
         rest = {command.after_dashes: tuple(arguments[place + 1 :])}
         arguments = arguments[:place]
-    options = tyro.cli(
-        command.options,
-        args=arguments,
-        prog=f"cyclegan {command.verb}",
-        # Without subcommands: the default has the objective of the method.
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.AvoidSubcommands),
-        **({"default": command.default(arguments)} if command.default else {}),
-    )
+    default = command.default(arguments) if command.default else None
+    prog = f"cyclegan {command.verb}"
+    options = parse(command.options, command.first, arguments, prog, default)
     return dataclasses.replace(options, **rest)
 
 

@@ -1,4 +1,4 @@
-"""The options of a training, as frozen dataclasses. Standard library only.
+"""The options of a training, as frozen dataclasses.
 
 A field defines the name, type, default and help text of an option once: for the
 command line, for `config.json` in a run folder and for Python. The options of other
@@ -7,7 +7,9 @@ commands are in the `options.py` of their folders.
 
 import dataclasses
 import pathlib
-from typing import ClassVar, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
+
+import tyro
 
 from cyclegan_tf._shared.errors import InputError, check_positive
 from cyclegan_tf.models.choices import (
@@ -224,7 +226,7 @@ class OptimizationConfig:
     accumulate: int = 1
     constant_epochs: int = 100
     decay_epochs: int = 100
-    learning_rate: float = 2e-4
+    learning_rate: Annotated[float, tyro.conf.arg(aliases=("--lr",))] = 2e-4
     beta_1: float = 0.5
     beta_2: float = 0.999
     epsilon: float = 1e-8
