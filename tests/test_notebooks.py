@@ -108,6 +108,7 @@ def test_it_opens_in_colab_and_installs_the_package_there(path):
     install = cells(notebook, "code")[0].source
     assert 'find_spec("cyclegan_tf") is None' in install
     assert f"git+{REPOSITORY}" in install
+    assert "cyclegan_tf.quiet_tensorflow()" in install
 
 
 @each_notebook

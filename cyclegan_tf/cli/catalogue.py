@@ -2,6 +2,7 @@
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.tables import markdown_table
+from cyclegan_tf.cli.parsing import did_you_mean
 from cyclegan_tf.config.options import CycleGANObjective, TrainConfig
 from cyclegan_tf.config.presets import PRESETS, Preset, differences
 from cyclegan_tf.config.recipes import RECIPES, Recipe, make_train_config
@@ -13,7 +14,6 @@ def overview() -> str:
     lines += [f"  {name:<15}{_domains(recipe)}" for name, recipe in RECIPES.items()]
     lines += ["", "Presets, for cyclegan train --preset NAME:"]
     lines += [f"  {name:<15}{preset.title}" for name, preset in PRESETS.items()]
-    lines += ["", "More about one of them: cyclegan recipes NAME"]
     return "\n".join(lines)
 
 
@@ -27,10 +27,16 @@ def describe(name: str) -> str:
         return "\n".join(_describe_recipe(name, RECIPES[name]))
     if name in PRESETS:
         return "\n".join(_describe_preset(PRESETS[name]))
-    raise InputError(
-        f"There is no recipe or preset {name!r}; choose one of "
-        f"{', '.join([*RECIPES, *PRESETS])}."
-    )
+    names = [*RECIPES, *PRESETS]
+    advice = did_you_mean(name, names, f"choose one of {', '.join(names)}.")
+    raise InputError(f"There is no recipe or preset {name!r}; {advice}")
+
+
+def command_with(name: str) -> str:
+    """Return the command that trains by a recipe or preset."""
+    kind = "recipe" if name in RECIPES else "preset"
+    names_images = name in RECIPES and RECIPES[name].data
+    return f"cyclegan train --{kind} {name}{'' if names_images else ' --data FOLDER'}"
 
 
 def explain(
@@ -62,13 +68,8 @@ def explain(
 
 
 def _describe_recipe(name: str, recipe: Recipe) -> list[str]:
-    data = "" if recipe.data else " --data FOLDER"
     objective = make_train_config(name, data="").objective
-    lines = [
-        f"{_domains(recipe)}.",
-        "",
-        f"- Command: cyclegan train --recipe {name}{data}",
-    ]
+    lines = [f"{_domains(recipe)}.", ""]
     if isinstance(objective, CycleGANObjective):
         lines.append(f"- Identity weight: {objective.identity_weight:g}")
     else:

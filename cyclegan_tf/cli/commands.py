@@ -17,6 +17,7 @@ from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.cli import catalogue, defaults, demo
 from cyclegan_tf.config.stored import to_dict
 from cyclegan_tf.pretrained.options import InspectConfig
+from cyclegan_tf.runs.run import Run
 
 
 class Result(Protocol):
@@ -54,6 +55,7 @@ class Command:
         after_dashes: name of the option for all arguments after a lone `--`.
         first: names of the options that come first in the help, ten at most; all if
             there are none.
+        then: takes the options; returns what to type after a success.
     """
 
     verb: str
@@ -63,6 +65,7 @@ class Command:
     default: Callable[[list[str]], Any] | None = None
     after_dashes: str | None = None
     first: tuple[str, ...] = ()
+    then: Callable[[Any], str] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,18 +96,33 @@ def _train(options: defaults.Train) -> Text:
         return Text(
             catalogue.explain(config, options.recipe, options.preset, options.explain)
         )
-    if options.dry_run:
-        return Text(json.dumps(to_dict(config), indent=2))
-    if not options.resume:
-        api.train(config, options.folder())
-        return Text(f"Trained: {options.folder()}")
-    if options.run_dir:
+    if options.resume and options.run_dir:
         raise InputError(
             f"`resume={options.resume}` already names the run folder; leave out "
             f"`run_dir={options.run_dir}`."
         )
-    api.resume(options.resume, config)
-    return Text(f"Trained: {options.resume}")
+    folder = options.resume or options.folder()
+    if options.dry_run:
+        config = api.check_training(config, folder, resumes=bool(options.resume))
+        return Text(json.dumps(to_dict(config), indent=2))
+    try:
+        if options.resume:
+            api.resume(folder, config)
+        else:
+            api.train(config, folder)
+    except KeyboardInterrupt:
+        if not Run.is_run(folder):
+            raise
+        raise KeyboardInterrupt(
+            f"interrupted; go on with cyclegan train --resume {folder}"
+        ) from None
+    return Text(f"Trained: {folder}")
+
+
+def _after_training(options: defaults.Train) -> str:
+    if options.explain or options.dry_run:
+        return "the same command without --explain and --dry-run"
+    return f"cyclegan report {options.resume or options.folder()}"
 
 
 def _translate(options: api.TranslateConfig) -> Text:
@@ -155,14 +173,22 @@ COMMANDS = (
         _train,
         default=defaults.of_train,
         first=(*_OF_A_TRAINING, "resume"),
+        then=_after_training,
     ),
-    Command("translate", MAIN, api.TranslateConfig, _translate),
+    Command(
+        "translate",
+        MAIN,
+        api.TranslateConfig,
+        _translate,
+        then=lambda o: f"cyclegan export {o.source} --out exported",
+    ),
     Command(
         "evaluate",
         MAIN,
         api.EvaluateConfig,
         lambda o: api.evaluate(o),
         first=("data", "direction", "image_size", "features", "images", "out"),
+        then=lambda o: f"cyclegan translate {o.source} PHOTO",
     ),
     Command(
         "export",
@@ -170,9 +196,16 @@ COMMANDS = (
         api.ExportConfig,
         lambda o: api.export_generators(o),
         first=("out", "formats", "variants", "image_size", "name", "overwrite"),
+        then=lambda o: f"cyclegan translate {o.out} PHOTO",
     ),
     Command("serve", MAIN, api.ServeConfig, lambda o: api.serve(o)),
-    Command("doctor", CHECKS, api.DoctorConfig, lambda o: api.diagnose(o)),
+    Command(
+        "doctor",
+        CHECKS,
+        api.DoctorConfig,
+        lambda o: api.diagnose(o),
+        then=lambda o: f"cyclegan plan --data {o.data}",
+    ),
     Command(
         "plan",
         CHECKS,
@@ -180,33 +213,58 @@ COMMANDS = (
         lambda o: api.plan_training(o.config(), o.folder()),
         default=defaults.of_plan,
         first=(*_OF_A_TRAINING, "json"),
+        then=lambda o: "cyclegan train with the same options",
     ),
     Command(
         "report",
         CHECKS,
         api.ReportConfig,
         lambda o: _written("Report", [api.write_report(o)]),
+        then=lambda o: f"cyclegan translate {o.run_dir} PHOTO",
     ),
     Command(
         "import",
         MORE,
         api.ImportConfig,
         lambda o: _written("Imported", api.import_network(o)),
+        then=lambda o: f"cyclegan inspect {o.out}",
     ),
     Command(
         "export-pytorch",
         MORE,
         api.ExportPytorchConfig,
         lambda o: _written("Exported", api.export_pytorch(o)),
+        then=lambda o: f"cyclegan inspect {o.out}",
     ),
-    Command("inspect", MORE, InspectConfig, _inspect),
-    Command("recipes", MORE, Recipes, _recipes),
-    Command("demo", MORE, Demo, _demo),
+    Command(
+        "inspect",
+        MORE,
+        InspectConfig,
+        _inspect,
+        then=lambda o: f"cyclegan translate {o.path} PHOTO",
+    ),
+    Command(
+        "recipes",
+        MORE,
+        Recipes,
+        _recipes,
+        then=lambda o: (
+            catalogue.command_with(o.name) if o.name else "cyclegan recipes NAME"
+        ),
+    ),
+    Command(
+        "demo",
+        MORE,
+        Demo,
+        _demo,
+        then=lambda o: f"cyclegan report {o.run_dir}",
+    ),
     Command(
         "translate-beam",
         MORE,
         api.TranslateBeamConfig,
         lambda o: api.translate_beam(o),
         after_dashes="pipeline_options",
+        then=lambda o: f"cyclegan export {o.source} --out exported",
     ),
 )

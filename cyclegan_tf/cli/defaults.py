@@ -12,6 +12,7 @@ from typing import Any, get_args
 import tyro
 
 from cyclegan_tf._shared.errors import InputError, check_positive
+from cyclegan_tf.cli.parsing import no_such_choice
 from cyclegan_tf.config.options import Method, TrainConfig
 from cyclegan_tf.config.presets import PRESETS, PresetName
 from cyclegan_tf.config.recipes import RECIPES, RecipeName, make_train_config
@@ -129,9 +130,9 @@ def of_plan(arguments: list[str]) -> Plan:
 def _given(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--resume", nargs="?", type=pathlib.Path)
-    for name in ("--recipe", "--preset", "--explain", "--method", "--epochs"):
-        parser.add_argument(name, nargs="?")
-    for name in ("--constant-epochs", "--decay-epochs"):
+    names = ("--recipe", "--preset", "--explain", "--method")
+    epochs = ("--epochs", "--constant-epochs", "--decay-epochs")
+    for name in names + epochs:
         parser.add_argument(name, nargs="?")
     given = parser.parse_known_args(arguments)[0]
     if given.epochs and (given.constant_epochs or given.decay_epochs):
@@ -139,10 +140,13 @@ def _given(arguments: list[str]) -> argparse.Namespace:
             f"`epochs={given.epochs}` sets both `constant_epochs` and `decay_epochs`; "
             "leave it out, or leave them out."
         )
-    # Names that do not exist are reported when all is parsed.
-    given.recipe = given.recipe if given.recipe in RECIPES else None
-    given.preset = given.preset if given.preset in PRESETS else None
-    given.method = given.method if given.method in get_args(Method) else None
+    for flag, name, known in (
+        ("--recipe", given.recipe, RECIPES),
+        ("--preset", given.preset, PRESETS),
+        ("--method", given.method, get_args(Method)),
+    ):
+        if name and name not in known:
+            raise no_such_choice(flag, name, known)
     return given
 
 

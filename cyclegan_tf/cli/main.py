@@ -63,8 +63,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(f"The watchdog stopped the training. {e}", EXIT_STOPPED)
     except (WorkerLostError, JobFailedError) as e:
         return _fail(str(e), EXIT_WORKERS_FAILED)
-    except KeyboardInterrupt:
-        return _fail("interrupted", EXIT_INTERRUPTED)
+    except KeyboardInterrupt as e:
+        return _fail(str(e) or "interrupted", EXIT_INTERRUPTED)
 
 
 def overview() -> str:
@@ -108,6 +108,9 @@ def _run(verb: str, *arguments: str) -> int:
     print(as_flags(result.to_text()))
     if path := getattr(options, "json", None):
         result.write(path)
+    if command.then and not result.exit_code:
+        # Not to standard output, which may go to a file.
+        print(f"Next: {command.then(options)}", file=sys.stderr)
     return result.exit_code
 
 

@@ -23,7 +23,11 @@ class _UnknownChoiceError(Exception):
 
 
 def parse(
-    options: type, first: Sequence[str], arguments: Sequence[str], prog: str, default: Any
+    options: type,
+    first: Sequence[str],
+    arguments: Sequence[str],
+    prog: str,
+    default: Any,
 ) -> Any:
     """Parse the arguments of a command.
 
@@ -44,7 +48,7 @@ def parse(
         SystemExit: after the help or another mistake, which are printed.
     """
     try:
-        parsed = tyro.cli(
+        parsed: Any = tyro.cli(
             _arranged(options, first, default),
             description=(inspect.getdoc(options) or "").partition("\nAttributes:")[0],
             args=arguments,
@@ -54,13 +58,17 @@ def parse(
         )
     except _UnknownChoiceError as e:
         word, choices = e.args
-        advice = did_you_mean(word, choices, f"choose from {', '.join(choices)}.")
-        flag = _flag_of(word, arguments)
-        raise InputError(f"{flag} cannot be {word!r}; {advice}") from None
-    values = {}
+        raise no_such_choice(_flag_of(word, arguments), word, choices) from None
+    values: dict[str, Any] = {}
     for name, value in vars(parsed).items():
         values.update(vars(value) if dataclasses.is_dataclass(value) else {name: value})
     return _restored(options, default, values)
+
+
+def no_such_choice(flag: str, word: str, choices: Iterable[str]) -> InputError:
+    """Return the error for a word that is none of the choices of a flag."""
+    advice = did_you_mean(word, choices, f"choose from {', '.join(choices)}.")
+    return InputError(f"{flag} cannot be {word!r}; {advice}")
 
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
@@ -104,7 +112,7 @@ def _flag_of(word: str, arguments: Sequence[str]) -> str:
 
 def _arranged(options: type, first: Sequence[str], default: Any) -> type:
     """Make a dataclass of the first options, and one inside it for each other group."""
-    sections: dict[str, list[tuple[str, Any, Any]]] = {"": []}
+    sections: dict[str, list[tuple[str, Any, Any]]] = {"": [], "more": []}
     for group, name, hint, value in _options(options, default):
         if not first or name in first or tyro.conf.Positional in hint.__metadata__:
             group = ""
@@ -113,6 +121,8 @@ def _arranged(options: type, first: Sequence[str], default: Any) -> type:
     fields = sections.pop("")
     fields.sort(key=lambda item: first.index(item[0]) if item[0] in first else -1)
     for i, (group, items) in enumerate(sections.items()):
+        if not items:
+            continue
         section = dataclasses.make_dataclass("Section", items, kw_only=True)
         hint = Annotated[section, tyro.conf.arg(name=group)]
         fields.append((f"section_{i}", hint, dataclasses.field()))

@@ -6,12 +6,21 @@ Y. This module decodes nothing.
 
 import codecs
 import pathlib
+import threading
+import time
 import typing
-from typing import Literal, NamedTuple
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterable
+from typing import Any, Literal, NamedTuple
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.data.demo import demo_images
 from cyclegan_tf.images import Image, find_images
+
+# TensorFlow Datasets also looks here for data sets that it has prepared.
+_TFDS_STORE = "https://storage.googleapis.com/tfds-data"
 
 
 class Source(NamedTuple):
@@ -175,8 +184,18 @@ def _decoded(text: bytes) -> str:
         return text.decode("latin-1")
 
 
-def _tfds_sources(name: str, split: str, data_dir: pathlib.Path | None) -> list[Source]:
-    """Read the encoded images of a TFDS split; download and prepare it if needed."""
+def is_at_hand(data: str, data_dir: pathlib.Path | None = None) -> bool:
+    """Return whether a data set can be read without a download.
+
+    Raises:
+        InputError: if TensorFlow Datasets has none of that name.
+    """
+    if not data.startswith("tfds:"):
+        return True
+    return bool(_tfds_builder(data.removeprefix("tfds:"), data_dir).is_prepared())
+
+
+def _tfds_builder(name: str, data_dir: pathlib.Path | None) -> Any:
     import tensorflow_datasets as tfds
 
     dataset_name, _, config_name = name.partition("/")
@@ -192,13 +211,29 @@ def _tfds_sources(name: str, split: str, data_dir: pathlib.Path | None) -> list[
             f"tfds:{dataset_name} has no config {config_name!r}; choose one of "
             f"{', '.join(configs)}."
         )
-    builder = tfds.builder(name, data_dir=data_dir)
+    return tfds.builder(name, data_dir=data_dir)
+
+
+def _tfds_sources(name: str, split: str, data_dir: pathlib.Path | None) -> list[Source]:
+    """Read the encoded images of a TFDS split; download and prepare it if needed."""
+    import tensorflow_datasets as tfds
+
+    builder = _tfds_builder(name, data_dir)
+    advice = (
+        "check the network, name a folder of your images by `data=FOLDER`, or one with "
+        "the prepared data set by `data_dir`."
+    )
+    urls = [*builder.url_infos, _TFDS_STORE]
+    if not builder.is_prepared() and not _any_server_answers(urls):
+        raise InputError(
+            f"TensorFlow Datasets must download {name}, but its server does not "
+            f"answer; {advice}"
+        )
     try:
         builder.download_and_prepare()
     except (OSError, tfds.download.DownloadError) as e:
         raise InputError(
-            f"TensorFlow Datasets cannot prepare {name} ({e}); check the network, or "
-            "name a folder with the prepared data set by `data_dir`."
+            f"TensorFlow Datasets cannot prepare {name} ({e}); {advice}"
         ) from e
     if split not in builder.info.splits:
         if split.startswith("test"):
@@ -214,3 +249,28 @@ def _tfds_sources(name: str, split: str, data_dir: pathlib.Path | None) -> list[
         Source(f"{split}/{i:04d}.jpg", example["image"])
         for i, example in enumerate(examples.as_numpy_iterator())
     ]
+
+
+def _any_server_answers(urls: Iterable[str], seconds: float = 5.0) -> bool:
+    """Return whether a server answers soon: TensorFlow Datasets tries for minutes."""
+    servers = {urllib.parse.urljoin(url, "/") for url in urls}
+    answered: list[str] = []
+
+    def ask(url: str) -> None:
+        request = urllib.request.Request(url, method="HEAD")
+        try:
+            urllib.request.urlopen(request, timeout=seconds).close()
+        except urllib.error.HTTPError:
+            pass  # This is an answer, too.
+        except OSError:
+            return
+        answered.append(url)
+
+    # In threads, as looking for the address of a server takes no time limit.
+    threads = [threading.Thread(target=ask, args=[url], daemon=True) for url in servers]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return bool(answered)

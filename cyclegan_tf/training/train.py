@@ -14,6 +14,7 @@ from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.config.options import TrainConfig
 from cyclegan_tf.data import batches
 from cyclegan_tf.data.domains import load_domains
+from cyclegan_tf.data.sources import is_at_hand
 from cyclegan_tf.evaluation.evaluate import build_evaluators
 from cyclegan_tf.evaluation.features import feature_extractor
 from cyclegan_tf.models.adversarial import AdversarialModel
@@ -71,6 +72,44 @@ def train(
         run = create(run_dir, config)
         with _locked(run, workers):
             _train(run, training, workers, callbacks=callbacks)
+
+
+def check_training(
+    config: TrainConfig, run_dir: str | pathlib.Path, resumes: bool = False
+) -> TrainConfig:
+    """Check what a training checks before its first step; write nothing.
+
+    It reads the images and builds the networks, but does not download a data set.
+
+    Args:
+        config: all options.
+        run_dir: the folder of the run.
+        resumes: bool. Whether the run exists. Defaults to `False`.
+
+    Returns:
+        The options that `config.json` would hold.
+
+    Raises:
+        InputError: as `train` or `resume`.
+        WorkerLostError: as `train`.
+    """
+    config, run_dir = _ready(config), pathlib.Path(run_dir)
+    if resumes:
+        Run(run_dir).check_change(config)
+    else:
+        Run.check_free(run_dir)
+    workers = Workers(choose_strategy(config.optimization))
+    if not resumes:
+        config = adopt_networks(config, _networks_to_start_from(config))
+    dataset = config.dataset
+    if is_at_hand(dataset.data, dataset.data_dir):
+        _prepare(config, workers)
+    else:
+        build_model(config)
+        _LOG.info(
+            "%s is not downloaded yet, so its images are not checked.", dataset.data
+        )
+    return config
 
 
 def resume(

@@ -63,8 +63,13 @@ def test_the_list(capsys):
 )
 def test_descriptions(name, expected, capsys):
     assert cli.main(["recipes", name]) == 0
-    assert expected in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert expected in printed.out + printed.err
 
 
 def test_unknown_name(capsys):
-    assert "There is no recipe or preset 'lion'" in fails(capsys, "recipes", "lion")
+    assert "There is no recipe or preset 'lion'; choose one of horse2zebra, " in fails(
+        capsys, "recipes", "lion"
+    )
+    message = fails(capsys, "recipes", "monet2foto")
+    assert message.endswith("did you mean monet2photo?")

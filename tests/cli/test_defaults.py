@@ -2,12 +2,22 @@
 
 import json
 
+import pytest
 from command_line import fails
 
+import cyclegan_tf
 from cyclegan_tf.cli import main as cli
 from cyclegan_tf.config.options import TrainConfig
 from cyclegan_tf.config.recipes import make_train_config
 from cyclegan_tf.config.stored import from_dict
+
+
+@pytest.fixture(autouse=True)
+def unchecked(monkeypatch):
+    """The check of a training builds networks of the full size."""
+    monkeypatch.setattr(
+        cyclegan_tf, "check_training", lambda config, *_, **__: config, raising=False
+    )
 
 
 def dry_run(capsys, *options):
@@ -39,11 +49,28 @@ def test_own_folders_need_data(capsys):
 
 
 def test_mistakes(tmp_path, capsys):
-    assert "invalid choice 'lion2zebra'" in fails(
-        capsys, "train", "--data", "demo", "--recipe", "lion2zebra"
-    )
     assert "--recipe" in fails(capsys, "train", "--recipe")
     resume = ("train", "--resume", tmp_path, "--recipe", "maps")
     assert "continues with the options of that run" in fails(capsys, *resume)
     plan = ("plan", "--resume", tmp_path)
     assert "looks ahead at new runs only" in fails(capsys, *plan)
+
+
+def test_epochs_are_halved(capsys):
+    """The learning rate is constant in the one half, and falls in the other."""
+    for epochs, constant, decay in ((1, 1, 0), (5, 3, 2), (40, 20, 20)):
+        options = dry_run(
+            capsys, "--data", "demo", "--epochs", str(epochs)
+        ).optimization
+        assert (options.constant_epochs, options.decay_epochs) == (constant, decay)
+    both = ("train", "--data", "demo", "--epochs", "5", "--decay-epochs", "1")
+    assert "--epochs 5 sets both --constant-epochs and --decay" in fails(capsys, *both)
+    assert "--epochs must be at least 1" in fails(
+        capsys, "plan", "--data", "demo", "--epochs", "0"
+    )
+
+
+def test_the_learning_rate_has_a_short_name(capsys):
+    for flag in ("--lr", "--learning-rate"):
+        config = dry_run(capsys, "--data", "demo", flag, "0.25")
+        assert config.optimization.learning_rate == 0.25

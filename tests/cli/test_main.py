@@ -87,7 +87,6 @@ def test_what_needs_no_tensorflow_does_not_import_it(tmp_path):
 import sys
 from cyclegan_tf.cli.main import main
 assert main(["recipes", "maps"]) == 0
-assert main(["train", "--recipe", "maps", "--dry-run"]) == 0
 assert main(["train", "--preset", "paper", "--explain", "tf-tutorial"]) == 0
 assert main(["doctor", {str(tmp_path)!r}]) == 0
 assert main(["plan", "--data", "demo", "--strategy", "multi-worker"]) == 2
@@ -103,7 +102,8 @@ def test_version(capsys):
 
 
 def test_dry_run_prints_what_config_json_would_hold(tmp_path, capsys):
-    arguments = ["--data", "demo", "--filters", "8", "--no-flip", "--dry-run"]
+    small = ["--filters", "8", "--num-residual-blocks", "1"]
+    arguments = ["--data", "demo", *small, "--no-flip", "--dry-run"]
     where = ["--run-dir", str(tmp_path / "run")]
     assert cli.main(["train", *arguments, *where]) == 0
     config = from_dict(TrainConfig, json.loads(capsys.readouterr().out))
@@ -113,9 +113,12 @@ def test_dry_run_prints_what_config_json_would_hold(tmp_path, capsys):
 
 def test_data_mistakes(tmp_path, capsys):
     def train(data, *options):
-        return fails(
-            capsys, "train", "--data", data, "--run-dir", tmp_path / "run", *options
-        )
+        """Return the message, which is that of a dry run."""
+        where = ("--run-dir", tmp_path / "run")
+        dry_run = fails(capsys, "train", "--data", data, "--dry-run", *where, *options)
+        message = fails(capsys, "train", "--data", data, *where, *options)
+        assert message == dry_run
+        return message
 
     assert "There is no folder" in train(tmp_path / "absent")
     (tmp_path / "data/trainA").mkdir(parents=True)
@@ -148,7 +151,6 @@ def test_option_mistakes(tmp_path, capsys):
         return fails(capsys, "train", "--data", "demo", *where, *options)
 
     assert "--batch-size must be at least 1, not 0" in train("--batch-size", 0)
-    assert "invalid choice" in train("--channels-x", 2).lower()
     assert "num_layers must be from 1 to 5" in train("--num-layers", 9)
     assert "identity_weight must be 0" in train("--channels-x", 1)
     assert "--data" in fails(capsys, "train")
@@ -203,7 +205,8 @@ def test_translate(tmp_path):
     result = run([*arguments, *inputs], cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "Translated 2 of 2 images" in result.stdout
-    assert result.stderr == ""  # TensorFlow is quiet.
+    # TensorFlow is quiet.
+    assert result.stderr == "Next: cyclegan export runs/h2z --out exported\n"
     written = sorted(path.name for path in (tmp_path / "translated").iterdir())
     assert written == ["a.png", "manifest.csv", "photo.jpg"]
 

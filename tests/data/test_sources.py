@@ -1,11 +1,16 @@
 """Finding images."""
 
+import http.server
 import pathlib
+import socket
+import threading
+import time
 
 import pytest
 import tiny
 
 from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf.data import sources
 from cyclegan_tf.data.sources import find_sources
 
 
@@ -14,8 +19,8 @@ def test_folders_and_file_lists(tmp_path):
     (tmp_path / "trainB.txt").write_text("elsewhere/1.png\n\nelsewhere/0.png\n")
 
     def names(split):
-        sources = find_sources(str(tmp_path), split)
-        return [pathlib.Path(source.name).name for source in sources]
+        found = find_sources(str(tmp_path), split)
+        return [pathlib.Path(source.name).name for source in found]
 
     found = [names(split) for split in ("trainA", "trainB", "testA")]
     assert found == [["0.png", "1.png"], ["1.png", "0.png"], []]
@@ -48,5 +53,40 @@ def test_a_download_without_network(tmp_path, monkeypatch):
         raise requests.exceptions.ConnectionError("no network")
 
     monkeypatch.setattr(tfds.download.DownloadManager, "download_and_extract", fail)
+    monkeypatch.setattr(sources, "_any_server_answers", lambda urls: True)
     with pytest.raises(InputError, match=r"cannot prepare .*no network.*`data_dir`"):
         find_sources("tfds:cycle_gan/apple2orange", "trainA", tmp_path)
+
+
+def test_a_download_is_not_begun_without_a_server(tmp_path, monkeypatch):
+    """As TensorFlow Datasets would try for minutes."""
+    asked = []
+    monkeypatch.setattr(sources, "_any_server_answers", asked.extend)
+    message = r"must download .*does not answer.*`data=FOLDER`.*`data_dir`"
+    with pytest.raises(InputError, match=message):
+        find_sources("tfds:cycle_gan/maps", "trainA", tmp_path)
+    assert any(url.startswith("https://efrosgans.eecs.berkeley.edu/") for url in asked)
+    assert not sources.is_at_hand("tfds:cycle_gan/maps", tmp_path)
+    assert sources.is_at_hand("demo")
+
+
+def test_a_server_answers_soon_or_not_at_all():
+    class Missing(http.server.BaseHTTPRequestHandler):
+        def do_HEAD(self):
+            self.send_error(404)
+
+        def log_message(self, *args):
+            pass
+
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        http.server.HTTPServer(("127.0.0.1", 0), Missing) as server,
+    ):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        answering = f"http://127.0.0.1:{server.server_port}/data.zip"
+        mute = f"http://127.0.0.1:{silent.getsockname()[1]}/data.zip"
+        assert sources._any_server_answers([mute, answering], seconds=1.0)
+        started = time.monotonic()
+        assert not sources._any_server_answers([mute], seconds=0.2)
+        assert time.monotonic() - started < 5
+        server.shutdown()

@@ -1,7 +1,9 @@
 """Whole trainings, stopped in every way and gone on with."""
 
+import dataclasses
 import io
 import json
+import logging
 import os
 import pathlib
 import resource
@@ -18,11 +20,14 @@ import numpy as np
 import pytest
 import tiny
 
+from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.cli import main as cli
+from cyclegan_tf.config.options import DatasetConfig, NetworkConfig, TrainConfig
 from cyclegan_tf.data.domains import StillImages, load_domains
 from cyclegan_tf.images import read_image
 from cyclegan_tf.runs.run import Run
 from cyclegan_tf.training.callbacks import SampleSheet
+from cyclegan_tf.training.train import check_training
 from cyclegan_tf.translation.translator import Translator
 
 NETWORKS = [
@@ -145,6 +150,7 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(
     if number == signal.SIGINT:
         assert code == 130
         assert "Finishing this step" in errors and "Traceback" not in errors
+        assert f"go on with cyclegan train --resume {run_dir}" in errors
     subprocess.run(
         command("train", "--resume", run_dir), check=True, capture_output=True
     )
@@ -236,6 +242,28 @@ def test_the_rate_follows_the_epochs_also_where_gradients_accumulate(folder, tmp
     assert cli.main(["train", *options]) == 0
     rates = [2e-4, 2e-4 * 2 / 3, 2e-4 / 3]
     assert learning_rates(tmp_path / "run") == pytest.approx(rates)
+
+
+def test_a_check_writes_and_downloads_nothing(tmp_path, caplog):
+    dataset = DatasetConfig("tfds:cycle_gan/maps", data_dir=tmp_path / "tfds")
+    networks = NetworkConfig(filters=2, num_residual_blocks=1, discriminator_filters=2)
+    config = TrainConfig(dataset, networks)
+    with caplog.at_level(logging.INFO):
+        assert check_training(config, tmp_path / "run") == config
+    assert "tfds:cycle_gan/maps is not downloaded yet" in caplog.text
+    assert not list(tmp_path.iterdir())
+    wrong = dataclasses.replace(networks, num_layers=9)
+    with pytest.raises(InputError, match="num_layers must be from 1 to 5"):
+        check_training(TrainConfig(dataset, wrong), tmp_path / "run")
+
+
+def test_a_check_of_a_run_to_resume(uninterrupted):
+    config = Run(uninterrupted).config
+    assert check_training(config, uninterrupted, resumes=True) == config
+    networks = dataclasses.replace(config.networks, filters=3)
+    changed = dataclasses.replace(config, networks=networks)
+    with pytest.raises(InputError, match="cannot resume with `filters=3`"):
+        check_training(changed, uninterrupted, resumes=True)
 
 
 def test_a_full_disk(uninterrupted, tmp_path):

@@ -1,0 +1,61 @@
+"""From arguments to options: the order of the help, and advice for a wrong word."""
+
+import re
+
+import pytest
+from command_line import fails
+
+from cyclegan_tf.cli import main as cli
+from cyclegan_tf.cli.commands import COMMANDS
+
+
+def help_of(capsys, verb):
+    with pytest.raises(SystemExit):
+        cli.main([verb, "--help"])
+    return capsys.readouterr().out
+
+
+def flags_in(text):
+    return re.findall(r"^\W{1,3}(--[a-z][a-z-]+)", text, flags=re.M)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.verb)
+def test_at_most_ten_options_come_first(command, capsys):
+    first, *_ = re.split(r"^\W*more\b", help_of(capsys, command.verb), flags=re.M)
+    assert len(flags_in(first)) <= 10
+
+
+def test_the_help_of_train(capsys):
+    text = help_of(capsys, "train")
+    first, _, more = text.partition(" more options")
+    assert flags_in(first) == [
+        *("--data", "--recipe", "--run-dir", "--generator", "--load-size"),
+        *("--crop-size", "--epochs", "--batch-size", "--precision", "--resume"),
+    ]
+    # Nothing is lost.
+    for flag in ("--lr FLOAT", "--explain", "--flip, --no-flip", "--watchdog"):
+        assert flag in more
+    assert "more: networks options" in more
+    assert "Images and options for a well-known application" in " ".join(first.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("train", "--recipe", "monet2foto"),
+            "--recipe cannot be 'monet2foto'; did you",
+        ),
+        (("train", "--recipe=horse2zebr"), "did you mean horse2zebra?"),
+        (("export", "x", "--out", "y", "--formats", "onnx", "tflite"), "mean litert?"),
+        (("export", "x", "--out", "y", "--formats", "onx"), "did you mean onnx?"),
+        (
+            ("train", "--data", "demo", "--preset", "quux"),
+            "--preset cannot be 'quux'; choose from paper, pytorch-2024, tf-tutorial, "
+            "keras-example.",
+        ),
+        (("train", "--data", "demo", "--channels-x", "2"), "choose from 1, 3."),
+    ],
+)
+def test_advice_for_a_word_that_is_no_choice(arguments, message, capsys):
+    assert message in fails(capsys, *arguments)
