@@ -120,8 +120,9 @@ def _train(options: defaults.Train) -> Text:
 
 
 def _after_training(options: defaults.Train) -> str:
-    if options.explain or options.dry_run:
-        return "the same command without --explain and --dry-run"
+    for flag, given in (("--explain", options.explain), ("--dry-run", options.dry_run)):
+        if given:
+            return f"the same command without {flag}"
     return f"cyclegan report {options.resume or options.folder()}"
 
 
@@ -187,7 +188,6 @@ COMMANDS = (
         MAIN,
         api.EvaluateConfig,
         lambda o: api.evaluate(o),
-        first=("data", "direction", "image_size", "features", "images", "out"),
         then=lambda o: f"cyclegan translate {o.source} PHOTO",
     ),
     Command(
@@ -195,7 +195,10 @@ COMMANDS = (
         MAIN,
         api.ExportConfig,
         lambda o: api.export_generators(o),
-        first=("out", "formats", "variants", "image_size", "name", "overwrite"),
+        first=(
+            *("out", "formats", "variants", "sizes", "image_size", "name"),
+            *("calibration", "overwrite"),
+        ),
         then=lambda o: f"cyclegan translate {o.out} PHOTO",
     ),
     Command("serve", MAIN, api.ServeConfig, lambda o: api.serve(o)),

@@ -104,10 +104,14 @@ def _choice(
 
 
 def _flag_of(word: str, arguments: Sequence[str]) -> str:
-    """Return the flag that a word was given to."""
-    place = next(i for i, argument in enumerate(arguments) if argument.endswith(word))
-    flags = [a for a in arguments[: place + 1] if a.startswith("--")]
-    return flags[-1].partition("=")[0]
+    """Return the flag that a word was given to, which may have had several words."""
+    flag = ""
+    for argument in arguments:
+        name, _, value = argument.partition("=")
+        flag = name if argument.startswith("--") else flag
+        if flag and word in (argument, value):
+            return flag
+    return flag
 
 
 def _arranged(options: type, first: Sequence[str], default: Any) -> type:
@@ -138,15 +142,10 @@ def _options(
         name, value = field.name, getattr(default, field.name, field.default)
         if dataclasses.is_dataclass(value):
             yield from _options(type(value), value, f"more: {name}")
-            continue
-        help_text = tyro.conf.arg(help=helps[name])
-        required = value is dataclasses.MISSING
-        yield (
-            group,
-            name,
-            Annotated[hints[name], help_text],
-            tyro.MISSING if required else value,
-        )
+        else:
+            hint = Annotated[hints[name], tyro.conf.arg(help=helps[name])]
+            required = value is dataclasses.MISSING
+            yield group, name, hint, tyro.MISSING if required else value
 
 
 def _helps(options: type) -> dict[str, str]:

@@ -13,6 +13,7 @@ from command_line import fails
 
 import cyclegan_tf
 from cyclegan_tf.cli import main as cli
+from cyclegan_tf.cli.commands import COMMANDS
 from cyclegan_tf.config.options import DatasetConfig, TrainConfig
 from cyclegan_tf.config.stored import from_dict
 from cyclegan_tf.images import write_image
@@ -66,6 +67,17 @@ def test_the_overview_groups_the_commands(capsys):
     ]
     assert "  translate       Translate images with a trained generator." in lines
     assert sum(line.endswith(":") for line in lines) == 3
+
+
+def test_each_command_that_ends_by_itself_names_the_next_one(capsys):
+    assert {command.verb for command in COMMANDS if not command.then} == {"serve"}
+    assert cli.main(["recipes"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == "Next: cyclegan recipes NAME\n"
+    assert "Next:" not in printed.out
+    cli.main(["train", "--preset", "paper", "--explain", "paper"])
+    assert "Next: the same command without --explain" in capsys.readouterr().err
+    assert "Next:" not in fails(capsys, "doctor", "absent")
 
 
 @pytest.mark.parametrize(

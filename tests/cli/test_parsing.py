@@ -48,7 +48,20 @@ def test_the_help_of_train(capsys):
         ),
         (("train", "--recipe=horse2zebr"), "did you mean horse2zebra?"),
         (("export", "x", "--out", "y", "--formats", "onnx", "tflite"), "mean litert?"),
-        (("export", "x", "--out", "y", "--formats", "onx"), "did you mean onnx?"),
+        (
+            (
+                "export",
+                "onx",
+                "--out",
+                "y",
+                "--formats",
+                "litert",
+                "onx",
+                "--name",
+                "z",
+            ),
+            "--formats cannot be 'onx'; did you mean onnx?",
+        ),
         (
             ("train", "--data", "demo", "--preset", "quux"),
             "--preset cannot be 'quux'; choose from paper, pytorch-2024, tf-tutorial, "
