@@ -143,9 +143,9 @@ def _options(
         if dataclasses.is_dataclass(value):
             yield from _options(type(value), value, f"more: {name}")
         else:
-            hint = Annotated[hints[name], tyro.conf.arg(help=helps[name])]
-            required = value is dataclasses.MISSING
-            yield group, name, hint, tyro.MISSING if required else value
+            help_text = tyro.conf.arg(help=helps[name])
+            value = tyro.MISSING if value is dataclasses.MISSING else value
+            yield group, name, Annotated[hints[name], help_text], value
 
 
 def _helps(options: type) -> dict[str, str]:
