@@ -242,7 +242,7 @@ def _train(
     """Train from a step to the last epoch of the run."""
     options, steps_per_epoch = run.config.optimization, training.steps_per_epoch
     last_step = options.epochs * steps_per_epoch
-    if workers.is_chief:
+    if workers.is_chief and step < last_step:
         _LOG.info(
             "Training on %s in %s: %d epochs of %d steps.",
             hardware_of(workers.strategy),

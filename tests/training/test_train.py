@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import pathlib
+import re
 import resource
 import shutil
 import signal
@@ -62,7 +63,7 @@ def start(run_dir, folder, *arguments):
             *SMALL,
             *arguments,
         ),
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -107,8 +108,10 @@ def state(run_dir):
 def uninterrupted(folder, tmp_path_factory):
     run_dir = tmp_path_factory.mktemp("runs") / "uninterrupted"
     process = start(run_dir, folder)
-    _, errors = process.communicate(timeout=300)
+    printed, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
+    (run_dir.parent / "stdout.txt").write_text(printed)
+    (run_dir.parent / "stderr.txt").write_text(errors)
     return run_dir
 
 
@@ -178,6 +181,21 @@ def test_the_run_folder_is_complete(uninterrupted):
     scores = {p.score for p in Run(uninterrupted).checkpoints.positions().values()}
     totals = [record["val_loss"] for record in records]
     assert scores == {totals[-1], min(totals)}
+
+
+def test_it_says_little(uninterrupted):
+    """Where nobody watches: the hardware, a line an epoch, and what to type next."""
+    said, *_, advice = (
+        (uninterrupted.parent / "stderr.txt").read_text().strip().splitlines()
+    )
+    assert re.fullmatch(r"Training on .+ in float32: 4 epochs of 12 steps\.", said)
+    assert advice == f"Next: cyclegan report {uninterrupted}"
+    *epochs, end = (uninterrupted.parent / "stdout.txt").read_text().splitlines()
+    assert end == f"Trained: {uninterrupted}"
+    line = r"epoch {}/4 in \d+s(, \d+s left)? G \S+ D \S+ cycle \S+ identity \d+\.\d\d"
+    assert len(epochs) == 4
+    for i, epoch in enumerate(epochs):
+        assert re.fullmatch(line.format(i + 1), epoch)
 
 
 def test_the_samples_are_those_of_the_networks_of_their_epoch(uninterrupted, tmp_path):
