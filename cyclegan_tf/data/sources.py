@@ -192,7 +192,7 @@ def is_at_hand(data: str, data_dir: pathlib.Path | None = None) -> bool:
     """
     if not data.startswith("tfds:"):
         return True
-    return bool(_tfds_builder(data.removeprefix("tfds:"), data_dir).is_prepared())
+    return _is_prepared(_tfds_builder(data.removeprefix("tfds:"), data_dir))
 
 
 def _tfds_builder(name: str, data_dir: pathlib.Path | None) -> Any:
@@ -214,6 +214,11 @@ def _tfds_builder(name: str, data_dir: pathlib.Path | None) -> Any:
     return tfds.builder(name, data_dir=data_dir)
 
 
+def _is_prepared(builder: Any) -> bool:
+    # `builder.is_prepared` warns of a folder that is not there.
+    return bool((builder.data_path / "dataset_info.json").exists())
+
+
 def _tfds_sources(name: str, split: str, data_dir: pathlib.Path | None) -> list[Source]:
     """Read the encoded images of a TFDS split; download and prepare it if needed."""
     import tensorflow_datasets as tfds
@@ -224,7 +229,7 @@ def _tfds_sources(name: str, split: str, data_dir: pathlib.Path | None) -> list[
         "the prepared data set by `data_dir`."
     )
     urls = [*builder.url_infos, _TFDS_STORE]
-    if not builder.is_prepared() and not _any_server_answers(urls):
+    if not _is_prepared(builder) and not _any_server_answers(urls):
         raise InputError(
             f"TensorFlow Datasets must download {name}, but its server does not "
             f"answer; {advice}"
