@@ -5,6 +5,7 @@ the defaults; single options override all three.
 """
 
 import dataclasses
+import logging
 import types
 from collections.abc import Mapping
 from typing import Literal
@@ -18,6 +19,8 @@ from cyclegan_tf.config.options import (
     TrainConfig,
 )
 from cyclegan_tf.config.presets import PRESET_OF_METHOD, PRESETS, PresetName
+
+_LOG = logging.getLogger(__name__)
 
 # For the command line: the names in `RECIPES`.
 RecipeName = Literal[
@@ -278,6 +281,8 @@ def make_train_config(
     preset = preset or (PRESET_OF_METHOD.get(method) if method else None)
     if preset:
         config = PRESETS[preset].lay_over(config)
+        if PRESETS[preset].warning:
+            _LOG.warning(PRESETS[preset].warning)
     if method and method != config.objective.method:
         raise InputError(
             f"The preset {preset} trains by {config.objective.method}; leave out "
