@@ -50,6 +50,7 @@ bench: setup
 
 bench-long: setup
 	$(BIN)/python benchmarks/training_step.py options
+	$(BIN)/python benchmarks/methods.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/demo_scores.py
 	$(BIN)/python benchmarks/large_images.py resnet9

@@ -1,5 +1,6 @@
 """Our side of the benchmarks: what `cyclegan train` and `cyclegan translate` run."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,12 +15,13 @@ from cyclegan_tf.config.options import (
     OptimizationConfig,
     TrainConfig,
 )
+from cyclegan_tf.config.presets import PRESETS, PresetName
 from cyclegan_tf.data.batches import training_batches
 from cyclegan_tf.data.domains import load_domains
 from cyclegan_tf.images import denormalize
 from cyclegan_tf.models.acceleration.tracing import without_remapper
+from cyclegan_tf.models.adversarial import AdversarialModel
 from cyclegan_tf.models.choices import GeneratorKind
-from cyclegan_tf.models.cyclegan import CycleGAN
 from cyclegan_tf.models.networks.generators import resnet_generator
 from cyclegan_tf.models.networks.graph import size_multiple
 from cyclegan_tf.training.building import build_model, compile_model
@@ -49,7 +51,7 @@ def tensor_step(
     precision: str,
     batch_size: int = 1,
     **compile_options: Any,
-) -> tuple[CycleGAN, Callable[[], dict[str, tf.Tensor]]]:
+) -> tuple[AdversarialModel, Callable[[], dict[str, tf.Tensor]]]:
     """Prepare a training step that does not wait for the device.
 
     Args:
@@ -68,6 +70,12 @@ def tensor_step(
         model.compile(
             model.generator_optimizer, model.discriminator_optimizer, **compile_options
         )
+    return model, _step(model, size, batch_size)
+
+
+def _step(
+    model: AdversarialModel, size: int, batch_size: int = 1
+) -> Callable[[], dict[str, tf.Tensor]]:
     images = random_images(size, batch_size)
     model.build_for(*(batch.shape for batch in images))
     batches = iter(tf.data.Dataset.from_tensors(images).repeat())
@@ -77,7 +85,22 @@ def tensor_step(
         with without_remapper():  # as `fit` does
             return model.train_function(batches)
 
-    return model, step
+    return step
+
+
+def preset_training(
+    preset: PresetName, size: int, precision: str
+) -> Callable[[], dict[str, float]]:
+    """Prepare the training step of a preset; the U-Net of pix2pix fits 128x128, too."""
+    config = PRESETS[preset].lay_over(_config("demo", size, precision))
+    levels = min(config.networks.num_levels, size.bit_length() - 1)
+    config = dataclasses.replace(
+        config,
+        networks=dataclasses.replace(config.networks, num_levels=levels),
+        optimization=OptimizationConfig(precision=precision),
+    )
+    step = _step(_model(config), size)
+    return lambda: {name: float(value) for name, value in step().items()}
 
 
 def training_on_files(
@@ -96,7 +119,7 @@ def training_on_files(
     """
     config = _config(folder, size, precision)
     model = _model(config)
-    domains = load_domains(config, size_multiple(model.generator_g))
+    domains = load_domains(config, size_multiple(model.generators["g"]))
     model.build_for(
         (None, *domains.train["x"].image_shape), (None, *domains.train["y"].image_shape)
     )
@@ -139,7 +162,7 @@ def _config(
     )
 
 
-def _model(config: TrainConfig) -> CycleGAN:
+def _model(config: TrainConfig) -> AdversarialModel:
     keras.utils.set_random_seed(config.optimization.seed)
     model = build_model(config)
     compile_model(model, config)
