@@ -316,6 +316,18 @@ class AdversarialModel(ImagePairTrainer):
         """Return what a step calls by name, each of image batches and `training`."""
         return self._calls_in_training if training else self._calls_in_test
 
+    def _train_discriminators(
+        self, compute_losses: Callable[[], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Update the discriminators; return their per-example losses before that."""
+        with tf.GradientTape() as tape:
+            discriminator_losses = compute_losses()
+            loss = self._batch_mean(sum(discriminator_losses.values()))
+            scaled_loss = self.discriminator_optimizer.scale_loss(loss)
+        gradients = tape.gradient(scaled_loss, self.discriminator_weights)
+        self.discriminator_optimizer.apply(gradients)
+        return discriminator_losses
+
     def _half_discriminator_loss(
         self,
         name: str,

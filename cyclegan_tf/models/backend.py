@@ -9,10 +9,10 @@ fails when one is no longer needed (tests/models/test_backend.py):
 - `models.tracking.LossMeans` is a `MetricsList` with a `_direction` in each metric:
   callbacks such as `EarlyStopping` ask no other metric whether less is better
   (keras-team/keras#18798).
-- `AdversarialModel._maybe_symbolic_build`: under a strategy Keras would build the model
+- `ImagePairTrainer._maybe_symbolic_build`: under a strategy Keras would build the model
   on the mean of the replicas' batches, which fails if they differ in length
   (keras-team/keras#20585).
-- `AdversarialModel.evaluate` reads `_use_cached_eval_dataset`, by which `fit` says that
+- `ImagePairTrainer.evaluate` reads `_use_cached_eval_dataset`, by which `fit` says that
   it validates: another look at a generator would take a batch from it.
 - `AdversarialModel._track` gives logs a first axis with several workers, along which
   Keras averages them (keras-team/keras#20585).

@@ -100,27 +100,18 @@ class Pix2Pix(AdversarialModel):
     def train_step(self, data: Any) -> dict[str, Any]:
         """Update the discriminator, then the generator, on one batch."""
         real_x, real_y = self._unpack(data)
-        with tf.GradientTape() as generator_tape:
+        with tf.GradientTape() as tape:
             fake_y = self._calls(True).generator_g(real_x, training=True)
-
             # The discriminator learns first, and the generator meets the better one.
-            with generator_tape.stop_recording():
-                with tf.GradientTape() as tape:
-                    discriminator_losses = self._discriminator_losses(
-                        real_x, real_y, fake_y
-                    )
-                    loss = self._batch_mean(sum(discriminator_losses.values()))
-                    scaled_loss = self.discriminator_optimizer.scale_loss(loss)
-                self.discriminator_optimizer.apply(
-                    tape.gradient(scaled_loss, self.discriminator_weights)
+            with tape.stop_recording():
+                discriminator_losses = self._train_discriminators(
+                    lambda: self._discriminator_losses(real_x, real_y, fake_y)
                 )
-
             generator_losses = self._generator_losses(real_x, real_y, fake_y)
             loss = self._batch_mean(generator_losses["generator_loss"])
             scaled_loss = self.generator_optimizer.scale_loss(loss)
-        self.generator_optimizer.apply(
-            generator_tape.gradient(scaled_loss, self.generator_weights)
-        )
+        gradients = tape.gradient(scaled_loss, self.generator_weights)
+        self.generator_optimizer.apply(gradients)
         return self._track(generator_losses | discriminator_losses)
 
     def test_step(self, data: Any) -> dict[str, Any]:

@@ -312,6 +312,26 @@ def test_rematerialized_steps_are_the_same():
     assert losses[True] == pytest.approx(losses[False], rel=1e-4)
 
 
+def test_two_replicas_equal_one_with_the_whole_batch():
+    x, y = batches(2, side=16)
+    networks = []
+    for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
+        keras.utils.set_random_seed(0)
+        with tf.distribute.MirroredStrategy(devices).scope():
+            model = small()
+            model._draw_positions = lambda *_: tf.range(8)
+            # Adam would enlarge rounding in the gradients of biases before a norm.
+            model.compile(keras.optimizers.SGD(1e-3), keras.optimizers.SGD(1e-3))
+        started = model.generator_g.get_weights()[0]
+        model.fit(x, y, batch_size=2, verbose=0, shuffle=False)
+        assert np.abs(model.generator_g.get_weights()[0] - started).max() > 1e-6
+        networks.append(model.networks)
+    for one, two in zip(*(it.values() for it in networks), strict=True):
+        for ours, theirs in zip(one.get_weights(), two.get_weights(), strict=True):
+            # The heads' gradients are as large as 1e5 at first.
+            np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
 def test_networks_that_do_not_fit():
     discriminator = cyclegan_tf.patchgan_discriminator(2, 1)
     with pytest.raises(ValueError, match="CUT needs a resnet_generator"):
