@@ -1,5 +1,6 @@
 """Reading and writing image files."""
 
+import exported
 import numpy as np
 import PIL.Image
 import PIL.ImageOps
@@ -7,10 +8,12 @@ import pytest
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.images import (
+    TooLargeImageError,
     UnreadableImageError,
     denormalize,
     find_images,
     in_channels,
+    is_larger_than,
     normalize,
     read_image,
     read_size,
@@ -169,11 +172,23 @@ def test_sixteen_bit_pgm(tmp_path):
     assert read_image(tmp_path / "deep.pgm", 1).ravel().tolist() == [1, 255]
 
 
-def test_decompression_bombs_are_unreadable(photo, tmp_path, monkeypatch):
-    write_image(tmp_path / "bomb.png", photo)
+def test_too_many_pixels_are_refused_from_the_header(photo, tmp_path, monkeypatch):
+    for claim in ((4097, 4096), (10_000, 10_000), (50_000, 50_000)):
+        (tmp_path / "bomb.png").write_bytes(exported.png_that_claims(*claim))
+        for read in (read_image, read_size):
+            with pytest.raises(
+                TooLargeImageError, match=r"bomb\.png has more than 16.8"
+            ):
+                read(tmp_path / "bomb.png")
+        assert is_larger_than(tmp_path / "bomb.png", 10**6)
+    (tmp_path / "largest.png").write_bytes(exported.png_that_claims(4096, 4096))
+    assert read_size(tmp_path / "largest.png") == (4096, 4096)
+    assert not is_larger_than(tmp_path / "largest.png", 4096)
+    # The user's own code may hold Pillow to a lower limit.
+    write_image(tmp_path / "photo.png", photo)
     monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(UnreadableImageError, match=r"bomb\.png"):
-        read_image(tmp_path / "bomb.png")
+    with pytest.raises(TooLargeImageError, match=r"photo\.png"):
+        read_image(tmp_path / "photo.png")
 
 
 def test_resize_is_antialiased_bicubic(photo):

@@ -1,10 +1,8 @@
-"""Decode JPEG and PNG files inside a TensorFlow graph."""
+"""Decode JPEG and PNG files, and limit pixels, inside a TensorFlow graph."""
 
 import tensorflow as tf
 
-# A PNG of a few kilobytes can claim gigabytes. A generator needs more memory for
-# 4096 x 4096 pixels than most servers have.
-MAX_PIXELS = 4096 * 4096
+from cyclegan_tf.images import MAX_PIXELS
 
 _JPEG_MAGIC = b"\xff\xd8\xff"
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -29,17 +27,35 @@ def decode_file(index: tf.Tensor, file: tf.Tensor, channels: int) -> tf.Tensor:
         message = tf.strings.format("image_bytes[{}] " + text, index)
         return tf.debugging.Assert(condition, [message])
 
-    size = tf.cast(_size_in_header(file), tf.int64)
+    size = _size_in_header(file)
     with tf.control_dependencies(
         [
             check(tf.reduce_all(size > 0), "is not a JPEG or PNG image"),
-            check(
-                tf.reduce_prod(size) <= MAX_PIXELS, f"has more than {MAX_PIXELS} pixels"
-            ),
+            check(_is_small(size), f"has more than {MAX_PIXELS} pixels"),
         ]
     ):
         # It decodes PNG too. Pillow uses the accurate transform, decode_image does not.
         return tf.io.decode_jpeg(file, channels, dct_method="INTEGER_ACCURATE")
+
+
+def small_images(images: tf.Tensor) -> tf.Tensor:
+    """Return a batch of images unchanged, if it is not too large for a generator.
+
+    Args:
+        images: (batch, height, width, channels) of any type.
+
+    Returns:
+        The same. The graph raises an `InvalidArgumentError` if the batch has more than
+        `MAX_PIXELS` pixels.
+    """
+    message = f"The images of a batch have more than {MAX_PIXELS} pixels"
+    check = tf.debugging.Assert(_is_small(tf.shape(images)[:3]), [message])
+    with tf.control_dependencies([check]):
+        return tf.identity(images)
+
+
+def _is_small(sides: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_prod(tf.cast(sides, tf.int64)) <= MAX_PIXELS
 
 
 def _size_in_header(file: tf.Tensor) -> tf.Tensor:

@@ -10,6 +10,9 @@ uint8             image: uint8 (batch, height, width, channels)
 image_bytes       image_bytes: (batch,) JPEG or PNG files of any and different sizes
                   -> translated_bytes: (batch,) PNG files of the same sizes. REST
                   carries names that end in _bytes as base64.
+
+A request of more than `cyclegan_tf.images.MAX_PIXELS` pixels fails before anything is
+computed: for image_bytes in one file, else in all images of the batch.
 """
 
 import collections
@@ -22,7 +25,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cyclegan_tf.export.decoding import decode_file
+from cyclegan_tf.export.decoding import decode_file, small_images
 from cyclegan_tf.images import normalize
 from cyclegan_tf.translation.translator import translate_images
 
@@ -73,10 +76,10 @@ def write_saved_model(folder: pathlib.Path, model: keras.Model) -> None:
     archive = keras.export.ExportArchive()
 
     def serving_default(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"translated": model(image, training=False)}
+        return {"translated": model(small_images(image), training=False)}
 
     def uint8(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"translated": translate_images(model, image)}
+        return {"translated": translate_images(model, small_images(image))}
 
     def image_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         def translate_file(item: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.extras import require_package
 from cyclegan_tf.config.directions import DIRECTIONS
-from cyclegan_tf.images import Image, UnreadableImageError, read_image
+from cyclegan_tf.images import (
+    MAX_PIXELS,
+    Image,
+    TooLargeImageError,
+    UnreadableImageError,
+    read_image,
+)
 from cyclegan_tf.pretrained.find import StoredGenerator, find_generators
 from cyclegan_tf.translation.exported import ExportedTranslator, load_translator
 from cyclegan_tf.translation.options import ServeConfig
@@ -139,6 +145,12 @@ def build_page(
                     shown: _translate_file(path, translator) if path else None
                     for shown, translator in zip(translations, translators.values())
                 }
+            except TooLargeImageError as e:
+                raise gradio.Error(
+                    f"The photo has more than {MAX_PIXELS / 1e6:.1f} megapixels; "
+                    "choose a smaller one.",
+                    print_exception=False,
+                ) from e
             except UnreadableImageError as e:
                 raise gradio.Error(
                     "The file cannot be read as an image; choose another one, such as "

@@ -109,6 +109,14 @@ def test_a_bad_file_fails_its_request_only(loaded, file, message):
     assert len(exported.translate_files(loaded, [good, good])) == 2
 
 
+@pytest.mark.parametrize("signature", ["serving_default", "uint8"])
+def test_too_many_pixels_in_all_fail_their_request(loaded, signature):
+    dtype = tf.uint8 if signature == "uint8" else tf.float32
+    images = tf.zeros((2, 2904, 2904, 3), dtype)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="more than 16777216 pix"):
+        loaded.signatures[signature](image=images)
+
+
 def test_an_empty_batch(loaded):
     assert exported.translate_files(loaded, []) == []
 

@@ -142,20 +142,23 @@ def test_a_gray_generator_and_a_file_that_is_no_image(photo, tmp_path):
     )
     generator.save(tmp_path / "gray.keras")
     (tmp_path / "broken.png").write_bytes(b"no image")
+    (tmp_path / "bomb.png").write_bytes(exported.png_that_claims(9000, 9000))
     with (
         served(tmp_path / "gray.keras", tmp_path / "log") as address,
         chromium.browser() as driver,
     ):
         driver.get(address)
-        upload(driver, tmp_path / "broken.png")
-        page = driver.find_element(By.TAG_NAME, "body")
-        chromium.wait_for(
-            driver,
-            lambda: "The file cannot be read as an image" in page.text,
-            "a sentence",
-        )
-        # The page goes on.
-        driver.get(address)
+        for name, sentence in {
+            "broken.png": "The file cannot be read as an image",
+            "bomb.png": "The photo has more than 16.8 megapixels",
+        }.items():
+            upload(driver, tmp_path / name)
+            page = driver.find_element(By.TAG_NAME, "body")
+            chromium.wait_for(
+                driver, lambda page=page, text=sentence: text in page.text, "a sentence"
+            )
+            # The page goes on.
+            driver.get(address)
         upload(driver, photo)
         expected = Translator(generator)(read_image(photo, 1))
         assert (shown(driver, 0) == expected).all()

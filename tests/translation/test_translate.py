@@ -3,6 +3,7 @@
 import csv
 import pathlib
 
+import exported
 import keras
 import numpy as np
 import pytest
@@ -79,6 +80,14 @@ def test_the_translation_is_the_generators(photos, run_dir, tmp_path):
     np.testing.assert_array_equal(
         read_image(tmp_path / "out/2.png"), denormalize(expected)
     )
+
+
+def test_one_image_of_too_many_pixels_is_skipped(photos, run_dir, tmp_path):
+    """10 kB that claim 81 megapixels."""
+    (photos / "10.jpg").write_bytes(exported.png_that_claims(9000, 9000))
+    rows = translate(TranslateConfig(run_dir, (photos,), tmp_path / "out"))
+    assert [row.output.name for row in rows if row.error] == ["10.jpg", "bad.png"]
+    assert "more than 16.8 megapixels" in rows[1].error and "`tile=" in rows[1].error
 
 
 def test_all_images_not_fifty(run_dir, tmp_path):
