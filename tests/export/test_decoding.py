@@ -43,6 +43,27 @@ def test_jpeg_as_pillow_reads_it(decode, shared):
     assert np.abs(decode(gray) - read_image(gray).astype(int)).max() <= 1
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_sixteen_bit_gray_as_pillow_reads_it(decode, channels):
+    levels = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(levels).save(buffer, "PNG")
+    file = buffer.getvalue()
+    np.testing.assert_array_equal(decode(file, channels), read_image(file, channels))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Invalid PNG"):
+        decode(file[:500], channels)
+
+
+@pytest.mark.parametrize(
+    "name", ["gray12in16.png", "bigicc.png", "badcrc_text.png", "exif_bad.png"]
+)
+def test_strange_png_files_as_pillow_reads_them(decode, name, shared):
+    file = (shared / "cases" / name).read_bytes()
+    for channels in (1, 3):
+        found = decode(file, channels).astype(int)
+        assert np.abs(found - read_image(file, channels)).max() <= (channels == 1)
+
+
 def test_the_orientation_is_left_to_the_client(decode):
     exif = PIL.Image.Exif()
     exif[0x0112] = 6
