@@ -8,11 +8,13 @@ between the two.
 import contextlib
 import functools
 import io
+import logging
+import os
 import pathlib
 import struct
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import PIL.ExifTags
@@ -20,7 +22,9 @@ import PIL.Image
 import PIL.ImageFile
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf._shared.files import natural_key, replacing
+from cyclegan_tf._shared.files import files_below, natural_key, replacing
+
+_LOG = logging.getLogger(__name__)
 
 Image: TypeAlias = np.ndarray
 
@@ -57,6 +61,9 @@ _TURNS = {
     7: PIL.Image.Transpose.TRANSVERSE,
     8: PIL.Image.Transpose.ROTATE_90,
 }
+
+# Names of left out files in one line of the log.
+_NAMES_SHOWN = 5
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -310,21 +317,57 @@ def color_square(image: Image, side: int) -> Image:
     return np.broadcast_to(resize_image(image, side, side), (side, side, 3))
 
 
-def find_images(folder: pathlib.Path) -> list[pathlib.Path]:
-    """List the image files in a folder and its subfolders, in natural order.
+class FolderContents(NamedTuple):
+    """The files in a folder and its subfolders, each kind in natural order.
 
-    Hidden files and folders are left out.
+    Attributes:
+        images: files with an image suffix.
+        others: other files, and subfolders that cannot be read.
+        broken_links: links without a target.
     """
-    return sorted(
-        (
-            path
-            for path in folder.rglob("*")
-            if path.suffix.lower() in SUFFIXES
-            and path.is_file()
-            and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        ),
-        key=natural_key,
+
+    images: list[pathlib.Path]
+    others: list[pathlib.Path]
+    broken_links: list[pathlib.Path]
+
+
+def list_folder(folder: pathlib.Path) -> FolderContents:
+    """List the files in a folder and its subfolders by kind.
+
+    Hidden files and folders are left out; linked folders are listed once.
+    """
+    contents = FolderContents([], [], [])
+    for path in sorted(files_below(folder), key=natural_key):
+        # os.path: pathlib raises where a folder does not permit a look at its files.
+        if os.path.islink(path) and not os.path.exists(path):
+            contents.broken_links.append(path)
+        elif path.suffix.lower() in SUFFIXES and os.path.isfile(path):
+            contents.images.append(path)
+        else:
+            contents.others.append(path)
+    return contents
+
+
+def find_images(folder: pathlib.Path) -> list[pathlib.Path]:
+    """List the images of `list_folder`; the log counts and names what is left out."""
+    contents = list_folder(folder)
+    _log_left_out(folder, contents.others, "files that have no image suffix")
+    _log_left_out(
+        folder,
+        contents.broken_links,
+        "links without a target, to fetch for example by git annex get or dvc pull",
     )
+    return contents.images
+
+
+def _log_left_out(folder: pathlib.Path, paths: list[pathlib.Path], what: str) -> None:
+    if paths:
+        names = [str(path.relative_to(folder)) for path in paths[:_NAMES_SHOWN]]
+        more = len(paths) - len(names)
+        names += [f"{more} more"] * bool(more)
+        _LOG.warning(
+            "Left out of %s: %d %s (%s).", folder, len(paths), what, ", ".join(names)
+        )
 
 
 def write_contact_sheet(

@@ -1,5 +1,6 @@
 """Write, remove and check files, and name and sort them as people do."""
 
+import collections
 import contextlib
 import json
 import os
@@ -103,6 +104,37 @@ def check_downloaded(path: pathlib.Path) -> None:
         )
 
 
+def files_below(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    """List the files in a folder and its subfolders.
+
+    Hidden files and folders are left out. Links to folders are followed, but each
+    folder is listed once, so they may form a circle.
+
+    Yields:
+        The files, among them links without a target, and subfolders that cannot be
+        read.
+    """
+    unreadable: list[OSError] = []
+    seen: set[str] = set()
+    starts = collections.deque([str(folder)])
+    while starts:  # what a link leads to comes after what lies here
+        for here, folders, files in os.walk(
+            starts.popleft(), onerror=unreadable.append
+        ):
+            if os.path.realpath(here) in seen:
+                folders.clear()
+                continue
+            seen.add(os.path.realpath(here))
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            paths = [os.path.join(here, name) for name in sorted(folders)]
+            starts.extend(path for path in paths if os.path.islink(path))
+            for name in files:
+                if not name.startswith("."):
+                    yield pathlib.Path(here, name)
+    for error in unreadable:
+        yield pathlib.Path(error.filename)
+
+
 def relative_name(path: str, folder: str | pathlib.Path) -> str:
     """Return a path relative to a folder, or unchanged if it is not inside."""
     full = pathlib.PurePath(path)
@@ -112,4 +144,4 @@ def relative_name(path: str, folder: str | pathlib.Path) -> str:
 def natural_key(path: pathlib.Path | str) -> list[tuple[int, str]]:
     """Sort key that puts `2.jpg` before `10.jpg`."""
     parts = re.split(r"(\d+)", str(path))
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]

@@ -13,7 +13,7 @@ from cyclegan_tf.doctor.checks import check
 from cyclegan_tf.doctor.findings import Finding, warn
 from cyclegan_tf.doctor.image_facts import ImageFacts, examine
 from cyclegan_tf.doctor.options import DoctorConfig
-from cyclegan_tf.images import SUFFIXES, open_image
+from cyclegan_tf.images import SUFFIXES, list_folder, open_image
 
 _SPLITS = ("trainA", "trainB", "testA", "testB")
 _FILES_SHOWN = 5
@@ -106,21 +106,24 @@ def _examine_all(root: pathlib.Path, sources: Sequence[Source]) -> list[ImageFac
 
 
 def _overlooked(root: pathlib.Path) -> Iterator[Finding]:
-    """Find images whose suffix keeps training from reading them."""
+    """Find what training does not read: links without a target, unusual suffixes."""
     for split in _SPLITS:
-        names = tuple(
-            path.relative_to(root).as_posix()
-            for path in sorted((root / split).rglob("*"))
-            if path.suffix.lower() not in SUFFIXES
-            and path.is_file()
-            and not path.name.startswith(".")
-            and _is_image(path)
+        contents = list_folder(root / split)
+        yield from warn(
+            split,
+            "links without a target",
+            "Fetch what they stand for, for example by git annex get or dvc pull.",
+            tuple(path.relative_to(root).as_posix() for path in contents.broken_links),
         )
         yield from warn(
             split,
             "images that are not read because of their suffix",
             f"Rename them to one of {', '.join(sorted(SUFFIXES))}.",
-            names,
+            tuple(
+                path.relative_to(root).as_posix()
+                for path in contents.others
+                if path.is_file() and _is_image(path)
+            ),
         )
 
 

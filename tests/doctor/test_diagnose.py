@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 import struct
 import zlib
@@ -266,7 +267,11 @@ def test_suffixes(data):
     scene(3).save(data / "trainA/3.png", format="JPEG", quality=95)
     scene(900).save(data / "trainB/photo.image", format="JPEG")
     (data / "trainB/notes.txt").write_text("not an image, and no fault")
-    overlooked, misnamed = findings(data)
+    os.mkfifo(data / "trainB/pipe")
+    (data / "trainB/link.png").symlink_to("absent.png")
+    broken, overlooked, misnamed = findings(data)
+    assert broken.what == "links without a target"
+    assert broken.files == ("trainB/link.png",)
     assert overlooked.what == "images that are not read because of their suffix"
     assert overlooked.files == ("trainB/photo.image",)
     assert misnamed.what == "files of another format than their suffix says"
