@@ -27,13 +27,42 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
         A temporary path beside `path`, with the same suffixes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
+    temporary = path.with_name(temporary_name(path.name))
     try:
         yield temporary
         os.replace(temporary, path)
     except BaseException:
         remove(temporary)
         raise
+
+
+def temporary_name(name: str) -> str:
+    """Return a unique hidden name with the end of a name, such as its suffixes.
+
+    It is short, where most systems allow names of 255 bytes.
+    """
+    return f".{uuid.uuid4().hex}.{name[-32:]}"
+
+
+def printable(text: object) -> str:
+    r"""Return a text that can be written in UTF-8, as not all names of files can.
+
+    Python keeps bytes of a name that are not UTF-8 as lone surrogates; these become
+    escapes such as `\udcff`.
+    """
+    return str(text).encode(errors="backslashreplace").decode()
+
+
+def identity(path: pathlib.Path) -> tuple[int, int] | None:
+    """Return what two names of one file have in common; `None` if there is no file.
+
+    The names may differ by links, or in case where the system ignores it.
+    """
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
 
 
 def write_json(path: pathlib.Path, content: Any) -> None:

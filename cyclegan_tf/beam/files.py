@@ -11,7 +11,6 @@ import pathlib
 import re
 import shutil
 import tempfile
-import uuid
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 from apache_beam.io.filesystems import FileSystems
 
 from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf._shared.files import temporary_name
 
 
 def absolute(path: str) -> str:
@@ -45,6 +45,11 @@ def same_file_key(path: str) -> str:
 def exists(path: str) -> bool:
     """Say whether a file exists, or on a local disk a folder."""
     return bool(FileSystems.exists(path))
+
+
+def is_folder(path: str) -> bool:
+    """Say whether a path is a folder on a local disk; others have no folders."""
+    return "://" not in path and os.path.isdir(path)
 
 
 def find(pattern: str, limit: int | None = None) -> list[str]:
@@ -97,7 +102,7 @@ def publish(local: pathlib.Path, path: str, unfinished: str) -> None:
         unfinished: folder for temporary files on the same file system.
     """
     folder, _, name = path.rpartition("/")
-    temporary = f"{unfinished}/{uuid.uuid4().hex}.{name}"
+    temporary = f"{unfinished}/{temporary_name(name)}"
     # Beam refuses to create an existing folder; the rename reports other failures.
     with contextlib.suppress(OSError):
         FileSystems.mkdirs(folder)

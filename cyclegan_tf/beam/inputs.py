@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf._shared.files import printable
 from cyclegan_tf.beam.files import absolute, exists, find, literal, same_file_key
 from cyclegan_tf.beam.job import JOB_FOLDER
 from cyclegan_tf.beam.options import ImageFormat, TranslateBeamConfig
@@ -74,13 +75,17 @@ def match(pattern: Pattern, config: TranslateBeamConfig) -> Iterator[Input]:
 
     This skips hidden files, files in the output folder or of an earlier job and, among
     image files, those without an image suffix.
+
+    Beam carries text in UTF-8. A name that is not UTF-8 stands for no file then, and
+    becomes a dead letter.
     """
     out = same_file_key(config.out)
     for path in find(pattern.glob):
         hidden = path.rpartition("/")[2].startswith(".") or f"/{JOB_FOLDER}/" in path
         wanted = config.input_format == "tfrecords" or _is_image(path)
         if wanted and not hidden and not same_file_key(path).startswith(f"{out}/"):
-            yield Input(path.removeprefix(pattern.folder), path)
+            name = path.removeprefix(pattern.folder)
+            yield Input(printable(name), printable(path))
 
 
 def _is_image(path: str) -> bool:

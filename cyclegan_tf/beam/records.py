@@ -72,6 +72,12 @@ def decode_record(record: bytes, label: str) -> tuple[str, bytes]:
             f"{label} is named {name!r}, which leads out of the output folder; use a "
             "relative path."
         )
+    longest = max(map(len, name_bytes.split(b"/")))
+    if "\0" in name or longest > 255 or len(name_bytes) > 1024:
+        raise InputError(
+            f"{label} is named {name[:32]!r}..., which no file can be: use at most 255 "
+            "bytes for each folder and file, 1,024 in all, and no null byte."
+        )
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(
             f"{label} is named {name!r}, which has no image suffix; known are "

@@ -18,6 +18,7 @@ from cyclegan_tf._shared.files import write_json
 from cyclegan_tf.beam.files import (
     download,
     exists,
+    is_folder,
     publish,
     read_json,
     scratch_folder,
@@ -127,6 +128,9 @@ class Translate(beam.DoFn):
                 other = inputs_of.setdefault(item.name, item.input)
                 if item.name and other != item.input:
                     error = describe_collision([other, item.input], output)
+                    yield self._row(item.input, output, error=error)
+                elif item.name and is_folder(output):
+                    error = f"{output} is a folder; choose another `out`."
                     yield self._row(item.input, output, error=error)
                 elif item.name and not self._config.overwrite and exists(output):
                     yield self._row(item.input, output, "present")

@@ -17,6 +17,7 @@ from cyclegan_tf._shared.errors import (
     TrainingStoppedError,
     WorkerLostError,
 )
+from cyclegan_tf._shared.files import printable
 from cyclegan_tf._shared.quiet import quiet_tensorflow
 from cyclegan_tf._version import __version__
 from cyclegan_tf.cli.commands import COMMANDS, Command
@@ -105,7 +106,7 @@ def _run(verb: str, *arguments: str) -> int:
     result: Any = command.function(options)
     if result is None:
         return 0
-    print(as_flags(result.to_text()))
+    print(printable(as_flags(result.to_text())))
     if path := getattr(options, "json", None):
         result.write(path)
     if command.then and not result.exit_code:

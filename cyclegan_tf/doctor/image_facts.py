@@ -92,8 +92,8 @@ def examine(source: Source) -> ImageFacts:
         if isinstance(e.__cause__, PIL.UnidentifiedImageError):
             return ImageFacts(name, "unknown format")
         return ImageFacts(name, str(e.__cause__ or e))
-    except OSError as e:
-        return ImageFacts(name, e.strerror or str(e))
+    except (OSError, ValueError) as e:  # such as a name with a null byte
+        return ImageFacts(name, getattr(e, "strerror", None) or str(e))
     return _describe(name, image, encoded, traits)
 
 

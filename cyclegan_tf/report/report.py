@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import jinja2
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf._shared.files import replacing
+from cyclegan_tf._shared.files import printable, replacing
 from cyclegan_tf._version import __version__
 from cyclegan_tf.config.directions import DIRECTIONS
 from cyclegan_tf.data.domains import Domains, load_domains
@@ -125,7 +125,7 @@ def write_report(config: ReportConfig) -> pathlib.Path:
     )
     path = config.out or run.folder / "report.html"
     with replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(printable(page), encoding="utf-8")
     return path
 
 

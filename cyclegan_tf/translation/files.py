@@ -1,9 +1,12 @@
 """Translate image files with one generator."""
 
+import errno
 import pathlib
 import tempfile
 
-from cyclegan_tf._shared.errors import InputError
+import tensorflow as tf
+
+from cyclegan_tf._shared.errors import InputError, first_line
 from cyclegan_tf.images import denormalize, is_larger_than, read_image, write_image
 from cyclegan_tf.pretrained.find import StoredGenerator
 from cyclegan_tf.pretrained.keras3 import check_image_channels
@@ -17,6 +20,18 @@ from cyclegan_tf.translation.tiled.vips import (
     require_libvips,
 )
 from cyclegan_tf.translation.translator import Translator
+
+# The name is at fault, or the format: Pillow's encoders give no number. All others,
+# such as a full disk, concern the next image as well.
+_ERRORS_OF_ONE_FILE = {
+    None,
+    errno.ENAMETOOLONG,
+    errno.EINVAL,
+    errno.EILSEQ,
+    errno.EISDIR,
+    errno.ENOTDIR,
+    errno.EEXIST,
+}
 
 
 class FileTranslator:
@@ -65,9 +80,29 @@ class FileTranslator:
 
         Raises:
             UnreadableImageError: if it is not an image, or damaged.
-            InputError: in tiles, if the disk has no room for the maps, or the output
-                format does not hold images of this size.
+            InputError: if there is not enough memory, or the output cannot have this
+                name, format or size; in tiles, if the disk has no room for the maps.
+            OSError: if nothing can be written, whatever the image.
         """
+        try:
+            return self._translate(path, output)
+        except InputError:
+            raise
+        except (MemoryError, tf.errors.ResourceExhaustedError) as e:
+            raise InputError(
+                f"There is not enough memory for {path}; make it smaller, or translate "
+                "it in tiles with `tile=512`."
+            ) from e
+        except (OSError, ValueError, KeyError) as e:
+            if isinstance(e, OSError) and e.errno not in _ERRORS_OF_ONE_FILE:
+                raise
+            reason = getattr(e, "strerror", None) or first_line(e)
+            raise InputError(
+                f"The translation of {path} cannot be written to {output} ({reason}); "
+                "rename or convert the image."
+            ) from e
+
+    def _translate(self, path: pathlib.Path, output: pathlib.Path) -> tuple[int, int]:
         translator = self._translator
         if isinstance(translator, TiledTranslator) and is_larger_than(
             path, translator.tile

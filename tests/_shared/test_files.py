@@ -1,8 +1,17 @@
-"""Names of files."""
+"""Names of files, and writing them."""
+
+import os
+import pathlib
 
 import pytest
 
-from cyclegan_tf._shared.files import relative_name
+from cyclegan_tf._shared.files import (
+    identity,
+    natural_key,
+    printable,
+    relative_name,
+    replacing,
+)
 
 
 @pytest.mark.parametrize(
@@ -15,3 +24,28 @@ from cyclegan_tf._shared.files import relative_name
 )
 def test_names_relative_to_a_data_set(path, name):
     assert relative_name(path, "/data") == name
+
+
+def test_the_longest_name_is_written_and_keeps_its_suffixes(tmp_path):
+    for name in ("a" * 246 + ".keras.h5", "\u00e4" * 124 + ".keras", "a.weights.h5"):
+        with replacing(tmp_path / name) as temporary:
+            assert temporary.name[-9:] == name[-9:]
+            assert len(os.fsencode(temporary.name)) < 200
+            temporary.write_text("written")
+        assert (tmp_path / name).read_text() == "written"
+
+
+def test_names_that_are_not_utf8_can_be_printed():
+    assert printable(pathlib.Path(os.fsdecode(b"\xffa"))) == "\\udcffa"
+    assert printable("\u00e4") == "\u00e4"
+
+
+def test_two_names_of_one_file(tmp_path):
+    (tmp_path / "a").write_text("")
+    (tmp_path / "b").symlink_to("a")
+    assert identity(tmp_path / "a") == identity(tmp_path / "b") is not None
+    assert identity(tmp_path / "absent") is identity(tmp_path / "a\0") is None
+
+
+def test_natural_order_of_digits_that_are_no_numbers():
+    assert sorted(["1\u00b22", "1\u00b21"], key=natural_key)[0] == "1\u00b21"

@@ -1,5 +1,6 @@
 """Translation on Apache Beam writes each file of `translate` exactly once."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -334,6 +335,32 @@ def test_bad_records(photos, run_dir, expected, tmp_path):
     ]
     example = tf.train.Example.FromString(first)
     assert example.features.feature["label"].int64_list.value == [7]
+
+
+def test_names_that_no_one_expects(photos, run_dir, expected, tmp_path):
+    photo = (photos / "2.png").read_bytes()
+    longest = "\u00e4" * 125 + "-.png"
+    (tmp_path / "in").mkdir()
+    for name in (longest, "folder.png", os.fsdecode(b"\xff.png")):
+        (tmp_path / "in" / name).write_bytes(photo)
+    names = ["null\0.png", "a" * 252 + ".png", "a/" * 600 + "b.png"]
+    records = [encode_record(name, photo) for name in names]
+    write_records(tmp_path / "records/x.tfrecord", records)
+    (tmp_path / "out/folder.png").mkdir(parents=True)
+    out = str(tmp_path / "out")
+    config = TranslateBeamConfig(
+        str(run_dir), (str(tmp_path / "in"),), out, overwrite=True
+    )
+    result = translate_beam(config)
+    assert files_in(tmp_path / "out") == {longest: expected["2.png"]}
+    first, second = sorted(result.skipped)
+    assert "folder.png is a folder" in second and "\\udcff.png" in first
+    config = dataclasses.replace(
+        config, inputs=(str(tmp_path / "records"),), input_format="tfrecords"
+    )
+    result = translate_beam(config)
+    assert all("which no file can be" in error for error in result.skipped)
+    assert len(result.skipped) == 3
 
 
 def test_two_images_of_one_name(photos, run_dir, expected, tmp_path):

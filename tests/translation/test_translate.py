@@ -1,16 +1,19 @@
 """Translating files."""
 
 import csv
+import os
 import pathlib
 
 import exported
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import tiny
 
 import cyclegan_tf
 from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf.cli import main as cli
 from cyclegan_tf.config.options import DatasetConfig, TrainConfig
 from cyclegan_tf.images import (
     denormalize,
@@ -113,6 +116,79 @@ def test_an_output_folder_inside_the_input_folder(photos, run_dir):
     for _ in range(2):
         config = TranslateConfig(run_dir, (photos,), out, overwrite=True)
         assert len(translate(config)) == 5
+
+
+def test_an_output_is_never_an_input(photos, run_dir, monkeypatch):
+    before = (photos / "2.png").read_bytes()
+    monkeypatch.chdir(photos)
+    here = pathlib.Path()
+    (photos / "linked").mkdir()
+    os.link(photos / "2.png", photos / "linked/2.png")
+    for inputs, out in {
+        (pathlib.Path("2.png"),): here,
+        (here,): here,
+        (photos / "2.png",): photos / "linked",
+    }.items():
+        with pytest.raises(InputError, match=r"2\.png would replace .*`out`"):
+            translate(TranslateConfig(run_dir, inputs, out, overwrite=True))
+    assert (photos / "2.png").read_bytes() == before
+
+
+def test_images_of_a_subfolder_into_the_folder_above(photos, run_dir, monkeypatch):
+    monkeypatch.chdir(photos)
+    translate(TranslateConfig(run_dir, (pathlib.Path("deep"),), pathlib.Path()))
+    assert (photos / "gray.png").exists() and (photos / "er/a.bmp").exists()
+
+
+def test_names_that_no_one_expects(run_dir, tmp_path, capfd):
+    """255 bytes, not UTF-8, a line break, another suffix or case, and odd digits."""
+    names = ["\u00e4" * 125 + "-.png", os.fsdecode(b"\xff.png"), "a\nb.png"]
+    names += ["c.png", "c.bmp", "C.png", "1\u00b22.png"]
+    for name in names:
+        write_image(tmp_path / "in" / name, *tiny.noise(1))
+    (tmp_path / "in" / os.fsdecode(b"bad\xff.png")).write_bytes(b"damaged")
+    arguments = ["translate", run_dir, tmp_path / "in", "--out", tmp_path / "out"]
+    assert cli.main(list(map(os.fsdecode, arguments))) == 1
+    assert "bad\\udcff.png cannot be read" in capfd.readouterr().out
+    translated = {path.name for path in (tmp_path / "out").iterdir()}
+    assert translated == {*names, "manifest.csv"}
+    with (tmp_path / "out/manifest.csv").open(encoding="utf-8", newline="") as file:
+        outputs = [row["output"] for row in csv.DictReader(file)]
+    assert str(tmp_path / "out/\\udcff.png") in outputs
+    assert str(tmp_path / "out/a\nb.png") in outputs
+
+
+def test_two_names_of_one_output_do_not_replace_each_other(run_dir, tmp_path):
+    """A link stands for a file system that ignores case."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/b.png").symlink_to("a.png")
+    for name in ("a.png", "b.png"):
+        write_image(tmp_path / "in" / name, *tiny.noise(1))
+    config = TranslateConfig(run_dir, (tmp_path / "in",), tmp_path / "out")
+    first, second = translate(config)
+    assert not first.error
+    assert "have one name" in second.error and "a.png and " in second.error
+
+
+def test_one_image_that_cannot_be_written_does_not_end_the_job(
+    photos, run_dir, tmp_path, monkeypatch
+):
+    """Its name is a folder's; it needs more memory than there is."""
+    (tmp_path / "out/2.png").mkdir(parents=True)
+
+    def exhausting(self, image):
+        if len(image) == 21:
+            raise tf.errors.ResourceExhaustedError(None, None, "out of memory")
+        return image
+
+    monkeypatch.setattr(Translator, "__call__", exhausting)
+    config = TranslateConfig(run_dir, (photos,), tmp_path / "out", overwrite=True)
+    rows = {row.output.name: row for row in translate(config)}
+    assert {name for name, row in rows.items() if row.error} == {
+        *("2.png", "10.jpg", "bad.png")
+    }
+    assert "cannot be written" in rows["2.png"].error
+    assert "not enough memory" in rows["10.jpg"].error
 
 
 def test_two_images_of_one_name(photos, run_dir, tmp_path):

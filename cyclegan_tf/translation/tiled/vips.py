@@ -21,6 +21,8 @@ _JPEG = {"Q": 95, "subsample_mode": "on"}
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     ".jpg": _JPEG,
     ".jpeg": _JPEG,
+    ".jpe": _JPEG,
+    ".jfif": _JPEG,
     ".webp": {"Q": 95},
     ".tif": {"bigtiff": True},
     ".tiff": {"bigtiff": True},
