@@ -19,7 +19,8 @@ class TranslateConfig:
         inputs: Image files and folders. Folders are searched with their subfolders.
         out: Folder for the translations and their manifest.csv.
         direction: Generator of the source: g translates X to Y, f translates Y to X.
-        overwrite: Replace existing translations.
+        overwrite: Replace existing files, and start anew. Without it, the same command
+            goes on where it was stopped.
         tile: Translate images with a side longer than this many pixels in tiles of this
             size: the same result in little memory, but with up to 262 bytes per pixel
             of temporary files in the output folder. 512 is a good size.

@@ -1,32 +1,18 @@
 """Translate image files with a generator."""
 
-import csv
 import dataclasses
 import pathlib
+from collections.abc import Mapping, Sequence
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf._shared.files import check_free, identity, printable, replacing
+from cyclegan_tf._shared.files import check_free, identity
 from cyclegan_tf.images import SUFFIXES, find_images
 from cyclegan_tf.pretrained.find import choose_generator
 from cyclegan_tf.translation.files import FileTranslator
+from cyclegan_tf.translation.manifest import Manifest, Translation
 from cyclegan_tf.translation.options import TranslateConfig
 
 MANIFEST = "manifest.csv"
-
-
-@dataclasses.dataclass(frozen=True)
-class Translation:
-    """The result for one image; a row of the manifest.
-
-    `error` is why an image was skipped, else empty; its width and height are then 0.
-    """
-
-    input: pathlib.Path
-    output: pathlib.Path
-    width: int
-    height: int
-    generator: pathlib.Path
-    error: str
 
 
 def translate(config: TranslateConfig) -> list[Translation]:
@@ -34,14 +20,14 @@ def translate(config: TranslateConfig) -> list[Translation]:
 
     Each translation has the size of its image. Images that are unreadable or too large,
     or whose name no file can have, are skipped. The manifest in the output folder has a
-    row for each image.
+    row for each image. A repeated call goes on where the manifest ends.
 
     Returns:
         The result for each image, in natural order within a folder.
 
     Raises:
-        InputError: if there is nothing to translate, no such generator, or a
-            translation exists and `overwrite` is not set; if a translation would
+        InputError: if there is nothing to translate, no such generator, or another file
+            in the place of a translation and `overwrite` is not set; if one would
             replace an image to translate; with `tile`, if the generator cannot be
             computed in tiles.
     """
@@ -49,67 +35,78 @@ def translate(config: TranslateConfig) -> list[Translation]:
     if not config.inputs:
         raise InputError("There is nothing to translate; name image files or folders.")
     generator = choose_generator(config.source, config.direction)
-    outputs = _plan(config)
+    planned = _plan(config, generator.path)
+    manifest = Manifest(config.out / MANIFEST, start_anew=config.overwrite)
+    _check_outputs(planned, manifest, config.overwrite)
     translate_file = FileTranslator(generator, config.tile, progress=True)
-    translations = []
+    translations = [manifest.resumed(item) for item in planned]
+    manifest.write(translations)
     written: dict[tuple[int, int] | None, pathlib.Path] = {}
-    for output, path in outputs.items():
-        width = height = 0
-        error = ""
-        try:
-            _check_not_written(path, output, written)
-            height, width = translate_file(path, output)
-            written[identity(output)] = path
-        except InputError as e:
-            error = str(e)
-        translations.append(
-            Translation(path, output, width, height, generator.path, error)
-        )
-    _write_manifest(config.out / MANIFEST, translations)
+    for i, item in enumerate(translations):
+        if not item.is_finished:
+            translations[i] = _translate(item, translate_file, written)
+            manifest.add(translations[i])
+        if not translations[i].error:
+            written[identity(item.output)] = item.input
+    manifest.write(translations)
     return translations
 
 
+def _translate(
+    planned: Translation,
+    translate_file: FileTranslator,
+    written: Mapping[tuple[int, int] | None, pathlib.Path],
+) -> Translation:
+    try:
+        _check_not_written(planned, written)
+        height, width = translate_file(planned.input, planned.output)
+    except InputError as e:
+        return dataclasses.replace(planned, error=str(e))
+    return dataclasses.replace(planned, width=width, height=height)
+
+
 def _check_not_written(
-    path: pathlib.Path,
-    output: pathlib.Path,
-    written: dict[tuple[int, int] | None, pathlib.Path],
+    planned: Translation, written: Mapping[tuple[int, int] | None, pathlib.Path]
 ) -> None:
     """Check that two names are not one, as in a folder that ignores their case."""
-    if other := written.get(identity(output)):
+    if other := written.get(identity(planned.output)):
         raise InputError(
-            f"The translations of {other} and {path} have one name in {output.parent}; "
-            "translate them into different folders."
+            f"The translations of {other} and {planned.input} have one name in "
+            f"{planned.output.parent}; translate them into different folders."
         )
 
 
-def _plan(config: TranslateConfig) -> dict[pathlib.Path, pathlib.Path]:
-    """Map each output file to its input."""
-    outputs: dict[pathlib.Path, pathlib.Path] = {}
+def _plan(config: TranslateConfig, generator: pathlib.Path) -> list[Translation]:
+    """List what is to be translated, each output once."""
+    inputs: dict[pathlib.Path, pathlib.Path] = {}
     for given in config.inputs:
         for path, name in _expand(given, config.out):
             output = config.out / name
-            if output in outputs and outputs[output].resolve() != path.resolve():
+            other = inputs.setdefault(output, path)
+            if other.resolve() != path.resolve():
                 raise InputError(
-                    f"{outputs[output]} and {path} would both become {output}; "
-                    "translate them into different folders."
+                    f"{other} and {path} would both become {output}; translate them "
+                    "into different folders."
                 )
-            outputs[output] = path
-    _check_outputs(outputs, config)
-    return outputs
+    return [
+        Translation(path, output, 0, 0, generator, error="")
+        for output, path in inputs.items()
+    ]
 
 
 def _check_outputs(
-    outputs: dict[pathlib.Path, pathlib.Path], config: TranslateConfig
+    planned: Sequence[Translation], manifest: Manifest, overwrite: bool
 ) -> None:
-    inputs = {identity(path): path for path in outputs.values()}
-    for output, path in outputs.items():
-        file = identity(output)
-        if file and file in inputs:
+    """Check that no image is replaced, nor without permission any other file."""
+    inputs = {identity(item.input): item.input for item in planned}
+    for item in planned:
+        if (file := identity(item.output)) and file in inputs:
             raise InputError(
-                f"The translation of {path} would replace {inputs[file]}, which is to "
-                "be translated itself; choose another `out`."
+                f"The translation of {item.input} would replace {inputs[file]}, which "
+                "is to be translated itself; choose another `out`."
             )
-        check_free(output, config.overwrite)
+        if not manifest.has(item):
+            check_free(item.output, overwrite)
 
 
 def _expand(
@@ -134,12 +131,3 @@ def _expand(
 
 def _is_inside(path: pathlib.Path, folder: pathlib.Path) -> bool:
     return folder.resolve() in path.resolve().parents
-
-
-def _write_manifest(path: pathlib.Path, translations: list[Translation]) -> None:
-    names = [field.name for field in dataclasses.fields(Translation)]
-    with replacing(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(names)
-        for item in translations:
-            writer.writerow(map(printable, dataclasses.astuple(item)))

@@ -1,6 +1,7 @@
 """Translating files."""
 
 import csv
+import dataclasses
 import os
 import pathlib
 
@@ -23,6 +24,7 @@ from cyclegan_tf.images import (
     write_image,
 )
 from cyclegan_tf.runs.run import Run
+from cyclegan_tf.translation.files import FileTranslator
 from cyclegan_tf.translation.options import TranslateConfig
 from cyclegan_tf.translation.translate import translate
 from cyclegan_tf.translation.translator import Translator
@@ -105,10 +107,83 @@ def test_nothing_is_overwritten_unless_asked(photos, run_dir, tmp_path):
     translate(TranslateConfig(run_dir, inputs, out))
     before = (out / "2.png").stat().st_mtime_ns
     with pytest.raises(InputError, match=r"2\.png already exists.*`overwrite=True`"):
-        translate(TranslateConfig(run_dir, inputs, out))
+        translate(TranslateConfig(run_dir, inputs, out, "f"))
     assert (out / "2.png").stat().st_mtime_ns == before
     translate(TranslateConfig(run_dir, inputs, out, overwrite=True))
     assert (out / "2.png").stat().st_mtime_ns > before
+
+
+@pytest.fixture
+def stopping_after(monkeypatch):
+    """Simulate a process that is killed before or after it writes an image."""
+    whole = FileTranslator.__call__
+
+    def stop_after(count, before):
+        done = []
+
+        def translate_some(self, path, output):
+            if before and len(done) == count:
+                raise KeyboardInterrupt
+            size = whole(self, path, output)
+            done.append(output.name)
+            if not before and len(done) == count:
+                raise KeyboardInterrupt
+            return size
+
+        monkeypatch.setattr(FileTranslator, "__call__", translate_some)
+        return done
+
+    return stop_after
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+def test_the_same_command_goes_on(before, photos, run_dir, tmp_path, stopping_after):
+    config = TranslateConfig(run_dir, (photos,), tmp_path / "out")
+    stopping_after(2, before)
+    with pytest.raises(KeyboardInterrupt):
+        translate(config)
+    with (config.out / "manifest.csv").open("a+") as file:
+        file.seek(0)
+        widths = [(row["output"][-6:], row["width"]) for row in csv.DictReader(file)]
+        file.write("half a l")
+    assert widths[5] == ("/2.png", "20") and len(widths) == (7 if before else 6)
+    times = {path: path.stat().st_mtime_ns for path in config.out.iterdir()}
+
+    done = stopping_after(100, before)
+    rows = translate(config)
+    # 10.jpg may be written, but the manifest does not say so.
+    again = [] if before else ["10.jpg"]
+    assert done == [*again, "a.bmp", "gray.png"]
+    assert [row.output.name for row in rows if row.error] == ["bad.png"]
+    kept = config.out / "2.png"
+    assert kept.stat().st_mtime_ns == times[kept]
+    assert (rows[0].width, rows[0].height) == (20, 20)
+    with (config.out / "manifest.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == len(rows) == 5
+
+    assert translate(config) == rows  # finished: nothing is left to do
+    assert done == [*again, "a.bmp", "gray.png"]
+    translate(dataclasses.replace(config, overwrite=True))
+    assert done[-4:] == ["2.png", "10.jpg", "a.bmp", "gray.png"]
+
+
+def test_translations_by_an_older_generator_are_kept_but_not_taken_for_done(
+    photos, tmp_path
+):
+    run_dir = tiny.untrained_run(tmp_path / "run").folder
+    config = TranslateConfig(run_dir, (photos / "2.png",), tmp_path / "out")
+    translate(config)
+    os.utime(config.out / "2.png", (0, 0))
+    with pytest.raises(InputError, match=r"2\.png already exists"):
+        translate(config)
+
+
+def test_another_file_in_the_place_of_the_manifest(photos, run_dir, tmp_path):
+    (tmp_path / "out").mkdir()
+    for content in (b"my,own,table\n", b"\xff\n", b"a\0\n"):
+        (tmp_path / "out/manifest.csv").write_bytes(content)
+        with pytest.raises(InputError, match="is not a manifest of cyclegan translate"):
+            translate(TranslateConfig(run_dir, (photos,), tmp_path / "out"))
 
 
 def test_an_output_folder_inside_the_input_folder(photos, run_dir):

@@ -144,9 +144,10 @@ def test_without_room_or_libvips(tmp_path, generator, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         usage = types.SimpleNamespace(free=0)
         patch.setattr("shutil.disk_usage", lambda _: usage)
-        assert main([*options, "32"]) == 2
-    assert f"in {out}, where 0.0 GB are free" in capsys.readouterr().err
-    assert not list(out.iterdir())
+        # Smaller images of the same job may have room.
+        assert main([*options, "32"]) == 1
+    assert f"in {out}, where 0.0 GB are free" in capsys.readouterr().out
+    assert [path.name for path in out.iterdir()] == ["manifest.csv"]
 
     monkeypatch.setitem(sys.modules, "pyvips", None)
     assert main([*options, "32"]) == 2
