@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import errno
 import json
 import os
 import pathlib
@@ -18,7 +19,8 @@ from cyclegan_tf._shared.errors import InputError
 def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """Write a file or folder under a temporary name, then rename it.
 
-    If the block fails, `path` stays as it was and the temporary file is removed.
+    If the block fails, `path` stays as it was and the temporary file is removed. After
+    the block, the new content is on the disk: a power cut does not undo it.
 
     Args:
         path: final name. An existing file is replaced; an existing folder is an error.
@@ -30,10 +32,33 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     temporary = path.with_name(temporary_name(path.name))
     try:
         yield temporary
+        _sync(temporary)
         os.replace(temporary, path)
+        _sync_one(path.parent)
     except BaseException:
         remove(temporary)
         raise
+
+
+def _sync(path: pathlib.Path) -> None:
+    """Wait until a file, or a folder with all that it holds, is on the disk."""
+    if path.is_dir():
+        for child in path.iterdir():
+            _sync(child)
+    _sync_one(path)
+
+
+def _sync_one(path: pathlib.Path) -> None:
+    if os.name == "nt":  # it cannot sync what is open for reading
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as e:
+        if e.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network disks
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def temporary_name(name: str) -> str:

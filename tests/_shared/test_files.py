@@ -1,5 +1,6 @@
 """Names of files, and writing them."""
 
+import errno
 import os
 import pathlib
 
@@ -11,6 +12,7 @@ from cyclegan_tf._shared.files import (
     printable,
     relative_name,
     replacing,
+    write_json,
 )
 
 
@@ -49,3 +51,44 @@ def test_two_names_of_one_file(tmp_path):
 
 def test_natural_order_of_digits_that_are_no_numbers():
     assert sorted(["1\u00b22", "1\u00b21"], key=natural_key)[0] == "1\u00b21"
+
+
+def test_all_is_on_the_disk_before_the_rename_and_the_rename_after(
+    tmp_path, monkeypatch
+):
+    done = []
+    sync, replace = os.fsync, os.replace
+
+    def record_sync(descriptor):
+        done.append(os.fstat(descriptor).st_ino)
+        sync(descriptor)
+
+    def record_replace(old, new):
+        replace(old, new)
+        done.append("renamed")
+
+    monkeypatch.setattr(os, "fsync", record_sync)
+    monkeypatch.setattr(os, "replace", record_replace)
+    with replacing(tmp_path / "step-1") as temporary:
+        (temporary / "deep").mkdir(parents=True)
+        (temporary / "deep/model").write_text("weights")
+    final = tmp_path / "step-1"
+    files = [final / "deep/model", final / "deep", final]
+    expected = [path.stat().st_ino for path in files]
+    assert done == [*expected, "renamed", tmp_path.stat().st_ino]
+
+
+def test_a_disk_that_syncs_no_folders_or_fails(tmp_path, monkeypatch):
+    def fail(number):
+        def sync(descriptor):
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(os, "fsync", sync)
+
+    fail(errno.EINVAL)
+    write_json(tmp_path / "a.json", 1)
+    fail(errno.EIO)
+    with pytest.raises(OSError, match="Input/output error"):
+        write_json(tmp_path / "a.json", 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    assert (tmp_path / "a.json").read_text() == "1\n"

@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -117,6 +118,23 @@ def test_checkpoints_keep_the_newest_and_the_best(run, model):
         run.save_checkpoint(model, Position(step, 10, score))
         assert run.generator_path("g").is_file()
     assert steps(run) == [20, 40]
+
+
+def test_older_checkpoints_stay_until_the_new_one_is_on_the_disk(
+    run, model, monkeypatch
+):
+    run.save_checkpoint(model, Position(1, 1))
+
+    def fail(descriptor):
+        raise OSError("power cut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(InputError, match="power cut"):
+            run.save_checkpoint(model, Position(2, 1))
+    assert steps(run) == [1]
+    run.save_checkpoint(model, Position(3, 1))
+    assert steps(run) == [3]
 
 
 def test_restore_brings_everything_back(run, model):
