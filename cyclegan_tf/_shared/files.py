@@ -4,6 +4,7 @@ import collections
 import contextlib
 import errno
 import json
+import math
 import os
 import pathlib
 import re
@@ -91,9 +92,22 @@ def identity(path: pathlib.Path) -> tuple[int, int] | None:
 
 
 def write_json(path: pathlib.Path, content: Any) -> None:
-    """Write an indented JSON file, replacing an earlier one."""
+    """Write an indented JSON file, replacing an earlier one.
+
+    Numbers that are not finite become null: JSON has no others.
+    """
+    text = json.dumps(_finite(content), indent=2, allow_nan=False)
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
+        temporary.write_text(text + "\n")
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    is_infinite = isinstance(content, float) and not math.isfinite(content)
+    return None if is_infinite else content
 
 
 def check_free(path: pathlib.Path, overwrite: bool) -> None:

@@ -44,7 +44,8 @@ def frechet_distance(features: np.ndarray, reference: np.ndarray) -> Scores:
     eigenvalues = scipy.linalg.eigvalsh(root @ reference_covariance @ root)
     traces = np.trace(covariance) + np.trace(reference_covariance)
     roots = np.sqrt(eigenvalues.clip(0)).sum()
-    yield "fid", float(shift @ shift + traces - 2 * roots)
+    # Rounding may bring the distance of equal sets below 0.
+    yield "fid", float(np.maximum(shift @ shift + traces - 2 * roots, 0))
 
 
 def kernel_distance(features: np.ndarray, reference: np.ndarray) -> Scores:
@@ -57,12 +58,13 @@ def kernel_distance(features: np.ndarray, reference: np.ndarray) -> Scores:
     Yields:
         `kid`: unbiased estimate of the squared maximum mean discrepancy with kernel
         (x . y / dimensions + 1)^3; 0 on average, and possibly negative, for sets of one
-        distribution. `kid_standard_error`: its jackknife standard error over both sets;
-        only for three or more images.
+        distribution. `kid_standard_error`: its jackknife standard error over both sets,
+        without what the jackknife counts twice; only for four or more images.
 
     Reference:
         Binkowski et al., 2018, Demystifying MMD GANs, section 4; Gretton et al.,
-        2012, A Kernel Two-Sample Test, Eqn. 3.
+        2012, A Kernel Two-Sample Test, Eqn. 3; Efron and Stein, 1981, The Jackknife
+        Estimate of Variance.
     """
     m, n = len(features), len(reference)
     within = _kernel(features, features)
@@ -79,7 +81,7 @@ def kernel_distance(features: np.ndarray, reference: np.ndarray) -> Scores:
     reference_term = reference_part.sum() / (n * (n - 1))
     yield "kid", float(estimate(term, reference_term, between.mean()))
 
-    if min(m, n) < 3:
+    if min(m, n) < 4:
         return
     without_one = estimate(
         (part.sum() - 2 * part) / ((m - 1) * (m - 2)),
@@ -91,7 +93,13 @@ def kernel_distance(features: np.ndarray, reference: np.ndarray) -> Scores:
         (reference_part.sum() - 2 * reference_part) / ((n - 1) * (n - 2)),
         (between.sum() - between.sum(axis=0)) / (m * (n - 1)),
     )
-    variance = (m - 1) * np.var(without_one) + (n - 1) * np.var(without_reference)
+    jackknife = (m - 1) * np.var(without_one) + (n - 1) * np.var(without_reference)
+    # The jackknife counts what only pairs of images explain twice, once for each image.
+    # For sets of one distribution, nothing else remains; the half keeps noise above 0.
+    of_pairs = 2 * _squared_interaction(within) / (m * (m - 1))
+    of_pairs += 2 * _squared_interaction(within_reference) / (n * (n - 1))
+    of_pairs += 4 * np.sum(_centered(between) ** 2) / ((m - 1) * (n - 1)) / (m * n)
+    variance = np.maximum(jackknife - of_pairs, of_pairs / 2)
     yield "kid_standard_error", float(np.sqrt(variance))
 
 
@@ -151,12 +159,14 @@ def paired_scores(truths: Sequence[Image], images: Sequence[Image]) -> Scores:
 
     Yields:
         `mae`: mean absolute difference in gray levels of 255. `psnr`: mean peak
-        signal-to-noise ratio in dB. `ssim`: mean structural similarity (Wang et al.,
-        2004), -1 to 1; only for images of 11 or more pixels per side.
+        signal-to-noise ratio in dB, where an equal pair counts as one that differs by
+        one level in a single value: its own ratio is infinite. `ssim`: mean structural
+        similarity (Wang et al., 2004), -1 to 1; only for images of 11 or more pixels
+        per side.
     """
     pairs = list(zip(images, truths, strict=True))
     yield "mae", _mean_difference(images, truths)
-    yield "psnr", _mean(float(tf.image.psnr(*pair, 255)) for pair in pairs)
+    yield "psnr", _mean(_psnr(*pair) for pair in pairs)
     if min(min(image.shape[:2]) for image in images) >= 11:
         yield "ssim", _mean(float(tf.image.ssim(*pair, 255)) for pair in pairs)
 
@@ -231,12 +241,43 @@ def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return (x @ y.T / x.shape[1] + 1) ** 3
 
 
+def _squared_interaction(kernel: np.ndarray) -> float:
+    """Estimate the mean square of what a kernel says of pairs but not of single images.
+
+    Args:
+        kernel: of all pairs of a set of four or more, symmetric.
+
+    Returns:
+        The unbiased estimate by U-centering.
+
+    Reference:
+        Szekely and Rizzo, 2014, Partial Distance Correlation with Methods for
+        Dissimilarities, section 3.
+    """
+    n = len(kernel)
+    others = kernel - np.diag(np.diag(kernel))
+    rows = others.sum(axis=1) / (n - 2)
+    centered = others - rows - rows[:, None] + others.sum() / ((n - 1) * (n - 2))
+    np.fill_diagonal(centered, 0)
+    return float(np.sum(centered**2) / (n * (n - 3)))
+
+
+def _centered(kernel: np.ndarray) -> np.ndarray:
+    rows, columns = kernel.mean(axis=1, keepdims=True), kernel.mean(axis=0)
+    return kernel - rows - columns + kernel.mean()
+
+
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:
     deviations = first.std() * second.std()
     if deviations == 0:  # one image is flat
         return 0.0
     covariance = ((first - first.mean()) * (second - second.mean())).mean()
     return float(covariance / deviations)
+
+
+def _psnr(image: Image, truth: Image) -> float:
+    squares = np.square(image.astype(float) - truth)
+    return float(10 * np.log10(255**2 / max(squares.mean(), 1 / squares.size)))
 
 
 def _mean_difference(images: Sequence[Image], others: Sequence[Image]) -> float:

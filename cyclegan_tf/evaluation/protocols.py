@@ -14,7 +14,7 @@ FEATURES = Protocol(
     "Frechet distance (FID) and kernel distance (KID)",
     "FID compares means and covariances of the features (Heusel et al., 2017), KID is "
     "the unbiased estimate with a polynomial kernel of degree 3 (Binkowski et al., "
-    "2018) from all images, with its jackknife standard error.",
+    "2018) from all images, with its jackknife standard error, corrected for pairs.",
 )
 PATCHES = Protocol(
     "Sliced Wasserstein distance of patches (SWD)",
@@ -32,7 +32,8 @@ HIT_RATE = Protocol(
 PAIRED = Protocol(
     "Difference to the truth",
     "Each translation against the test image of the same scene: mean absolute "
-    "difference in gray levels of 255, PSNR in dB, SSIM (Wang et al., 2004).",
+    "difference in gray levels of 255, PSNR in dB (finite even for equal images: as if "
+    "one value differed by one level), SSIM (Wang et al., 2004).",
 )
 CYCLE_ERROR = Protocol(
     "Cycle error",

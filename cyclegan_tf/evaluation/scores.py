@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import pathlib
 from typing import Any, Literal
 
@@ -93,7 +94,7 @@ class Evaluation:
         )
 
     def write(self, path: pathlib.Path) -> None:
-        """Write a JSON file."""
+        """Write a JSON file; scores that are not finite become null."""
         write_json(path, {"format": FORMAT, **dataclasses.asdict(self)})
 
     @classmethod
@@ -144,6 +145,13 @@ class Evaluation:
 
 def _metric_scores(content: dict[str, Any]) -> MetricScores:
     scores = tuple(Score(**score) for score in content.pop("scores"))
+    # A null stands for a number that is not finite.
+    scores = tuple(
+        dataclasses.replace(score, translated=math.nan)
+        if score.translated is None
+        else score
+        for score in scores
+    )
     return MetricScores(scores=scores, **content)
 
 

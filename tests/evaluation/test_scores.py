@@ -1,5 +1,8 @@
 """Scores are written, read and shown in full."""
 
+import json
+import math
+
 import pytest
 
 from cyclegan_tf._shared.errors import InputError
@@ -40,3 +43,19 @@ def test_a_damaged_file(tmp_path, content):
     path.write_text(content)
     with pytest.raises(InputError, match="evaluate again"):
         Evaluation.read(path)
+
+
+def test_scores_that_are_not_finite_are_still_json(tmp_path):
+    def refuse(word):
+        raise ValueError(word)
+
+    scores = (Score("psnr", math.inf), Score("fid", math.nan, -math.inf), Score("a", 0))
+    metric = MetricScores("", "", {}, scores)
+    path = tmp_path / "evaluation.json"
+    Evaluation("", None, "", {"g": (metric,)}).write(path)
+    json.loads(path.read_text(), parse_constant=refuse)
+    read = Evaluation.read(path)
+    assert math.isnan(read.score("g", "psnr").translated)
+    assert read.score("g", "fid").untranslated is None
+    assert read.score("g", "a").translated == 0
+    assert "| nan" in read.to_text()
