@@ -32,6 +32,11 @@ _TRAITS: Mapping[str, tuple[str, str]] = {
         "images of more than 8 bits per channel",
         "They are read with 8 bits; convert them yourself for another conversion.",
     ),
+    "narrow": (
+        "images that use less than a tenth of the range from black to white",
+        "They look almost uniform to the networks; spread their levels first, such as "
+        "12 bits that are stored in 16.",
+    ),
     "animated": (
         "files with several frames or pages",
         "Only the first is read; save the others as separate files if needed.",

@@ -27,6 +27,9 @@ _GRAY_SPREAD = 1.0
 # Standard deviation of a blank image's pixels, in levels of 255, from JPEG rounding.
 _BLANK_DEVIATION = 1.0
 
+# An image is narrow if its levels, of 255, lie closer together than this tenth.
+_NARROW_RANGE = 25
+
 # Pixels per side of the grid on which colors are judged, to save time on photographs.
 _GRID = 256
 
@@ -50,8 +53,8 @@ class ImageFacts:
         gray: whether its pixels have no color, whatever the file's format.
         blank: whether it has a single color.
         traits: peculiarities of its file, among `"alpha"`, `"cmyk"`, `"palette"`,
-            `"deep"` (more than 8 bits), `"animated"`, `"rotated"` and `"suffix"` (of
-            another format).
+            `"deep"` (more than 8 bits), `"narrow"` (of less than a tenth of the range),
+            `"animated"`, `"rotated"` and `"suffix"` (of another format).
         bytes_digest: equal for equal files.
         pixels_digest: equal for equal pixels.
         fingerprint: bool (256,), a perceptual hash: similar images differ in few bits.
@@ -105,13 +108,16 @@ def _describe(
     spread = sample.max(axis=-1) - sample.min(axis=-1)
     digest = hashlib.sha256(repr(image.shape).encode())
     digest.update(np.ascontiguousarray(image).data)
+    blank = bool(sample.std(axis=(0, 1)).max() < _BLANK_DEVIATION)
+    if not blank and int(image.max()) - int(image.min()) <= _NARROW_RANGE:
+        traits |= {"narrow"}
     looks = imagehash.phash(PIL.Image.fromarray(image), hash_size=_HASH_SIDE)
     return ImageFacts(
         name,
         width=image.shape[1],
         height=image.shape[0],
         gray=bool(spread.mean() < _GRAY_SPREAD),
-        blank=bool(sample.std(axis=(0, 1)).max() < _BLANK_DEVIATION),
+        blank=blank,
         traits=traits,
         bytes_digest=hashlib.sha256(encoded).digest(),
         pixels_digest=digest.digest(),

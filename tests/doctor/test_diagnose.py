@@ -186,6 +186,23 @@ def test_blank_images(data):
     assert blank.files == ("trainA/black.jpg", "trainA/white.jpg")
 
 
+def test_images_of_a_tenth_of_the_range(data):
+    """12 bits in 16: their white is nearly black."""
+    for i, largest in enumerate((4095, 6300, 6800)):
+        levels = np.random.default_rng(i).integers(0, largest + 1, (SIDE, SIDE))
+        path = data / f"trainA/deep{i}.png"
+        PIL.Image.fromarray(levels.astype(np.uint16)).save(path)
+    narrow = [finding for finding in findings(data) if "a tenth" in finding.what]
+    assert [finding.files for finding in narrow] == [
+        ("trainA/deep0.png", "trainA/deep1.png")
+    ]
+
+
+def test_the_12_bit_image_of_the_cases_is_named(shared):
+    path = shared / "cases/gray12in16.png"
+    assert examine(Source(path.name, path)).traits == {"deep", "narrow"}
+
+
 def facts(count, seed):
     """Facts of images that have nothing in common."""
     random = np.random.default_rng(seed)
