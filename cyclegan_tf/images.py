@@ -378,12 +378,13 @@ def write_contact_sheet(
     Args:
         path: the PNG file.
         rows: one image per heading in each row. Small images are enlarged by a whole
-            factor.
+            factor, and all are shrunk if the sheet had more than `MAX_PIXELS` pixels.
         headings: titles of the columns.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    rows = _shrunk_to_one_sheet(rows)
     cell_height = max(image.shape[0] for row in rows for image in row)
     cell_width = max(image.shape[1] for row in rows for image in row)
     zoom = max(1, 192 // cell_width)
@@ -408,3 +409,20 @@ def write_contact_sheet(
             figure.figimage(enlarged, left, bottom - enlarged.shape[0])
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=dpi, format="png")
+
+
+def _shrunk_to_one_sheet(rows: Sequence[Sequence[Image]]) -> Sequence[Sequence[Image]]:
+    heights, widths, _ = zip(*(image.shape for row in rows for image in row))
+    pixels = len(heights) * max(heights) * max(widths)
+    scale = (0.8 * MAX_PIXELS / pixels) ** 0.5  # the rest is for gaps and headings
+    if scale >= 1:
+        return rows
+    return [
+        [
+            resize_image(
+                image, *(max(1, int(side * scale)) for side in image.shape[:2])
+            )
+            for image in row
+        ]
+        for row in rows
+    ]

@@ -261,3 +261,11 @@ def test_contact_sheet_shows_the_pixels(tmp_path):
     sheet = read_image(tmp_path / "sheet.png")
     assert (sheet == [255, 0, 0]).all(axis=-1).sum() == (3 * 64) ** 2
     assert (sheet == 100).all(axis=-1).sum() >= (3 * 64) ** 2
+
+
+def test_a_contact_sheet_of_large_images_can_be_read_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("cyclegan_tf.images.MAX_PIXELS", 200_000)
+    rows = [[np.full((400, 300, 3), 100, np.uint8)] * 3] * 2
+    write_contact_sheet(tmp_path / "sheet.png", rows, ["x", "G(x)", "F(G(x))"])
+    sheet = read_image(tmp_path / "sheet.png")
+    assert (sheet == 100).all(axis=-1).sum() > 100_000
