@@ -351,11 +351,11 @@ def list_folder(folder: pathlib.Path) -> FolderContents:
 def find_images(folder: pathlib.Path) -> list[pathlib.Path]:
     """List the images of `list_folder`; the log counts and names what is left out."""
     contents = list_folder(folder)
-    _log_left_out(folder, contents.others, "files that have no image suffix")
+    _log_left_out(folder, contents.others, "without an image suffix")
     _log_left_out(
         folder,
         contents.broken_links,
-        "links without a target, to fetch for example by git annex get or dvc pull",
+        "links without a target, to fetch by git annex get or dvc pull",
     )
     return contents.images
 
@@ -366,7 +366,7 @@ def _log_left_out(folder: pathlib.Path, paths: list[pathlib.Path], what: str) ->
         more = len(paths) - len(names)
         names += [f"{more} more"] * bool(more)
         _LOG.warning(
-            "Left out of %s: %d %s (%s).", folder, len(paths), what, ", ".join(names)
+            "Left out of %s, %s: %d (%s).", folder, what, len(paths), ", ".join(names)
         )
 
 

@@ -221,9 +221,9 @@ def test_what_is_left_out_of_a_folder_is_counted_and_named(tmp_path, caplog):
     os.mkfifo(tmp_path / "pipe.png")
     assert find_images(tmp_path) == [tmp_path / "a.png"]
     others, links = caplog.messages
-    assert "8 files that have no image suffix (0.txt, 1.txt, " in others
+    assert "without an image suffix: 8 (0.txt, 1.txt, " in others
     assert "4.txt, 3 more)" in others
-    assert "1 links without a target" in links and "(b.jpg)" in links
+    assert "links without a target" in links and "1 (b.jpg)" in links
 
 
 def test_linked_folders_are_followed_once(tmp_path):
