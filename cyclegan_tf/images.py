@@ -48,6 +48,9 @@ SUFFIXES = frozenset(suffix for suffixes in _FORMATS.values() for suffix in suff
 # each (mobile ResNet) to 1,040 (ResNet-9): so 5.6 to 17 GB, the memory of a usual
 # computer. A PNG of ten kilobytes can claim far more.
 MAX_PIXELS = 4096 * 4096
+# The most where images are made smaller before a network sees them, as in a training:
+# 400 MB decoded.
+MAX_PIXELS_TO_SHRINK = 2**27
 # Pillow's own limit is higher: it warns first, of what `open_image` refuses anyway.
 warnings.filterwarnings("ignore", category=PIL.Image.DecompressionBombWarning)
 
@@ -73,7 +76,7 @@ class UnreadableImageError(InputError):
 
 
 class TooLargeImageError(UnreadableImageError):
-    """An image has more than `MAX_PIXELS` pixels."""
+    """An image has more pixels than can be read at once."""
 
 
 def normalize(image: Any) -> Any:
@@ -101,7 +104,9 @@ def denormalize(image: Any) -> Image:
     return np.clip(values, 0, 255).round().astype(np.uint8)
 
 
-def read_image(source: pathlib.Path | bytes, channels: int = 3) -> Image:
+def read_image(
+    source: pathlib.Path | bytes, channels: int = 3, max_pixels: int = MAX_PIXELS
+) -> Image:
     """Read an image file, upright.
 
     The EXIF orientation is applied, an alpha channel is dropped, color profiles are
@@ -113,6 +118,7 @@ def read_image(source: pathlib.Path | bytes, channels: int = 3) -> Image:
             and AVIF and JPEG 2000 if Pillow has them.
         channels: int. 3 (gray is repeated) or 1 (color is converted to luminance).
             Defaults to `3`.
+        max_pixels: int. Defaults to `MAX_PIXELS`.
 
     Returns:
         uint8 array (height, width, channels).
@@ -120,10 +126,10 @@ def read_image(source: pathlib.Path | bytes, channels: int = 3) -> Image:
     Raises:
         UnreadableImageError: if the file is damaged, of another format, or of other
             numbers than 8 or 16 bits.
-        TooLargeImageError: if its header claims more than `MAX_PIXELS` pixels.
+        TooLargeImageError: if its header claims more than `max_pixels` pixels.
         InputError: if there is no such file.
     """
-    with open_image(source) as file:
+    with open_image(source, max_pixels) as file:
         return from_pillow(upright(file), channels)
 
 
@@ -145,20 +151,24 @@ def from_pillow(image: PIL.Image.Image, channels: int = 3) -> Image:
     return pixels.reshape(*pixels.shape[:2], channels)
 
 
-def read_size(source: pathlib.Path | bytes) -> tuple[int, int]:
+def read_size(
+    source: pathlib.Path | bytes, max_pixels: int = MAX_PIXELS
+) -> tuple[int, int]:
     """Return the height and width of an image file, upright, from its header.
 
     Raises:
         UnreadableImageError, InputError: as `read_image`, except for damaged pixels.
     """
-    with open_image(source) as file:
+    with open_image(source, max_pixels) as file:
         _check_numbers(file)
         width, height = file.size
         return (width, height) if _is_turned(file) else (height, width)
 
 
 @contextlib.contextmanager
-def open_image(source: pathlib.Path | bytes) -> Iterator[PIL.ImageFile.ImageFile]:
+def open_image(
+    source: pathlib.Path | bytes, max_pixels: int = MAX_PIXELS
+) -> Iterator[PIL.ImageFile.ImageFile]:
     """Open an image file with Pillow: the only place that does.
 
     Its size is checked before anything is decoded. Whatever Pillow raises in this block
@@ -170,8 +180,8 @@ def open_image(source: pathlib.Path | bytes) -> Iterator[PIL.ImageFile.ImageFile
     name = "the image" if isinstance(source, bytes) else str(source)
     try:
         with _open(source) as file:
-            if file.width * file.height > MAX_PIXELS:
-                raise _too_large(name)
+            if file.width * file.height > max_pixels:
+                raise _too_large(name, max_pixels)
             yield file
     except FileNotFoundError:
         raise InputError(f"There is no file {name}; check the name.") from None
@@ -180,7 +190,7 @@ def open_image(source: pathlib.Path | bytes) -> Iterator[PIL.ImageFile.ImageFile
     except UnreadableImageError as e:
         raise UnreadableImageError(str(e).replace("the image", name, 1)) from e
     except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as e:
-        raise _too_large(name) from e
+        raise _too_large(name, max_pixels) from e
     except InputError:
         raise
     except Exception as e:
@@ -190,9 +200,9 @@ def open_image(source: pathlib.Path | bytes) -> Iterator[PIL.ImageFile.ImageFile
         ) from e
 
 
-def _too_large(name: str) -> TooLargeImageError:
+def _too_large(name: str, max_pixels: int) -> TooLargeImageError:
     return TooLargeImageError(
-        f"{name} has more than {MAX_PIXELS / 1e6:.1f} megapixels, too many to be read "
+        f"{name} has more than {max_pixels / 1e6:.1f} megapixels, too many to be read "
         "at once; make it smaller, or translate it in tiles with `tile=512`."
     )
 

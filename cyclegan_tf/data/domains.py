@@ -14,7 +14,13 @@ from cyclegan_tf.config.directions import DomainName
 from cyclegan_tf.config.options import DatasetConfig, TrainConfig
 from cyclegan_tf.data.preprocessing import Preprocessing
 from cyclegan_tf.data.sources import Source, find_pairs, find_sources
-from cyclegan_tf.images import Image, in_channels, read_image, read_size
+from cyclegan_tf.images import (
+    MAX_PIXELS_TO_SHRINK,
+    Image,
+    in_channels,
+    read_image,
+    read_size,
+)
 
 _LOG = logging.getLogger(__name__)
 
@@ -195,7 +201,7 @@ class Domain(Sequence[Image]):
         source = self._sources[i]
         if isinstance(source.content, np.ndarray):
             return in_channels(source.content, self.channels)
-        image = read_image(source.content, self.channels)
+        image = read_image(source.content, self.channels, MAX_PIXELS_TO_SHRINK)
         return image[:, source.columns(image.shape[1])]
 
     def _leave_out(self, error: InputError) -> None:
@@ -217,7 +223,7 @@ def _try_read_size(source: Source) -> tuple[int, int] | InputError:
         height, width = source.content.shape[:2]
         return height, width
     try:
-        height, width = read_size(source.content)
+        height, width = read_size(source.content, MAX_PIXELS_TO_SHRINK)
         columns = source.columns(width)
         return height, columns.stop - columns.start
     except InputError as e:

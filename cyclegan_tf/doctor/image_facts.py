@@ -12,6 +12,7 @@ import PIL.Image
 
 from cyclegan_tf.data.sources import Source
 from cyclegan_tf.images import (
+    MAX_PIXELS_TO_SHRINK,
     Image,
     UnreadableImageError,
     open_image,
@@ -87,7 +88,7 @@ def examine(source: Source) -> ImageFacts:
         return _describe(name, content, content.tobytes(), frozenset())
     try:
         encoded = content if isinstance(content, bytes) else content.read_bytes()
-        image = read_image(encoded)
+        image = read_image(encoded, max_pixels=MAX_PIXELS_TO_SHRINK)
         traits = _traits(encoded, content)
     except FileNotFoundError:
         return ImageFacts(name, "it does not exist", missing=True)

@@ -360,3 +360,11 @@ def test_real_grayscale_photographs(shared):
     domain = Domain(gray, Preprocessing("resize_and_crop", 70, 64))
     assert domain.image_shape == (64, 64, 3)
     assert not domain.left_out
+
+
+def test_photographs_too_large_to_translate_can_be_trained_on(tmp_path):
+    photo = PIL.Image.new("RGB", (4160, 4096), (200, 100, 50))
+    photo.save(tmp_path / "photo.png", compress_level=1)
+    how = Preprocessing("resize_and_crop", 20, 16)
+    domain = Domain([Source("photo", tmp_path / "photo.png")], how)
+    np.testing.assert_array_equal(domain[0], np.full((20, 20, 3), (200, 100, 50)))
