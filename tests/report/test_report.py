@@ -308,8 +308,8 @@ def test_curves_follow_the_metrics():
 
 
 def test_a_loss_without_a_panel_of_its_own():
-    (panel,) = draw_panels([{"epoch": 1, "l1_loss": 0.5, "val_l1_loss": 0.75}])
-    assert panel.title == "L1" and panel.series[0].last == (0.5, 0.75)
+    (panel,) = draw_panels([{"epoch": 1, "new_loss": 0.5, "val_new_loss": 0.75}])
+    assert panel.title == "New" and panel.series[0].last == (0.5, 0.75)
 
 
 def test_best_and_worst_of_few_images():
