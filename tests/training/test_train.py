@@ -310,7 +310,7 @@ def test_damaged_images_are_left_out(folder, tmp_path, caplog):
     where = ["--data", str(tmp_path / "data"), "--run-dir", str(tmp_path / "run")]
     assert cli.main(["train", *where, *arguments]) == 0
     assert "trainA/1.png" in caplog.text
-    assert "trainA: 1 of 3 images cannot be read and are left out" in caplog.text
+    assert "train, domain X: 1 of 3 images cannot be read" in caplog.text
     assert newest_step(tmp_path / "run") == 3
 
 
