@@ -19,7 +19,8 @@ from cyclegan_tf.pretrained.pytorch.keys import weights_by_key
 from cyclegan_tf.pretrained.pytorch.weights import network_from_state_dict
 
 HERE = pathlib.Path(__file__).parent
-NETWORKS = {theirs: ours for theirs, ours in PYTORCH_NAMES.items() if theirs != "G"}
+# Of a CycleGAN: G and D are the networks of models with one direction.
+NETWORKS = {theirs: ours for theirs, ours in PYTORCH_NAMES.items() if "_" in theirs}
 LOSSES = {
     "generator_g_loss": "generator_g_adversarial",
     "generator_f_loss": "generator_f_adversarial",
