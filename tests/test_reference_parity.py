@@ -68,9 +68,9 @@ class Golden:
             pool_size=self.settings["pool_size"],
         )
 
-    def compile(self, model, make_optimizer):
+    def compile(self, model, make_optimizer, **options):
         loss = {"lsgan": "lsgan", "vanilla": "bce"}[self.settings["gan_mode"]]
-        model.compile(make_optimizer(), make_optimizer(), loss)
+        model.compile(make_optimizer(), make_optimizer(), loss, **options)
 
     def adam(self):
         # PyTorch adds epsilon after the bias correction, Keras before: this is
@@ -136,11 +136,12 @@ def test_float32_outputs_and_first_losses(golden):
 
 
 def test_float64_three_steps(golden, float64):
+    """Without graphs, as the next one: what is tested are the formulas."""
     model = golden.build()
     # The golden outputs are stored as float32, whose rounding is 6e-8 at most.
     assert_outputs(golden, model, "before", 1e-6)
 
-    golden.compile(model, golden.adam)
+    golden.compile(model, golden.adam, run_eagerly=True)
     first, *later = golden.settings["losses_per_step"]
     assert golden.step(model, 0) == pytest.approx(first, rel=1e-6)
     for i, expected in enumerate(later, start=1):
@@ -151,7 +152,7 @@ def test_float64_three_steps(golden, float64):
 def test_float64_first_gradients(golden, float64):
     """Gradient descent at rate 1 moves each weight by exactly its gradient."""
     model = golden.build()
-    golden.compile(model, lambda: keras.optimizers.SGD(1.0))
+    golden.compile(model, lambda: keras.optimizers.SGD(1.0), run_eagerly=True)
     before = {
         (theirs, key): variable.numpy()
         for theirs, ours in NETWORKS.items()
