@@ -47,3 +47,12 @@ def float64():
     yield
     keras.config.set_floatx("float32")
     keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture
+def eagerly():
+    """Trainings run without graphs: for a few steps tracing takes most of the time."""
+    import tiny
+
+    with tiny.eagerly():
+        yield

@@ -1,13 +1,16 @@
 """Models and images small enough to train in a test."""
 
+import contextlib
 import time
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 import cyclegan_tf
 from cyclegan_tf.config.options import DatasetConfig, TrainConfig
+from cyclegan_tf.models.adversarial import AdversarialModel
 from cyclegan_tf.models.networks import blocks
 from cyclegan_tf.runs.run import Run
 
@@ -90,6 +93,19 @@ def write_domains(folder, count=4, side=24, splits=("trainA", "trainB")):
             pixels = random.integers(0, 256, (side, side, 3), dtype=np.uint8)
             write_image(pathlib.Path(folder, split, f"{i}.png"), pixels)
     return folder
+
+
+@contextlib.contextmanager
+def eagerly():
+    """Let models train without graphs: for a few steps, tracing is most of the time."""
+    compile_as_asked = AdversarialModel.compile
+
+    def compile_eagerly(model, *arguments, **options):
+        compile_as_asked(model, *arguments, **(options | {"run_eagerly": True}))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AdversarialModel, "compile", compile_eagerly)
+        yield
 
 
 def wait_until(condition, seconds=60):
