@@ -228,7 +228,7 @@ def test_the_samples_are_those_of_the_networks_of_their_epoch(uninterrupted, tmp
     assert np.abs(first - expected).max() > 1
 
 
-def test_a_finished_run_can_be_extended(folder, tmp_path, capsys, eagerly):
+def test_a_finished_run_can_be_extended(folder, tmp_path, capsys):
     options = ["--data", str(folder), "--run-dir", str(tmp_path / "run"), *SMALL]
     options += ["--max-images", "4"]
     epochs = ["--constant-epochs", "1", "--decay-epochs", "0"]
@@ -257,9 +257,7 @@ def learning_rates(run_dir):
     return [json.loads(line)["learning_rate"] for line in lines]
 
 
-def test_the_rate_follows_the_epochs_also_where_gradients_accumulate(
-    folder, tmp_path, eagerly
-):
+def test_the_rate_follows_the_epochs_also_where_gradients_accumulate(folder, tmp_path):
     options = ["--data", str(folder), "--run-dir", str(tmp_path / "run"), *SMALL]
     options += ["--constant-epochs", "1", "--decay-epochs", "2", "--accumulate", "3"]
     options += ["--max-images", "2"]
