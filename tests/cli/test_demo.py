@@ -1,6 +1,7 @@
 """The demo from beginning to end."""
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -8,11 +9,12 @@ from cyclegan_tf.cli import demo
 from cyclegan_tf.cli import main as cli
 from cyclegan_tf.config.options import NetworkConfig
 from cyclegan_tf.data.demo import demo_images
+from cyclegan_tf.evaluation import evaluate as evaluation
 from cyclegan_tf.images import read_image
 from cyclegan_tf.translation.translator import Translator
 
 
-def test_the_demo(tmp_path, monkeypatch, capsys):
+def test_the_demo(tmp_path, monkeypatch, capsys, eagerly):
     """With networks too small and a training too short to be good."""
     tiny_config = dataclasses.replace(
         demo.DEMO,
@@ -25,6 +27,9 @@ def test_the_demo(tmp_path, monkeypatch, capsys):
         ),
     )
     monkeypatch.setattr(demo, "DEMO", tiny_config)
+    # The printed scores do not depend on it.
+    quick = functools.partial(evaluation.DomainClassifier, steps=2)
+    monkeypatch.setattr(evaluation, "DomainClassifier", quick)
     run_dir = tmp_path / "demo"
     assert cli.main(["demo", "--run-dir", str(run_dir)]) == 0
     printed = capsys.readouterr().out
