@@ -25,7 +25,9 @@ def test_both_cycles_teach_both_generators():
         model = tiny.cyclegan(
             pool_size=0, cycle_weight=cycle_weight, identity_weight=0.0
         )
-        model.compile(keras.optimizers.SGD(1.0), keras.optimizers.SGD(1.0))
+        model.compile(
+            keras.optimizers.SGD(1.0), keras.optimizers.SGD(1.0), run_eagerly=True
+        )
         before = model.generator_g.get_weights()
         model.train_on_batch(real_x, real_y)
         return [a - b for a, b in zip(before, model.generator_g.get_weights())]
@@ -51,7 +53,7 @@ def test_both_cycles_teach_both_generators():
 
 def test_losses_are_what_the_docstring_says():
     model = tiny.cyclegan(pool_size=0, cycle_weight=3.0, identity_weight=2.0)
-    model.compile()
+    model.compile(run_eagerly=True)
     real_x, real_y = tiny.images(2, seed=1), tiny.images(2, seed=2)
     logs = model.test_on_batch(real_x, real_y, return_dict=True)
     g, f = model.generator_g, model.generator_f
@@ -91,7 +93,9 @@ def test_losses_are_what_the_docstring_says():
 
 def test_each_optimizer_updates_its_networks_only():
     model = tiny.cyclegan(pool_size=0)
-    model.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.0))
+    model.compile(
+        keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.0), run_eagerly=True
+    )
     discriminator = model.discriminator_x.get_weights()
     generator = model.generator_f.get_weights()
     model.train_on_batch(tiny.images(1), tiny.images(1, seed=1))
@@ -107,7 +111,9 @@ def test_discriminators_judge_fakes_from_before_the_update():
     for rate in (0.0, 1e3):
         keras.utils.set_random_seed(0)
         model = tiny.cyclegan(pool_size=0)
-        model.compile(keras.optimizers.SGD(rate), keras.optimizers.SGD(1.0))
+        model.compile(
+            keras.optimizers.SGD(rate), keras.optimizers.SGD(1.0), run_eagerly=True
+        )
         before = model.discriminator_y.get_weights()
         model.train_on_batch(tiny.images(1), tiny.images(1, seed=1))
         after = model.discriminator_y.get_weights()
@@ -118,7 +124,7 @@ def test_discriminators_judge_fakes_from_before_the_update():
 
 def test_no_identity_term_without_weight():
     model = tiny.cyclegan(identity_weight=0.0)
-    model.compile()
+    model.compile(run_eagerly=True)
     logs = model.train_on_batch(tiny.images(1), tiny.images(1), return_dict=True)
     assert float(logs["identity_x_loss"]) == 0.0
 
@@ -126,7 +132,7 @@ def test_no_identity_term_without_weight():
 @pytest.mark.parametrize("loss", ["bce", "hinge", "wgan-gp"])
 def test_other_adversarial_losses_train(loss):
     model = tiny.cyclegan()
-    model.compile(adversarial_loss=loss)
+    model.compile(adversarial_loss=loss, run_eagerly=True)
     before = model.discriminator_x.get_weights()
     history = model.fit(tiny.dataset(4), verbose=0).history
     assert np.isfinite([history[name] for name in CycleGAN.loss_names]).all()
@@ -135,7 +141,7 @@ def test_other_adversarial_losses_train(loss):
 
 def test_the_penalty_is_part_of_the_wgan_loss():
     model = tiny.cyclegan(pool_size=0)
-    model.compile(adversarial_loss="wgan-gp")
+    model.compile(adversarial_loss="wgan-gp", run_eagerly=True)
     for weight in model.discriminator_x.weights:
         weight.assign(np.zeros(weight.shape))
     logs = model.test_on_batch(tiny.images(2), tiny.images(2), return_dict=True)
@@ -161,7 +167,8 @@ def test_mixed_precision_follows_float32(policy):
                 keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=2.0**8)
                 for optimizer in optimizers
             ]
-        model.compile(*optimizers)
+        # The reference needs no graph.
+        model.compile(*optimizers, run_eagerly=policy == "float32")
         before = model.get_weights()
         logs = model.train_on_batch(
             tiny.images(2, seed=1), tiny.images(2, seed=2), return_dict=True
@@ -202,7 +209,7 @@ def test_jit_compile_gives_the_same_step():
         model.fit(tiny.dataset(4), verbose=0)
         return model
 
-    plain, compiled = trained(), trained(jit_compile=True)
+    plain, compiled = trained(run_eagerly=True), trained(jit_compile=True)
     assert compiled.jit_compile and not plain.jit_compile
     assert tiny.largest_difference(plain, compiled) < 1e-5
 
@@ -272,7 +279,8 @@ def test_accumulated_gradients_are_those_of_the_whole_batch():
                     0.02, gradient_accumulation_steps=steps if steps > 1 else None
                 )
                 for _ in range(2)
-            )
+            ),
+            run_eagerly=steps == 1,
         )
         model.fit(tiny.dataset(8, batch_size), verbose=0)
         return [
@@ -294,10 +302,12 @@ def two_replicas():
 
 
 def trained_under(strategy, pool_size, make_optimizer, dataset):
+    """On a single device without a graph, which gives the same step."""
     keras.utils.set_random_seed(0)
+    alone = strategy.num_replicas_in_sync == 1
     with strategy.scope():
         model = tiny.cyclegan(pool_size=pool_size)
-        model.compile(make_optimizer(), make_optimizer())
+        model.compile(make_optimizer(), make_optimizer(), run_eagerly=alone)
     return model, model.fit(dataset, verbose=0).history
 
 
@@ -406,7 +416,7 @@ def test_predict_translates_x_to_y():
 
 def test_fit_on_arrays():
     model = tiny.cyclegan()
-    model.compile()
+    model.compile(run_eagerly=True)
     history = model.fit(tiny.images(4), tiny.images(4), batch_size=2, verbose=0)
     assert set(history.history) == {"loss", *CycleGAN.loss_names}
 
@@ -428,7 +438,7 @@ def test_networks_must_fit_one_another():
     model = cyclegan_tf.CycleGAN(
         to_gray, to_colour, discriminator, judge_gray, identity_weight=0.0
     )
-    model.compile()
+    model.compile(run_eagerly=True)
     model.train_on_batch(tiny.images(1), tiny.images(1)[..., :1])
 
 
