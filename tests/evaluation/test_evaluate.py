@@ -52,7 +52,8 @@ def run(tmp_path_factory, few_patches):
     )
     arguments = ["train", "--data", str(data), "--run-dir", str(folder / "run")]
     arguments += [*SMALL, "--evaluate-every", "2", "--keep-best", "swd"]
-    assert cli.main(arguments) == 0
+    with tiny.eagerly():
+        assert cli.main(arguments) == 0
     return Run(folder / "run")
 
 

@@ -53,7 +53,8 @@ def run(tmp_path_factory):
         optimization=OptimizationConfig(constant_epochs=2, decay_epochs=0),
     )
     run_dir = tmp_path_factory.mktemp("runs") / "tiny"
-    train(config, run_dir)
+    with tiny.eagerly():
+        train(config, run_dir)
     run = Run(run_dir)
     Evaluation("runs/tiny", 2, "tiny", {"g": (KID,)}).write(run.evaluation)
     return run
