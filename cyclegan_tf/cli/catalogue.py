@@ -11,9 +11,9 @@ from cyclegan_tf.config.recipes import RECIPES, Recipe, make_train_config
 def overview() -> str:
     """Return a line for each recipe and preset."""
     lines = ["Recipes, for cyclegan train --recipe NAME:"]
-    lines += [f"  {name:<15}{_domains(recipe)}" for name, recipe in RECIPES.items()]
+    lines += [f"  {name:<17}{_domains(recipe)}" for name, recipe in RECIPES.items()]
     lines += ["", "Presets, for cyclegan train --preset NAME:"]
-    lines += [f"  {name:<15}{preset.title}" for name, preset in PRESETS.items()]
+    lines += [f"  {name:<17}{preset.title}" for name, preset in PRESETS.items()]
     return "\n".join(lines)
 
 

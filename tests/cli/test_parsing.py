@@ -65,7 +65,7 @@ def test_the_help_of_train(capsys):
         (
             ("train", "--data", "demo", "--preset", "quux"),
             "--preset cannot be 'quux'; choose from paper, pytorch-2024, tf-tutorial, "
-            "keras-example.",
+            "keras-example, pix2pix, cut, fastcut.",
         ),
         (("train", "--data", "demo", "--channels-x", "2"), "choose from 1, 3."),
     ],

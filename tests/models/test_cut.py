@@ -273,7 +273,7 @@ def test_flips_come_back_before_the_comparison(flipped, monkeypatch):
 
 
 @pytest.mark.parametrize("options", [{}, {"flip_equivariance": True}], ids=str)
-def test_saved_and_resumed(options, tmp_path):
+def test_saved_and_resumed(options, tmp_path, eagerly):
     x, y = batches(2)
     model = small(nce_weight=3.0, **options)
     model.compile()

@@ -123,7 +123,7 @@ def test_validation_uses_what_is_published():
     assert logs["l1_loss"] == logs["loss"] == pytest.approx(distance, rel=1e-5)
 
 
-def test_saved_and_resumed(tmp_path):
+def test_saved_and_resumed(tmp_path, eagerly):
     x, y = pairs(2)
     tf.random.set_seed(0)
     model = small(l1_weight=10.0, inference_norm="running")

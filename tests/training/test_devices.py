@@ -82,7 +82,7 @@ def wait_for_step(workers, run_dir, step):
         folders = sorted((run_dir / "checkpoints").glob("step-*"))
         return bool(folders) and int(folders[-1].name.removeprefix("step-")) >= step
 
-    tiny.wait_until(reached, seconds=120)
+    tiny.wait_until(reached, seconds=300)
 
 
 def end_of(worker):
@@ -97,7 +97,7 @@ def records(run_dir):
     return [json.loads(line) for line in lines]
 
 
-def test_two_workers_equal_one_through_death_and_resume(folder, tmp_path):
+def test_two_workers_equal_one_through_death_and_resume(folder, tmp_path, eagerly):
     """Lost, stopped and gone on with, they end where one process ends.
 
     The same global batches, the image pool on: its history is shared as well.
@@ -134,6 +134,7 @@ def test_two_workers_equal_one_through_death_and_resume(folder, tmp_path):
 
     # One process goes on to the end.
     resume = ["train", "--resume", str(run_dir), "--strategy", "single"]
+    resume += ["--checkpoint-minutes", "10"]
     assert cli.main(resume) == 0
     one_dir = tmp_path / "one"
     assert (

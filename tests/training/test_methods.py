@@ -12,7 +12,6 @@ from cyclegan_tf.cli import main as cli
 from cyclegan_tf.config.options import TrainConfig
 from cyclegan_tf.config.recipes import make_train_config
 from cyclegan_tf.config.stored import from_dict, to_dict
-from cyclegan_tf.models.adversarial import AdversarialModel
 from cyclegan_tf.models.cut import CUT
 from cyclegan_tf.models.pix2pix import Pix2Pix
 from cyclegan_tf.pretrained.find import find_networks
@@ -32,15 +31,7 @@ METHODS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def eagerly(monkeypatch):
-    """Compiling the graph of a step takes longer than these trainings."""
-    compile_model = AdversarialModel.compile
-
-    def compile_eagerly(self, *arguments, **options):
-        compile_model(self, *arguments, **options, run_eagerly=True)
-
-    monkeypatch.setattr(AdversarialModel, "compile", compile_eagerly)
+pytestmark = pytest.mark.usefixtures("eagerly")
 
 
 def train(run_dir, method, *arguments):
