@@ -6,8 +6,10 @@ passes; its augmentation depends on the seed and on i. So a stream can start any
 and a resumed training sees exactly the images of an uninterrupted one.
 """
 
+import contextlib
 import functools
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +20,18 @@ from cyclegan_tf.images import Image, normalize
 
 # A single process that produces full batches.
 _SINGLE_PROCESS = tf.distribute.InputContext()
+
+
+@contextlib.contextmanager
+def reading_errors_in_words() -> Iterator[None]:
+    """Raise the `InputError` of a stream without what TensorFlow writes around it."""
+    try:
+        yield
+    except tf.errors.OpError as e:
+        found = re.search(r"InputError: (.+)", e.message)
+        if not found:
+            raise
+        raise InputError(found[1]) from None
 
 
 def steps_per_epoch(domain_x: Domain, domain_y: Domain, batch_size: int) -> int:

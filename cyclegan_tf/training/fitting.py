@@ -68,7 +68,8 @@ def fit_steps(
     validation_batch = workers.strategy.num_replicas_in_sync
 
     showing = progress.shown() if workers.is_chief else contextlib.nullcontext()
-    with showing, checkpointing.deferring_signals():
+    reading = batches.reading_errors_in_words()
+    with showing, reading, checkpointing.deferring_signals():
         training.model.fit(
             workers.strategy.distribute_datasets_from_function(
                 functools.partial(

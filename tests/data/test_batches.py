@@ -15,6 +15,7 @@ from cyclegan_tf.config.options import DatasetConfig, TrainConfig
 from cyclegan_tf.data.batches import (
     evaluation_batches,
     evaluation_steps,
+    reading_errors_in_words,
     steps_per_epoch,
     training_batches,
 )
@@ -360,6 +361,16 @@ def test_real_grayscale_photographs(shared):
     domain = Domain(gray, Preprocessing("resize_and_crop", 70, 64))
     assert domain.image_shape == (64, 64, 3)
     assert not domain.left_out
+
+
+def test_images_that_vanish_end_a_stream_in_a_sentence(tmp_path):
+    write_image(tmp_path / "a.png", gradient(8, 8))
+    domain = Domain([Source("a", tmp_path / "a.png")], STILL, cache_bytes=0)
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(InputError) as error, reading_errors_in_words():
+        list(training_batches(domain, domain).take(1))
+    assert str(error.value).startswith("None of the images can be read; the last")
+    assert "Traceback" not in str(error.value)
 
 
 def test_photographs_too_large_to_translate_can_be_trained_on(tmp_path):

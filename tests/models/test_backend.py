@@ -96,3 +96,17 @@ class TestWorkarounds:
         data = tf.data.Dataset.from_tensor_slices((tf.ones((3, 2)), tf.ones((3, 1))))
         with pytest.raises(tf.errors.InvalidArgumentError):
             model.fit(data.batch(4), shuffle=False, verbose=0)
+
+    def test_fit_tells_evaluate_in_private_that_it_validates(self):
+        told = []
+
+        class Model(keras.Sequential):
+            def evaluate(self, *arguments, **options):
+                told.append(options.get("_use_cached_eval_dataset"))
+                return super().evaluate(*arguments, **options)
+
+        model = Model([keras.Input((2,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse", run_eagerly=True)
+        data = tf.ones((2, 2)), tf.ones((2, 1))
+        model.fit(*data, validation_data=data, verbose=0)
+        assert told == [True]
