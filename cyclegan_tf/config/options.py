@@ -6,6 +6,7 @@ commands are in the `options.py` of their folders.
 """
 
 import dataclasses
+import math
 import pathlib
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
@@ -291,6 +292,13 @@ class TrainConfig:
         Raises:
             InputError: if one is out of its range.
         """
+        for group in dataclasses.fields(self):
+            for name, value in vars(getattr(self, group.name)).items():
+                if isinstance(value, float) and not math.isfinite(value):
+                    raise InputError(
+                        f"`{name}` must be a finite number, not {value}, which "
+                        "config.json cannot store."
+                    )
         check_positive(
             load_size=self.dataset.load_size,
             crop_size=self.dataset.crop_size,

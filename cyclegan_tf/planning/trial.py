@@ -112,7 +112,7 @@ def run_trial(config: TrainConfig, run_dir: pathlib.Path, started: float) -> For
     )
     record = dataclasses.replace(
         config.record,
-        checkpoint_minutes=math.inf,
+        checkpoint_minutes=1e6,  # never
         evaluate_every=2 if evaluates else 0,
         watchdog="off" if config.record.watchdog == "off" else "warn",
     )

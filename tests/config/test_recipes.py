@@ -1,5 +1,6 @@
 """Recipes: complete, and laid over presets."""
 
+import dataclasses
 import json
 import typing
 
@@ -60,3 +61,10 @@ def test_mistakes():
         make_train_config("own-folders")
     with pytest.raises(InputError, match="Nothing names the images of this training"):
         make_train_config(preset="paper")
+
+
+def test_options_that_json_cannot_hold_are_refused():
+    config = make_train_config(data="demo")
+    record = dataclasses.replace(config.record, checkpoint_minutes=float("inf"))
+    with pytest.raises(InputError, match="`checkpoint_minutes` must be a finite"):
+        dataclasses.replace(config, record=record).check()
