@@ -17,7 +17,6 @@ from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.cli import catalogue, defaults, demo
 from cyclegan_tf.config.stored import to_dict
 from cyclegan_tf.pretrained.options import InspectConfig
-from cyclegan_tf.runs.run import Run
 
 
 class Result(Protocol):
@@ -91,6 +90,8 @@ class Demo:
 
 
 def _train(options: defaults.Train) -> Text:
+    from cyclegan_tf.runs.run import Run  # takes too long for the help
+
     config = options.config()
     if options.explain:
         return Text(
