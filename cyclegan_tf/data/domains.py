@@ -119,7 +119,15 @@ class Domain(Sequence[Image]):
         """
         with concurrent.futures.ThreadPoolExecutor() as pool:
             list(pool.map(self.__getitem__, range(len(self))))
-        self._keep([i for i in range(len(self)) if i not in self._damaged])
+        partner = self._partner
+        good = [
+            i
+            for i in range(len(self))
+            if i not in self._damaged and (partner is None or partner._is_readable(i))
+        ]
+        for domain in (self, partner):
+            if domain is not None:
+                domain._keep(good)
 
     def pair_with(self, other: "Domain") -> None:
         """Make images at equal places belong together, here and in the other domain.
@@ -163,30 +171,33 @@ class Domain(Sequence[Image]):
         self._readable.clear()
 
     def _is_readable(self, place: int) -> bool:
-        if place not in self._readable | self._damaged:
-            try:
-                self._resized(place)
-                self._readable.add(place)
-            except InputError as e:
-                self._damaged.add(place)
-                self._leave_out(_naming(self._sources[place], e))
+        if place not in self._readable and self._try(place, self._resized) is not None:
+            self._readable.add(place)
         return place in self._readable
+
+    def _try(self, place: int, read: Callable[[int], Image]) -> Image | None:
+        """Read an image; note it and return `None` if it is damaged."""
+        if place in self._damaged:
+            return None
+        try:
+            return read(place)
+        except InputError as e:
+            self._damaged.add(place)
+            self._leave_out(_naming(self._sources[place], e))
+            return None
 
     def _first_readable(self, i: int, read: Callable[[int], Image]) -> Image:
         """Read an image; for a damaged one, the next."""
         for place in range(i, i + len(self)):
             place %= len(self)
-            if place in self._damaged:
-                continue
             if self._partner is not None and not self._partner._is_readable(place):
                 continue
-            try:
-                return read(place)
-            except InputError as e:
-                self._damaged.add(place)
-                self._leave_out(_naming(self._sources[place], e))
+            image = self._try(place, read)
+            if image is not None:
+                return image
+        left_out = self.left_out or (self._partner or self).left_out
         raise InputError(
-            f"None of the images can be read; the last problem: {self.left_out[-1]}"
+            f"None of the images can be read; the last problem: {left_out[-1]}"
         )
 
     def _resized(self, i: int) -> Image:

@@ -88,6 +88,9 @@ class AdversarialModel(ImagePairTrainer):
     def metrics(self) -> list[keras.metrics.Metric]:
         return [self._hidden.means]
 
+    def call(self, real_x: Any, training: bool = False) -> Any:
+        return self.generators["g"](real_x, training=training)
+
     def compile(
         self,
         generator_optimizer: Any = None,

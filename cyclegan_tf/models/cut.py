@@ -104,9 +104,6 @@ class CUT(AdversarialModel):
         self._check_channels()
         self.built = True  # The networks are.
 
-    def call(self, real_x: Any, training: bool = False) -> Any:
-        return self.generator_g(real_x, training=training)
-
     def train_step(self, data: Any) -> dict[str, Any]:
         """Update the discriminator, then the generator and the heads, on one batch."""
         real_x, real_y = self._unpack(data)

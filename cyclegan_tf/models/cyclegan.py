@@ -111,9 +111,6 @@ class CycleGAN(AdversarialModel):
         self.built = True  # The networks are; `build_for` builds the pools.
         self._built_for: tuple[Shape, Shape] | None = None
 
-    def call(self, real_x: Any, training: bool = False) -> Any:
-        return self.generator_g(real_x, training=training)
-
     def train_step(self, data: Any) -> dict[str, Any]:
         """Update the generators and the discriminators on one batch."""
         real_x, real_y = self._unpack(data)

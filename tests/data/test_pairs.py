@@ -95,6 +95,11 @@ def test_a_damaged_image_takes_its_partner_along(what, half, tmp_path):
     for x, y in seen:
         np.testing.assert_array_equal(x, y)
     assert len(domains.train["x"]) == (4 if what == "header" else 5)
+    domains.train["x"].verify()
+    x, y = domains.train["x"], domains.train["y"]
+    assert len(x) == len(y) == 4
+    for i in range(4):
+        np.testing.assert_array_equal(x[i], y[i])
 
 
 def test_the_demo_has_pairs():
@@ -128,3 +133,12 @@ def test_random_crops_end_where_the_rate_begins_to_fall(tmp_path):
     plain = list(training_batches(x, y, 2).take(3))
     for (jittered, _), (expected, _) in zip(stream, plain):
         np.testing.assert_array_equal(jittered, expected)
+
+
+def test_pairs_whose_other_halves_are_all_damaged(tmp_path):
+    for split in ("trainA", "trainB"):
+        write_image(tmp_path / split / "a.png", scene(0))
+    path = tmp_path / "trainB/a.png"
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(InputError, match="None of the images can be read"):
+        load(tmp_path)
