@@ -29,9 +29,12 @@ class RefusedFileError(InputError):
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an exception's message, or its type's name if empty."""
+    """Return the first line of an exception's message, or its type's name if empty.
+
+    Messages that repeat the content of a file have no end; they are cut off.
+    """
     message = str(error).strip()
-    return message.splitlines()[0] if message else type(error).__name__
+    return message.splitlines()[0][:300] if message else type(error).__name__
 
 
 def check_positive(**arguments: int | None) -> None:

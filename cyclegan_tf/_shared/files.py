@@ -9,7 +9,6 @@ import os
 import pathlib
 import re
 import uuid
-import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -131,25 +130,6 @@ def remove(path: pathlib.Path) -> None:
         path.rmdir()
     else:
         path.unlink(missing_ok=True)
-
-
-def check_not_compressed(path: pathlib.Path) -> None:
-    """Check that a zip file is not compressed, and therefore no zip bomb.
-
-    PyTorch and Keras store models in zip files without compression.
-
-    Raises:
-        InputError: if an entry is compressed.
-        zipfile.BadZipFile: if it is not a zip file.
-    """
-    with zipfile.ZipFile(path) as archive:
-        for entry in archive.infolist():
-            if entry.file_size > entry.compress_size:
-                raise InputError(
-                    f"{path} is compressed ({entry.filename} grows from "
-                    f"{entry.compress_size} to {entry.file_size} bytes), but no "
-                    "framework compresses its models; save the model again."
-                )
 
 
 def check_downloaded(path: pathlib.Path) -> None:

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from cyclegan_tf._shared.archives import open_h5
 from cyclegan_tf._shared.errors import InputError, first_line
 from cyclegan_tf.images import Image, color_square, normalize
 
@@ -136,6 +137,8 @@ def inception_features(weights: pathlib.Path | None = None) -> FeatureExtractor:
             input_shape=(side, side, 3),
         )
         if weights:
+            with open_h5(weights):  # Keras opens it again
+                pass
             network.load_weights(weights)
     except Exception as e:  # Keras reports a failed download as a bare Exception
         raise InputError(
@@ -171,7 +174,7 @@ def saved_model_features(path: pathlib.Path) -> FeatureExtractor:
         batch, height, width, channels = spec.shape
         valid = not more_inputs and height == width and channels == 3 and not batch
         valid = valid and height is not None and spec.dtype == tf.float32
-    except (OSError, KeyError, ValueError):
+    except Exception:  # a damaged folder can raise anything
         valid = False
     if not valid:
         raise InputError(

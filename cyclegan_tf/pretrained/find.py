@@ -6,8 +6,8 @@ import json
 import logging
 import pathlib
 import re
-import zipfile
 
+from cyclegan_tf._shared.archives import open_zip, read_json_entry, reading
 from cyclegan_tf._shared.errors import InputError, first_line
 from cyclegan_tf._shared.files import check_downloaded
 from cyclegan_tf.config.directions import DIRECTIONS
@@ -296,9 +296,6 @@ def _identity(path: pathlib.Path) -> dict[str, str]:
 
 
 def _keras_version(path: pathlib.Path) -> str:
-    """Return the version of Keras that wrote a `.keras` file, or an empty string."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return str(json.loads(archive.read("metadata.json"))["keras_version"])
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError):
-        return ""
+    """Return the version of Keras that wrote a `.keras` file."""
+    with reading(path, "a .keras file"), open_zip(path) as archive:
+        return str(read_json_entry(archive, "metadata.json")["keras_version"])

@@ -3,17 +3,15 @@
 import dataclasses
 import json
 import pathlib
-import zipfile
 
 import keras
 
-from cyclegan_tf._shared.errors import InputError, first_line
+from cyclegan_tf._shared.archives import read_comment, reading, write_comment
+from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import check_downloaded, replacing
 from cyclegan_tf._version import __version__
 from cyclegan_tf.models.networks.graph import size_multiple
-
-# The ResNet pads by reflection at a quarter of the size, which needs sides of 2 pixels.
-SMALLEST_SIDE = 8
+from cyclegan_tf.runs.keras_files import load_keras
 
 
 def load_generator(path: pathlib.Path) -> keras.Model:
@@ -23,11 +21,9 @@ def load_generator(path: pathlib.Path) -> keras.Model:
         InputError: as `load_network`; if its output differs in size from its input.
     """
     network = load_network(path)
-    if not _keeps_size(network):
-        raise InputError(
-            f"{path} is not a generator: its output differs in size from its input; "
-            "name a generator's file, such as generator_g.keras."
-        )
+    advice = "name a generator's file, such as generator_g.keras"
+    with reading(path, "a generator, which keeps the size of images", advice):
+        size_multiple(network)
     return network
 
 
@@ -57,14 +53,9 @@ def load_network(path: pathlib.Path) -> keras.Model:
     if not path.is_file():
         raise InputError(f"There is no network {path}; check the name.")
     check_downloaded(path)
-    try:
-        network = keras.saving.load_model(path, compile=False)
-    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as e:
-        raise InputError(
-            f"{path} is not a network that Keras 3 can load "
-            f"({first_line(e)}); name a .keras file of a run, or convert another "
-            "model by cyclegan import."
-        ) from e
+    advice = "name a .keras file of a run, or convert another model by cyclegan import"
+    with reading(path, "a network of Keras 3", advice):
+        network = load_keras(path)
     if not _is_functional(network):
         raise InputError(
             f"{path} holds a {type(network).__name__}, not a network as a functional "
@@ -80,16 +71,6 @@ def _is_functional(network: keras.Model) -> bool:
         return False
     ends = [getattr(network, name, None) or [] for name in ("inputs", "outputs")]
     return [len(tensors) for tensors in ends] == [1, 1]
-
-
-def _keeps_size(network: keras.Model) -> bool:
-    if len(network.input_shape) != 4 or len(network.output_shape) != 4:
-        return False
-    _, *sides, channels = network.input_shape
-    default = SMALLEST_SIDE * size_multiple(network)
-    size = tuple(side or default for side in sides)
-    output = network.compute_output_shape((1, *size, channels))
-    return tuple(output[1:3]) == size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,15 +92,13 @@ def write_network(path: pathlib.Path, pretrained: Pretrained) -> None:
     origin = {**pretrained.origin, "imported_by": f"cyclegan_tf {__version__}"}
     with replacing(path) as temporary:
         pretrained.network.save(temporary)
-        with zipfile.ZipFile(temporary, "a") as archive:
-            archive.comment = json.dumps(origin).encode()
+        write_comment(temporary, json.dumps(origin).encode())
 
 
 def read_origin(path: pathlib.Path) -> dict[str, str] | None:
     """Read the origin that `write_network` recorded."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            origin = json.loads(archive.comment)
-    except (zipfile.BadZipFile, ValueError):
+        origin = json.loads(read_comment(path))
+    except (ValueError, RecursionError):  # the comment of someone else, or none
         return None
     return origin if isinstance(origin, dict) else None

@@ -9,9 +9,9 @@ import dataclasses
 import json
 import pathlib
 import warnings
-import zipfile
 from typing import TYPE_CHECKING
 
+from cyclegan_tf._shared.archives import check_keras, reading
 from cyclegan_tf._shared.errors import InputError, first_line
 from cyclegan_tf._shared.files import remove, replacing
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # so that a wrong folder is reported before TensorFlow loads
 # Not a bare .weights.h5: HDF5 writes it to the disk itself, and crashes the process if
 # the disk is full. Keras assembles a .keras file in memory.
 _MODEL = "model.keras"
+_ADVICE = "remove it, and the run resumes from the checkpoint before it, if it has one"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,11 +56,9 @@ class Checkpoints:
         """
         found = {}
         for path in sorted(self.folder.glob("step-*")):
-            try:
+            with reading(path, "a checkpoint", _ADVICE):
                 state = json.loads((path / "state.json").read_text())
                 found[path] = Position(**state)
-            except (OSError, ValueError, TypeError) as e:
-                raise _damaged(path, e) from e
         return found
 
     @property
@@ -104,13 +103,13 @@ class Checkpoints:
         Raises:
             InputError: if the checkpoint is damaged or does not fit the model.
         """
+        with reading(path, "a checkpoint", _ADVICE):
+            check_keras(path / _MODEL)
         try:
             with warnings.catch_warnings():
                 # Keras only warns of weights that it cannot place.
                 warnings.simplefilter("error", UserWarning)
                 model.load_weights(path / _MODEL)
-        except zipfile.BadZipFile as e:
-            raise _damaged(path, e) from e
         except (OSError, ValueError, KeyError, UserWarning) as e:
             raise InputError(
                 f"{path} does not fit the options to resume with ({first_line(e)}); "
@@ -126,12 +125,11 @@ class Checkpoints:
         Raises:
             InputError: if there is no checkpoint, or it cannot be loaded.
         """
-        import keras
-
         # These register the classes.
         import cyclegan_tf.models.cut
         import cyclegan_tf.models.cyclegan
         import cyclegan_tf.models.pix2pix  # noqa: F401
+        from cyclegan_tf.runs.keras_files import load_keras
 
         newest = self.newest
         if newest is None:
@@ -139,16 +137,5 @@ class Checkpoints:
                 f"{self.folder.parent} has no checkpoint yet; wait for the first one "
                 "of its training."
             )
-        try:
-            return newest, keras.saving.load_model(newest / _MODEL, compile=False)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as e:
-            raise InputError(
-                f"{newest} cannot be loaded ({first_line(e)}); it is damaged."
-            ) from e
-
-
-def _damaged(checkpoint: pathlib.Path, error: Exception) -> InputError:
-    return InputError(
-        f"{checkpoint} is damaged ({error}); remove it, and the run resumes from the "
-        "checkpoint before it, if it has one."
-    )
+        with reading(newest, "a checkpoint", _ADVICE):
+            return newest, load_keras(newest / _MODEL)

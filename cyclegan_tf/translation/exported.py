@@ -4,11 +4,11 @@ import pathlib
 
 import tensorflow as tf
 
-from cyclegan_tf._shared.errors import InputError, first_line
+from cyclegan_tf._shared.archives import reading
 from cyclegan_tf.images import Image
 from cyclegan_tf.pretrained.find import StoredGenerator
 from cyclegan_tf.pretrained.keras3 import check_image_channels
-from cyclegan_tf.translation.translator import Translator
+from cyclegan_tf.translation.translator import Translator, translate_one
 
 
 class ExportedTranslator:
@@ -29,23 +29,20 @@ class ExportedTranslator:
     size_multiple = 1
 
     def __init__(self, folder: pathlib.Path):
-        try:
+        advice = "export again, or convert another model by cyclegan import"
+        with reading(folder, "a SavedModel of cyclegan export", advice):
             # The model keeps the weights alive; the signature alone does not.
             self._model = tf.saved_model.load(str(folder))
             signature = self._model.signatures["uint8"]
-        except (OSError, ValueError, KeyError) as e:
-            raise InputError(
-                f"{folder} is not a SavedModel of cyclegan export ({first_line(e)}); "
-                "export again, or convert another model by cyclegan import."
-            ) from e
-        image = signature.structured_input_signature[1]["image"]
+            image = signature.structured_input_signature[1]["image"]
+            translated = signature.structured_outputs["translated"]
         self.channels: int = image.shape[-1]
-        self.output_channels: int = signature.structured_outputs["translated"].shape[-1]
+        self.output_channels: int = translated.shape[-1]
 
     def __call__(self, image: Image) -> Image:
         """Translate one image, as `Translator` does."""
-        outputs = self._model.signatures["uint8"](image=tf.constant(image[None]))
-        return outputs["translated"].numpy()[0]
+        signature = self._model.signatures["uint8"]
+        return translate_one(lambda x: signature(image=x)["translated"], image)
 
 
 def load_translator(generator: StoredGenerator) -> Translator | ExportedTranslator:

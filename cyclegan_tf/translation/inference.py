@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from cyclegan_tf._shared.errors import InputError, first_line
 from cyclegan_tf.models.networks.graph import is_instance_norm
 
 
@@ -32,14 +33,24 @@ def inference_model(generator: keras.Model) -> keras.Model:
     Returns:
         A `keras.Model` from float32 `image` to float32 of the same height and width,
         both in [-1, 1].
+
+    Raises:
+        InputError: if a layer fits images of one size only.
     """
     channels = generator.input_shape[-1]
-    model = keras.models.clone_model(
-        generator,
-        input_tensors=keras.Input((None, None, channels), name="image"),
-        clone_function=_plain_operation,
-        call_function=_plain_call,
-    )
+    try:
+        model = keras.models.clone_model(
+            generator,
+            input_tensors=keras.Input((None, None, channels), name="image"),
+            clone_function=_plain_operation,
+            call_function=_plain_call,
+            recursive=True,
+        )
+    except ValueError as e:
+        raise InputError(
+            f"The generator {generator.name} cannot take images of any size "
+            f"({first_line(e)}); use one whose layers do not depend on the size."
+        ) from e
     model.set_weights(generator.get_weights())
     return model
 
@@ -109,7 +120,9 @@ class Resize(keras.layers.Layer):
         return tf.image.resize(x, size, self.interpolation)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        return (input_shape[0], None, None, input_shape[-1])
+        batch, *sides, channels = input_shape
+        resized = (side and side * by for side, by in zip(sides, self.factors))
+        return (batch, *resized, channels)
 
 
 def _plain_operation(operation: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import functools
 import pathlib
+from collections.abc import Callable
 from typing import TypeAlias
 
 import keras
@@ -9,9 +10,10 @@ import numpy as np
 import PIL.Image
 import tensorflow as tf
 
+from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.images import Image, from_pillow, normalize, read_image, upright
-from cyclegan_tf.models.networks.graph import size_multiple
-from cyclegan_tf.pretrained.keras3 import SMALLEST_SIDE, load_generator
+from cyclegan_tf.models.networks.graph import SMALLEST_SIDE, size_multiple
+from cyclegan_tf.pretrained.keras3 import load_generator
 from cyclegan_tf.translation.inference import inference_model
 
 # Every level, normalized by NumPy. In a graph, TensorFlow turns the division into a
@@ -73,9 +75,10 @@ class Translator:
 
         Raises:
             ValueError: if the array is not uint8 or has another number of channels.
-            InputError: if the file cannot be read.
+            InputError: if the file cannot be read, or the generator does not keep the
+                size of the image.
         """
-        return self._translate(self._array(image)[None]).numpy()[0]
+        return translate_one(self._translate, self._array(image))
 
     def _array(self, image: AnyImage) -> Image:
         if isinstance(image, str | pathlib.Path):
@@ -98,6 +101,35 @@ class Translator:
         return int(_padded_side(side, self.size_multiple))
 
 
+def translate_one(translate: Callable[[tf.Tensor], tf.Tensor], image: Image) -> Image:
+    """Translate one image: all translations of images pass here.
+
+    Args:
+        translate: maps uint8 (batch, height, width, channels) to uint8 of the same
+            size.
+        image: uint8 (height, width, channels).
+
+    Raises:
+        InputError: if the translation has another size, or fails.
+    """
+    height, width, _ = image.shape
+    try:
+        translated: Image = translate(tf.constant(image[None])).numpy()[0]
+    except tf.errors.ResourceExhaustedError:
+        raise
+    except tf.errors.OpError as e:
+        raise InputError(
+            f"The generator does not translate an image of {width}x{height} pixels to "
+            "one of that size; use another generator."
+        ) from e
+    if translated.shape[:2] != (height, width):
+        raise InputError(
+            f"The generator translates an image of {width}x{height} pixels to one of "
+            f"{translated.shape[1]}x{translated.shape[0]}; use another generator."
+        )
+    return translated
+
+
 def translate_images(model: keras.Model, images: tf.Tensor) -> tf.Tensor:
     """Translate images of any size, as operations of a TensorFlow graph.
 
@@ -114,6 +146,8 @@ def translate_images(model: keras.Model, images: tf.Tensor) -> tf.Tensor:
         padded = tf.gather(padded, _reflected(side, size_multiple(model)), axis=axis)
     inputs = tf.gather(_NORMALIZED, tf.cast(padded, tf.int32))
     translated = model(inputs, training=False)
+    # What follows would hide another size.
+    tf.debugging.assert_equal(tf.shape(translated)[1:3], tf.shape(inputs)[1:3])
     levels = (translated[:, :height, :width] + 1.0) * 127.5
     return tf.cast(tf.round(tf.clip_by_value(levels, 0, 255)), tf.uint8)
 

@@ -293,7 +293,7 @@ def test_mistakes(generator_file, run_dir, photos, tmp_path, capsys):
     assert "holds no generators" in export(tmp_path)
     assert "There is no file or folder" in export(tmp_path / "absent.keras")
     (tmp_path / "a.keras").write_bytes(b"damaged")
-    assert "not a network that Keras 3 can load" in export(tmp_path / "a.keras")
+    assert "cannot be read as a network of Keras 3" in export(tmp_path / "a.keras")
     message = export(generator_file, "--image-size", 30, 33)
     assert "multiples of 2, not 30x33" in message
     assert "must be at least 1" in export(generator_file, "--threads", 0)

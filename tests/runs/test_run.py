@@ -185,7 +185,7 @@ def test_a_damaged_checkpoint(run, model, name, content):
     run.save_checkpoint(model, Position(20, 10, 0.6))
     damaged = run.folder / "checkpoints/step-00000020"
     (damaged / name).write_text(content)
-    with pytest.raises(InputError, match=f"{damaged} is damaged.*; remove it"):
+    with pytest.raises(InputError, match=f"{damaged} cannot be read as .*; remove it"):
         run.restore(model)
     shutil.rmtree(damaged)
     assert run.restore(model).step == 10

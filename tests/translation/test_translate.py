@@ -331,7 +331,7 @@ def test_wrong_channels():
 
 def test_not_a_generator(tmp_path):
     (tmp_path / "a.keras").write_bytes(b"damaged")
-    with pytest.raises(InputError, match="not a network that Keras 3 can load"):
+    with pytest.raises(InputError, match="cannot be read as a network of Keras 3"):
         Translator(tmp_path / "a.keras")
     with pytest.raises(InputError, match="There is no network"):
         Translator(pathlib.Path("absent.keras"))
@@ -340,10 +340,13 @@ def test_not_a_generator(tmp_path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: cyclegan_tf.patchgan_discriminator(2, 2), "is not a generator"),
+        (
+            lambda: cyclegan_tf.patchgan_discriminator(2, 2),
+            "not be read as a generator",
+        ),
         (
             lambda: cyclegan_tf.patchgan_discriminator(2, 2, image_shape=(64, 64, 3)),
-            "is not a generator",
+            "not be read as a generator",
         ),
         (lambda: tiny.cyclegan(), "holds a CycleGAN, not a network"),
         (
@@ -373,5 +376,5 @@ def test_a_generator_file_with_a_damaged_part(tmp_path):
     content = bytearray(path.read_bytes())
     content[content.index(b"resnet") + 3] ^= 1
     path.write_bytes(content)
-    with pytest.raises(InputError, match="not a network that Keras 3 can load"):
+    with pytest.raises(InputError, match="cannot be read as a network of Keras 3"):
         Translator(path)

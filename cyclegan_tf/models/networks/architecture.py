@@ -60,22 +60,12 @@ class Architecture:
         return _BUILDERS[self.kind](**self.options, **named)
 
     def outline(self) -> keras.Model:
-        """Build the network without weight values, which takes no time or memory.
-
-        Its layers and weight shapes can be inspected; it cannot be called.
+        """Build the network without weight values; see `outline`.
 
         Raises:
             ValueError: if an option is out of its range.
         """
-
-        def build() -> keras.Model:
-            with keras.StatelessScope(initialize_variables=False):
-                return self.build()
-
-        # Keras lists variables without values, and initializes them when the next
-        # such scope ends. The list is per thread: a thread of its own discards it.
-        with concurrent.futures.ThreadPoolExecutor(1) as pool:
-            return pool.submit(build).result()
+        return outline(self.build)
 
     def __str__(self) -> str:
         options = self.options
@@ -96,6 +86,22 @@ class Architecture:
             widths = [filters] if isinstance(filters, int) else filters
             parts.append(f"{'-'.join(map(str, widths))} filters")
         return f"{_TITLES[self.kind]} ({', '.join(parts)})"
+
+
+def outline(build: Callable[[], keras.Model]) -> keras.Model:
+    """Build a model without weight values, which takes no time or memory.
+
+    Its layers and weight shapes can be inspected; it cannot be called.
+    """
+
+    def build_without_values() -> keras.Model:
+        with keras.StatelessScope(initialize_variables=False):
+            return build()
+
+    # Keras lists variables without values, and initializes them when the next such
+    # scope ends. The list is per thread: a thread of its own discards it.
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        return pool.submit(build_without_values).result()
 
 
 def kind_of(network: keras.Model) -> str | None:

@@ -1,13 +1,17 @@
 """Facts about the graph of a functional model: operations, norms, strides."""
 
 import collections
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
 
 from cyclegan_tf.models.networks.blocks import NORM_EPSILON
+
+# The ResNet pads by reflection at a quarter of the size, which needs sides of 2 pixels.
+SMALLEST_SIDE = 8
 
 
 def operations(network: keras.Model) -> list[Any]:
@@ -119,17 +123,48 @@ def size_multiple(generator: keras.Model) -> int:
     """Return the number that image sides must be multiples of to keep their size.
 
     Args:
-        generator: a functional model with all that shrinks images in sequence.
+        generator: a functional model. It may hold others.
 
     Returns:
         The product of the strides: 4 for the ResNet, `2 ** num_levels` for the
-        U-Net.
+        U-Net. If that does not keep the size, the smallest power of two that does.
+
+    Raises:
+        ValueError: if there is none, as for a discriminator or super-resolution.
     """
-    shrinking = (
-        keras.layers.Conv2D,
-        keras.layers.AveragePooling2D,
-        keras.layers.MaxPooling2D,
+    if len(generator.input_shape) != 4 or len(generator.output_shape) != 4:
+        raise ValueError("it is not a network from images to images")
+    powers = (2**exponent for exponent in range(11))
+    for multiple in (math.prod(_shrinking(generator)), *powers):
+        with contextlib.suppress(ValueError):  # maps that do not fit together
+            sides, found = _probe(generator, multiple)
+            if sides == found:
+                return multiple
+    (height, width), found = _probe(generator, 32)
+    raise ValueError(
+        f"an image of {height}x{width} pixels becomes one of {found[0]}x{found[1]}"
     )
-    return math.prod(
-        layer.strides[0] for layer in generator.layers if type(layer) in shrinking
-    )
+
+
+def _shrinking(network: keras.Model) -> Iterator[int]:
+    """List the strides of all that shrinks images, also in models inside."""
+    for operation in operations(network):
+        if isinstance(operation, keras.Function | keras.Sequential):
+            yield from _shrinking(operation)
+        elif "Transpose" not in type(operation).__name__:
+            strides = getattr(operation, "strides", None) or 1
+            yield strides if isinstance(strides, int) else strides[0]
+
+
+def _probe(
+    generator: keras.Model, multiple: int
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the sides of an image, and of its translation.
+
+    Free sides are two multiples in a row, so that no smaller number divides both.
+    """
+    _, *sides, channels = generator.input_shape
+    first, second = (multiple * (SMALLEST_SIDE + more) for more in range(2))
+    height, width = sides[0] or first, sides[1] or second
+    output = generator.compute_output_shape((1, height, width, channels))
+    return (height, width), tuple(output[1:3])

@@ -4,40 +4,32 @@ It reads data only: it deserializes no Lambda layer and loads no SavedModel func
 """
 
 import collections
-import contextlib
 import dataclasses
-import io
 import json
+import math
 import pathlib
 import re
-import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import h5py
 import numpy as np
 import tensorflow as tf
-from google.protobuf.message import DecodeError
 
-from cyclegan_tf._shared.errors import InputError, first_line
-from cyclegan_tf._shared.files import check_not_compressed
+from cyclegan_tf._shared.archives import (
+    check_claim,
+    open_h5,
+    open_keras_weights,
+    open_zip,
+    read_keras_config,
+    reading,
+)
+from cyclegan_tf._shared.errors import InputError
 
 # Arrays by layer, then by attribute: {"conv2d": {"kernel": ...}}.
 Weights = Mapping[str, Mapping[str, np.ndarray]]
 
 _VARIABLE = "/.ATTRIBUTES/VARIABLE_VALUE"
-# Parsing broken content raises these.
-_PARSE_ERRORS = (
-    OSError,
-    KeyError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    DecodeError,
-    tf.errors.OpError,
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,10 +53,10 @@ def read_h5(path: pathlib.Path) -> Keras2Model:
     Raises:
         InputError: if the file is damaged or claims more data than its size.
     """
-    with _reading(path, "a Keras .h5 file"), h5py.File(path) as file:
+    with reading(path, "a Keras .h5 file"), open_h5(path) as file:
         description = file.attrs.get("model_config")
         root = file["model_weights"] if description is not None else file
-        weights = _h5_weights(root, path)
+        weights = _h5_weights(root)
         config = None if description is None else json.loads(description)
     return Keras2Model(config, weights)
 
@@ -75,13 +67,9 @@ def read_keras_zip(path: pathlib.Path) -> Keras2Model:
     Raises:
         InputError: if the file is damaged or claims more data than its size.
     """
-    with _reading(path, "a .keras file of Keras 2"):
-        check_not_compressed(path)
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))
-            content = io.BytesIO(archive.read("model.weights.h5"))
-        with h5py.File(content) as file:
-            _check_claim(file, path)
+    with reading(path, "a .keras file of Keras 2"), open_zip(path) as archive:
+        config = read_keras_config(archive)
+        with open_keras_weights(path, archive) as file:
             weights = _zip_weights(config["config"]["layers"], file)
     return Keras2Model(config, weights)
 
@@ -105,7 +93,7 @@ def read_saved_model(folder: pathlib.Path) -> Keras2Model:
             f"{folder} is a SavedModel without keras_metadata.pb, so its layers are "
             "unknown; import the model that it was exported from."
         )
-    with _reading(folder, "a SavedModel of Keras 2"):
+    with reading(folder, "a SavedModel of Keras 2"):
         metadata.ParseFromString(path.read_bytes())
         described = {
             node.node_path: json.loads(node.metadata) for node in metadata.nodes
@@ -113,8 +101,12 @@ def read_saved_model(folder: pathlib.Path) -> Keras2Model:
         root = _without_tuples(described["root"])
         config = {"class_name": root["class_name"], "config": root["config"]}
         reader = tf.train.load_checkpoint(str(folder / "variables/variables"))
+        types = reader.get_variable_to_dtype_map()
+        shapes = reader.get_variable_to_shape_map()
+        claimed = sum(types[key].size * math.prod(shapes[key]) for key in shapes)
+        check_claim(folder, claimed, "arrays")
         weights: dict[str, dict[str, np.ndarray]] = {}
-        for key in reader.get_variable_to_shape_map():
+        for key in shapes:
             # layer_with_weights-0/kernel/.ATTRIBUTES/VARIABLE_VALUE
             layer, _, attribute = key.removesuffix(_VARIABLE).rpartition("/")
             node = described.get(f"root.{layer}")
@@ -124,23 +116,8 @@ def read_saved_model(folder: pathlib.Path) -> Keras2Model:
     return Keras2Model(config, weights)
 
 
-@contextlib.contextmanager
-def _reading(path: pathlib.Path, kind: str) -> Iterator[None]:
-    """Turn the errors of broken content into an `InputError`."""
-    try:
-        yield
-    except InputError:
-        raise
-    except _PARSE_ERRORS as e:
-        raise InputError(
-            f"{path} cannot be read as {kind} ({first_line(e)}); it is damaged or of "
-            "another format."
-        ) from e
-
-
-def _h5_weights(root: h5py.Group, path: pathlib.Path) -> Weights:
+def _h5_weights(root: h5py.Group) -> Weights:
     """Collect the arrays: `conv2d/conv2d/kernel:0` is the kernel of `conv2d`."""
-    _check_claim(root, path)
     weights: dict[str, dict[str, np.ndarray]] = {}
     for layer in map(_text, root.attrs["layer_names"]):
         for name in map(_text, root[layer].attrs["weight_names"]):
@@ -175,38 +152,6 @@ def _zip_weights(descriptions: list[dict[str, Any]], file: h5py.File) -> Weights
             name = description.get("name") or options["name"]
             weights[name] = {names[i]: arrays[i] for i in sorted(arrays)}
     return weights
-
-
-def _check_claim(root: h5py.Group, path: pathlib.Path) -> None:
-    """Refuse arrays that would exhaust the memory or come from other files.
-
-    Arrays may be compressed or never written; links, external and virtual arrays can
-    point to any file on this machine.
-    """
-    claimed = 0
-
-    def leads_elsewhere(name: str, link: Any) -> str | None:
-        nonlocal claimed
-        if not isinstance(link, h5py.HardLink):
-            return name
-        item = root[name]
-        if not isinstance(item, h5py.Dataset):
-            return None
-        claimed += item.nbytes
-        return name if item.external or item.is_virtual else None
-
-    # The visit ends at the first returned name; h5py does not propagate exceptions.
-    if name := root.visititems_links(leads_elsewhere):
-        raise InputError(
-            f"{name} of {path} points outside the file, which no framework writes; "
-            "save the model again."
-        )
-    size = path.stat().st_size
-    if claimed > size:
-        raise InputError(
-            f"{path} has {size} bytes, but its arrays claim {claimed}; it is damaged "
-            "or made to fill the memory."
-        )
 
 
 def _without_tuples(value: Any) -> Any:

@@ -7,15 +7,15 @@ only when it reads or writes such a file; a `.safetensors` file needs no PyTorch
 import pathlib
 import re
 import types
-import zipfile
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from cyclegan_tf._shared.archives import check_claim, is_zip, open_zip, reading
 from cyclegan_tf._shared.errors import InputError, first_line
 from cyclegan_tf._shared.extras import require_package
-from cyclegan_tf._shared.files import check_not_compressed, replacing
+from cyclegan_tf._shared.files import replacing
 
 SUFFIXES = (".pth", ".pt", ".safetensors")
 
@@ -67,24 +67,19 @@ def write_state_dict(path: pathlib.Path, state_dict: dict[str, np.ndarray]) -> N
 
 def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
     load_file = _safetensors().load_file
-    try:
+    with reading(path, "a safetensors file"):  # the library checks what it claims
         arrays = load_file(path)
-    except Exception as e:  # the library has its own kind, and lacks some data types
-        raise InputError(
-            f"{path} cannot be read as a safetensors file ({first_line(e)}); download "
-            "or save it again."
-        ) from e
-    return {key: array.astype(np.float32) for key, array in arrays.items()}
+        return {key: array.astype(np.float32) for key, array in arrays.items()}
 
 
 def _read_pickle(path: pathlib.Path) -> dict[str, np.ndarray]:
     torch = _torch()
-    size = path.stat().st_size
-    is_zip = zipfile.is_zipfile(path)
+    zipped = is_zip(path)
     try:
-        if is_zip:
-            check_not_compressed(path)  # PyTorch never compresses
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
+        if zipped:
+            with open_zip(path):  # PyTorch opens it again
+                pass
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except InputError:
         raise
     except Exception as e:  # a hostile file can raise anything inside the unpickler
@@ -113,15 +108,12 @@ def _read_pickle(path: pathlib.Path) -> dict[str, np.ndarray]:
             )
     # Tensors may repeat stored values, so a small file can claim any amount of memory.
     claimed = sum(tensor.numel() * tensor.element_size() for tensor in content.values())
-    if claimed > size:
-        raise InputError(
-            f"{path} has {size} bytes, but its tensors claim {claimed}; it is damaged "
-            "or made to fill the memory."
-        )
-    return {
-        key: tensor.detach().to(torch.float32).numpy()
-        for key, tensor in content.items()
-    }
+    check_claim(path, claimed, "tensors")
+    with reading(path, "a PyTorch state dict"):
+        return {
+            key: tensor.detach().to(torch.float32).numpy()
+            for key, tensor in content.items()
+        }
 
 
 def _unwrap(path: pathlib.Path, content: Mapping[Any, Any]) -> Mapping[Any, Any]:
