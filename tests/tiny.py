@@ -48,6 +48,55 @@ def discriminator(filters=4):
     return keras.Model(image, blocks.float_output("linear", "logits")(x))
 
 
+def foreign_generators():
+    """Small generators unlike ours: their size multiples, and what builds them."""
+    layers = keras.layers
+
+    def network(*inside):
+        image = x = keras.Input((None, None, 3))
+        for layer in inside:
+            x = layer(x)
+        return keras.Model(image, x)
+
+    def halve():
+        return layers.Conv2D(3, 3, strides=2, padding="same")
+
+    def double(by=2):
+        return layers.Conv2DTranspose(3, 3, strides=by, padding="same")
+
+    return {
+        "pooling": (2, lambda: network(layers.AveragePooling2D(2), double())),
+        "pooling by 4": (4, lambda: network(layers.MaxPooling2D(4), double(4))),
+        "separable": (
+            2,
+            lambda: network(
+                layers.SeparableConv2D(4, 3, strides=2, padding="same"), double()
+            ),
+        ),
+        "operation": (
+            2,
+            lambda: network(lambda x: keras.ops.average_pool(x, 2), double()),
+        ),
+        "slices": (2, lambda: network(lambda x: x[:, ::2, ::2], double())),
+        "thirds": (3, lambda: network(layers.MaxPooling2D(3), double(3))),
+        "nested": (
+            4,
+            lambda: network(network(halve()), network(halve()), double(4)),
+        ),
+        "nested twice": (2, lambda: network(network(network(halve())), double())),
+        "nested resize": (
+            2,
+            lambda: network(
+                network(halve(), layers.UpSampling2D(interpolation="bilinear"))
+            ),
+        ),
+        "sequential": (
+            2,
+            lambda: network(keras.Sequential([halve()]), double()),
+        ),
+    }
+
+
 def untrained_run(folder, filters=4, **dataset):
     """Make a run on the demo, with small generators as after a checkpoint."""
     run = Run.create(folder, TrainConfig(DatasetConfig("demo", **dataset)))

@@ -74,7 +74,11 @@ def open_zip(path: pathlib.Path) -> Iterator[zipfile.ZipFile]:
 
 
 def is_zip(path: pathlib.Path) -> bool:
-    """Whether a file ends as a zip file does."""
+    """Whether a file ends as a zip file does.
+
+    Raises:
+        zipfile.BadZipFile: if it is one of several parts.
+    """
     return zipfile.is_zipfile(path)
 
 
@@ -159,8 +163,8 @@ def open_h5(
         # The visit ends at the first returned name; h5py passes on no exceptions.
         if name := file.visititems_links(leads_elsewhere):
             raise InputError(
-                f"{name} of {path} points elsewhere, which no framework writes; save "
-                "the model again."
+                f"{path} holds {name}, which points elsewhere, as no framework writes "
+                "it; save the model again."
             )
         check_claim(path, claimed, "arrays")
         yield file

@@ -130,6 +130,9 @@ def inception_features(weights: pathlib.Path | None = None) -> FeatureExtractor:
     """
     side = 299
     try:
+        if weights:
+            with open_h5(weights):  # Keras opens it again
+                pass
         network = keras.applications.InceptionV3(
             include_top=False,
             weights=None if weights else "imagenet",
@@ -137,8 +140,6 @@ def inception_features(weights: pathlib.Path | None = None) -> FeatureExtractor:
             input_shape=(side, side, 3),
         )
         if weights:
-            with open_h5(weights):  # Keras opens it again
-                pass
             network.load_weights(weights)
     except Exception as e:  # Keras reports a failed download as a bare Exception
         raise InputError(

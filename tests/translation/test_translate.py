@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tiny
+from command_line import fails
 
 import cyclegan_tf
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.cli import main as cli
 from cyclegan_tf.config.options import DatasetConfig, TrainConfig
+from cyclegan_tf.export.savedmodel import write_saved_model
 from cyclegan_tf.images import (
     denormalize,
     normalize,
@@ -24,7 +26,10 @@ from cyclegan_tf.images import (
     write_image,
 )
 from cyclegan_tf.runs.run import Run
+from cyclegan_tf.translation import translator as translator_module
+from cyclegan_tf.translation.exported import ExportedTranslator
 from cyclegan_tf.translation.files import FileTranslator
+from cyclegan_tf.translation.inference import inference_model
 from cyclegan_tf.translation.options import TranslateConfig
 from cyclegan_tf.translation.translate import translate
 from cyclegan_tf.translation.translator import Translator
@@ -327,6 +332,59 @@ def test_wrong_channels():
     translator = Translator(cyclegan_tf.resnet_generator(4, 1))
     with pytest.raises(ValueError, match="takes images of 3 channels"):
         translator(np.zeros((8, 8, 4), np.uint8))
+
+
+@pytest.mark.parametrize("name", tiny.foreign_generators())
+def test_generators_of_others_keep_the_size(name, tmp_path):
+    _, make = tiny.foreign_generators()[name]
+    generator = make()
+    generator.save(tmp_path / "g.keras")
+    translator = Translator(tmp_path / "g.keras")
+    (image,) = tiny.noise(1, 24)
+    translated = translator(image[:13])
+    assert translated.shape == (13, 24, 3)
+    whole = denormalize(generator(normalize(image[None].astype("float32")))[0].numpy())
+    # The same numbers: nothing is lost when blocks inside are copied.
+    np.testing.assert_allclose(translator(image).astype(int), whole, atol=1)
+
+
+def test_super_resolution_is_refused(tmp_path, photos, capsys):
+    image = keras.Input((None, None, 3))
+    keras.Model(image, keras.layers.UpSampling2D()(image)).save(tmp_path / "g.keras")
+    message = fails(
+        capsys, "translate", tmp_path / "g.keras", photos, "--out", tmp_path
+    )
+    assert "256x288 pixels becomes one of 512x576" in message
+
+
+def test_an_output_of_another_size_is_never_cropped(monkeypatch, tmp_path):
+    """Even where the multiple is wrong, as for a network that no probe sees through."""
+    monkeypatch.setattr(translator_module, "size_multiple", lambda network: 1)
+    _, make = tiny.foreign_generators()["pooling"]
+    (image,) = tiny.noise(1, 13)
+    with pytest.raises(InputError, match="image of 13x13 pixels to one of that size"):
+        Translator(make())(image)
+    write_saved_model(tmp_path / "1", inference_model(make()))
+    with pytest.raises(InputError, match="image of 13x13 pixels to one of that size"):
+        ExportedTranslator(tmp_path / "1")(image)
+    with pytest.raises(InputError, match="13x13 pixels to one of 12x13; use"):
+        translator_module.translate_one(lambda images: images[:, :, :12], image)
+
+
+def test_a_generator_of_one_size_only():
+    image = keras.Input((8, 8, 3))
+    flat = keras.layers.Dense(192)(keras.layers.Flatten()(image))
+    network = keras.Model(image, keras.layers.Reshape((8, 8, 3))(flat))
+    with pytest.raises(InputError, match="cannot take images of any size"):
+        Translator(network)
+
+
+def test_a_damaged_exported_generator(tmp_path):
+    write_saved_model(tmp_path / "1", inference_model(tiny.generator(2)))
+    (weights,) = (tmp_path / "1/variables").glob("*.data*")
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(InputError, match="cannot be read as a SavedModel of cyclegan"):
+        ExportedTranslator(tmp_path / "1")
 
 
 def test_not_a_generator(tmp_path):

@@ -74,9 +74,8 @@ def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 def _read_pickle(path: pathlib.Path) -> dict[str, np.ndarray]:
     torch = _torch()
-    zipped = is_zip(path)
     try:
-        if zipped:
+        if zipped := is_zip(path):
             with open_zip(path):  # PyTorch opens it again
                 pass
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)

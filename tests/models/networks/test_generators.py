@@ -6,6 +6,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tiny
 
 import cyclegan_tf
 from cyclegan_tf.models.networks import blocks
@@ -106,6 +107,17 @@ def test_size_multiple():
     assert size_multiple(NETWORKS["mobile"]()) == 4
     assert size_multiple(NETWORKS["unet"]()) == 32
     assert size_multiple(NETWORKS["resnet"](upsampling="nearest")) == 4
+
+
+def test_the_size_multiple_of_networks_of_others():
+    for expected, make in tiny.foreign_generators().values():
+        assert size_multiple(make()) == expected
+    image = keras.Input((None, None, 3))
+    larger = keras.Model(image, keras.layers.UpSampling2D()(image))
+    with pytest.raises(ValueError, match="256x288 pixels becomes one of 512x576"):
+        size_multiple(larger)
+    with pytest.raises(ValueError, match="256x288 pixels becomes one of 62x70"):
+        size_multiple(cyclegan_tf.patchgan_discriminator(2, 2))
 
 
 def test_every_layer_starts_different():

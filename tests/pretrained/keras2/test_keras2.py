@@ -283,7 +283,7 @@ def test_an_h5_that_leads_to_other_files(way, tmp_path):
             layout = h5py.VirtualLayout((4,), "f4")
             layout[:] = h5py.VirtualSource(secret, "kernel:0", (4,), "f4")
             group.create_virtual_dataset("kernel:0", layout)
-    with pytest.raises(InputError, match="conv/kernel:0 of .* points elsewhere"):
+    with pytest.raises(InputError, match="holds conv/kernel:0, which points elsewhere"):
         read_h5(tmp_path / "weights.h5")
 
 
