@@ -37,6 +37,7 @@ from .models.schedules import LinearDecay as LinearDecay
 from .planning.plan import plan_training as plan_training
 from .pretrained.convert import export_pytorch as export_pytorch
 from .pretrained.convert import import_network as import_network
+from .pretrained.find import load_generator as load_generator
 from .pretrained.inspection import inspect_networks as inspect_networks
 from .pretrained.options import ExportPytorchConfig as ExportPytorchConfig
 from .pretrained.options import ImportConfig as ImportConfig

@@ -16,6 +16,7 @@ import cyclegan_tf as api
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.cli import catalogue, defaults, demo
 from cyclegan_tf.config.stored import to_dict
+from cyclegan_tf.pretrained import cards
 from cyclegan_tf.pretrained.options import InspectConfig
 
 
@@ -76,6 +77,19 @@ class Recipes:
     """
 
     name: Annotated[str | None, tyro.conf.Positional] = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Models:
+    """List the trained generators at hand, or describe one.
+
+    Attributes:
+        name: A model.
+        all: Also list the models of others, which are downloaded when they are used.
+    """
+
+    name: Annotated[str | None, tyro.conf.Positional] = None
+    all: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,6 +161,11 @@ def _recipes(options: Recipes) -> Text:
     return Text(catalogue.describe(name) if name else catalogue.overview())
 
 
+def _models(options: Models) -> Text:
+    name = options.name
+    return Text(cards.card(name) if name else cards.overview(options.all))
+
+
 def _demo(options: Demo) -> Text:
     return Text(demo.summarize(demo.run_demo(options.run_dir), options.run_dir))
 
@@ -203,6 +222,13 @@ COMMANDS = (
         then=lambda o: f"cyclegan translate {o.out} PHOTO",
     ),
     Command("serve", MAIN, api.ServeConfig, lambda o: api.serve(o)),
+    Command(
+        "models",
+        MAIN,
+        Models,
+        _models,
+        then=lambda o: f"cyclegan translate --pretrained {o.name or 'NAME'} PHOTO",
+    ),
     Command(
         "doctor",
         CHECKS,

@@ -99,8 +99,9 @@ class NetworkConfig:
         initializer: Initial weights of the convolutions: normal is CycleGAN's N(0,
             0.02), xavier is CUT's, Xavier with gain 0.02.
         init_from: Start from the networks in this folder: a PyTorch checkpoint, a
-            result of cyclegan import, or a run. Their architecture replaces the options
-            above; missing networks start new.
+            result of cyclegan import, or a run; or from a model that cyclegan models
+            lists. Their architecture replaces the options above; missing networks start
+            new.
     """
 
     generator: GeneratorKind = "resnet"
@@ -119,7 +120,9 @@ class NetworkConfig:
     norm_epsilon: float = 1e-5
     padding: Padding = "symmetric"
     initializer: Initializer = "normal"
-    init_from: pathlib.Path | None = None
+    init_from: Annotated[
+        pathlib.Path | None, tyro.conf.arg(aliases=("--pretrained",))
+    ] = None
 
 
 @dataclasses.dataclass(frozen=True)

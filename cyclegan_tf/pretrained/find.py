@@ -1,4 +1,4 @@
-"""Find the generators or networks that a path holds, for every command."""
+"""Find the generators or networks that a path or name stands for, for every command."""
 
 import dataclasses
 import hashlib
@@ -7,6 +7,8 @@ import logging
 import pathlib
 import re
 import zipfile
+
+import keras
 
 from cyclegan_tf._shared.errors import InputError, first_line
 from cyclegan_tf._shared.files import check_downloaded
@@ -20,10 +22,17 @@ from cyclegan_tf.pretrained.keras2.files import (
     read_saved_model,
 )
 from cyclegan_tf.pretrained.keras2.layers import build_keras2_model
-from cyclegan_tf.pretrained.keras3 import Pretrained, load_network, read_origin
+from cyclegan_tf.pretrained.keras3 import (
+    Pretrained,
+    load_network,
+    read_generator,
+    read_origin,
+    write_network,
+)
 from cyclegan_tf.pretrained.options import StateDictNorm
 from cyclegan_tf.pretrained.pytorch.files import SUFFIXES, read_state_dict
 from cyclegan_tf.pretrained.pytorch.weights import network_from_state_dict
+from cyclegan_tf.pretrained.zoo import ModelFile, NamedModel, download, find_model
 from cyclegan_tf.runs.run import Run, generator_file
 
 _LOG = logging.getLogger(__name__)
@@ -43,7 +52,7 @@ _PYTORCH_FILE = re.compile(r"(latest|\d+)_net_(G_A|G_B|D_A|D_B|G|D)\.(pth|safete
 
 @dataclasses.dataclass(frozen=True)
 class StoredGenerator:
-    """A generator that a path holds.
+    """A generator that a path or name stands for.
 
     Attributes:
         direction: `"g"` (X to Y) or `"f"` (Y to X); `None` if the path does not say.
@@ -59,26 +68,31 @@ class StoredGenerator:
 
 
 def find_generators(source: pathlib.Path) -> list[StoredGenerator]:
-    """Find the generators that a path holds.
+    """Find the generators that a path or name stands for.
 
     Args:
         source: a run folder, a generator's `.keras` file, a folder with
-            `generator_g.keras` and so on, a folder that `cyclegan export` wrote, or
-            one of its SavedModels.
+            `generator_g.keras` and so on, a folder that `cyclegan export` wrote, one
+            of its SavedModels, or the name of a model, which is downloaded if need be.
 
     Returns:
         At least one, G before F.
 
     Raises:
-        InputError: if there is none.
+        InputError: if there is none, or a download fails.
     """
+    if model := find_model(source):
+        return _generators_of(model)
     if source.is_file() or (source / "saved_model.pb").is_file():
         return [StoredGenerator(_direction_in(source.stem), source)]
     found = generators_in(source) or _exported_in(source)
     if found:
         return found
     if not source.exists():
-        raise InputError(f"There is no file or folder {source}; check the name.")
+        raise InputError(
+            f"There is no file, folder or model {source}; check the name, or see "
+            "cyclegan models."
+        )
     if Run.is_run(source):
         raise InputError(
             f"{source} has no generators yet; wait for the first checkpoint of its "
@@ -108,6 +122,34 @@ def choose_generator(source: pathlib.Path, direction: str) -> StoredGenerator:
     )
 
 
+def load_generator(source: str | pathlib.Path, direction: str = "g") -> keras.Model:
+    """Load a generator.
+
+    Args:
+        source: as for `find_generators`, except for a SavedModel.
+        direction: `"g"` (X to Y) or `"f"` (Y to X), if the source has both.
+
+    Returns:
+        A functional model from float images (batch, height, width, channels) in
+        [-1, 1] to images of the same size in [-1, 1].
+
+    Raises:
+        InputError: if there is no such generator, or a download fails.
+
+    Example:
+    ```python
+    paint = cyclegan_tf.load_generator("photo2monet")
+    ```
+    """
+    generator = choose_generator(pathlib.Path(source), direction)
+    if generator.is_exported:
+        raise InputError(
+            f"{generator.path} is a SavedModel, which is no Keras model; name the run "
+            "or the .keras file that it was exported from."
+        )
+    return read_generator(generator.path)
+
+
 def generators_in(folder: pathlib.Path) -> list[StoredGenerator]:
     """List the `generator_*.keras` in a folder, which need not exist."""
     return [
@@ -115,6 +157,23 @@ def generators_in(folder: pathlib.Path) -> list[StoredGenerator]:
         for direction in DIRECTIONS
         if (path := generator_file(folder, direction)).is_file()
     ]
+
+
+def _generators_of(model: NamedModel) -> list[StoredGenerator]:
+    return [
+        StoredGenerator(direction, _keras_file(file))
+        for direction, file in model.files.items()
+    ]
+
+
+def _keras_file(file: ModelFile) -> pathlib.Path:
+    """Return a model's `.keras` file; download and convert it if need be."""
+    path = file.path.with_suffix(".keras")
+    if not path.is_file():
+        downloaded = download(file, read_network)
+        if downloaded != path:
+            write_network(path, read_network(downloaded))
+    return path
 
 
 def find_networks(
@@ -125,8 +184,8 @@ def find_networks(
     Args:
         source: a run folder (its newest checkpoint is read), a checkpoint folder of
             the PyTorch reference (`latest_net_G_A.pth`, ...; without `latest` the
-            highest epoch), a folder of `generator_g.keras` and so on, or what
-            `read_network` reads.
+            highest epoch), a folder of `generator_g.keras` and so on, the name of a
+            model, or what `read_network` reads.
         norm: as for `read_network`.
 
     Returns:
@@ -136,6 +195,12 @@ def find_networks(
     Raises:
         InputError: if there is none; as `read_network`.
     """
+    if model := find_model(source):
+        _check_no_norm(source, norm)
+        return {
+            f"generator_{generator.direction}": read_network(generator.path)
+            for generator in _generators_of(model)
+        }
     if not holds_networks(source):
         return {source.name: read_network(source, norm)}
     if Run.is_run(source):

@@ -16,7 +16,7 @@ from cyclegan_tf.models.networks.graph import size_multiple
 SMALLEST_SIDE = 8
 
 
-def load_generator(path: pathlib.Path) -> keras.Model:
+def read_generator(path: pathlib.Path) -> keras.Model:
     """Load a generator from a `.keras` file.
 
     Raises:

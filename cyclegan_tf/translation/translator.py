@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from cyclegan_tf.images import Image, from_pillow, normalize, read_image, upright
 from cyclegan_tf.models.networks.graph import size_multiple
-from cyclegan_tf.pretrained.keras3 import SMALLEST_SIDE, load_generator
+from cyclegan_tf.pretrained.find import load_generator
+from cyclegan_tf.pretrained.keras3 import SMALLEST_SIDE
 from cyclegan_tf.translation.inference import inference_model
 
 # Every level, normalized by NumPy. In a graph, TensorFlow turns the division into a
@@ -32,10 +33,11 @@ class Translator:
     It copies the generator's weights; call `refresh` after they change.
 
     Args:
-        generator: a generator of this package, or the path of a saved one.
+        generator: a generator of this package, or what `load_generator` loads: a path,
+            or the name of a model.
 
     Raises:
-        InputError: if the file is not a generator.
+        InputError: as `load_generator`.
 
     Example:
     ```python
@@ -46,7 +48,7 @@ class Translator:
 
     def __init__(self, generator: keras.Model | str | pathlib.Path):
         if not isinstance(generator, keras.Model):
-            generator = load_generator(pathlib.Path(generator))
+            generator = load_generator(generator)
         self.generator = generator
         self.size_multiple = size_multiple(generator)
         self.channels: int = generator.input_shape[-1]
