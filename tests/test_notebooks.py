@@ -42,9 +42,9 @@ def cells(notebook, kind):
 
 def test_there_are_the_ones_that_the_table_names():
     assert [path.stem for path in NOTEBOOKS] == sorted(PICTURES)
-    readme = (ROOT / "README.md").read_text()
+    table = (ROOT / "notebooks/README.md").read_text()
     for path in NOTEBOOKS:
-        assert f"](notebooks/{path.name})" in readme
+        assert f"]({path.name})" in table
 
 
 @pytest.fixture
