@@ -58,10 +58,16 @@ class NewRun(TrainConfig):
 
     def folder(self) -> pathlib.Path:
         """Return the folder of the run."""
+        if self.run_dir:
+            return self.run_dir
         data = self.dataset.data
-        if not data.startswith("tfds:"):
-            data = str(pathlib.Path(data).resolve())  # the name of "." and ".."
-        return self.run_dir or pathlib.Path("runs", pathlib.PurePath(data).name)
+        if not data:
+            name = "2".join(self.dataset.domain_names)
+        elif data.startswith("tfds:"):
+            name = pathlib.PurePath(data).name
+        else:
+            name = pathlib.Path(data).resolve().name  # that of "." and ".."
+        return pathlib.Path("runs", name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +136,7 @@ def of_plan(arguments: list[str]) -> Plan:
 def _given(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--resume", nargs="?", type=pathlib.Path)
-    names = ("--recipe", "--preset", "--explain", "--method")
+    names = ("--recipe", "--preset", "--explain", "--method", "--data-x", "--data-y")
     epochs = ("--epochs", "--constant-epochs", "--decay-epochs")
     for name in names + epochs:
         parser.add_argument(name, nargs="?")
@@ -152,8 +158,11 @@ def _given(arguments: list[str]) -> argparse.Namespace:
 
 def _new_run(given: argparse.Namespace) -> TrainConfig:
     # --explain needs no images. Otherwise, tyro asks for them if no recipe names any.
-    named = given.recipe and RECIPES[given.recipe].data
-    data = named or ("" if given.explain else tyro.MISSING)
+    if given.data_x or given.data_y:
+        data = ""
+    else:
+        named = given.recipe and RECIPES[given.recipe].data
+        data = named or ("" if given.explain else tyro.MISSING)
     return make_train_config(given.recipe, given.preset, data, given.method)
 
 

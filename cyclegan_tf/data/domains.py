@@ -13,7 +13,13 @@ from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.config.directions import DomainName
 from cyclegan_tf.config.options import DatasetConfig, TrainConfig
 from cyclegan_tf.data.preprocessing import Preprocessing
-from cyclegan_tf.data.sources import Source, find_pairs, find_sources
+from cyclegan_tf.data.sources import (
+    Source,
+    find_pairs,
+    find_sources,
+    match_pairs,
+    split_folder,
+)
 from cyclegan_tf.images import (
     MAX_PIXELS_TO_SHRINK,
     Image,
@@ -347,7 +353,7 @@ def load_domains(config: TrainConfig, size_multiple: int) -> Domains:
     shapes = train["x"].image_shape + train["y"].image_shape
     if config.objective.pool_size and None in shapes:
         raise InputError(
-            f"The image pool needs images of one size, but those of {dataset.data} "
+            f"The image pool needs images of one size, but those of {dataset.name} "
             "differ; use `pool_size=0` or a `preprocess` that crops."
         )
     return Domains(
@@ -362,6 +368,12 @@ def _find(
     dataset: DatasetConfig, split: str, pairs: bool
 ) -> dict[DomainName, list[Source]]:
     """Find the images of X and Y of the split `"train"` or `"test"`."""
+    if dataset.data_x and dataset.data_y:
+        folders = dataset.data_x, dataset.data_y
+        x, y = (split_folder(folder, split) for folder in folders)
+        if pairs:
+            x, y = match_pairs(*zip(folders, (x, y)))
+        return {"x": x, "y": y}
     if pairs:
         a, b = find_pairs(dataset.data, split)
     else:

@@ -64,7 +64,7 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     evaluation = Evaluation(
         str(config.source),
         run.step if run else None,
-        train_config.dataset.data,
+        train_config.dataset.name,
         directions,
     )
     out = config.out or (run.evaluation if run else None)
@@ -77,7 +77,12 @@ def _dataset(config: EvaluateConfig, dataset: DatasetConfig) -> DatasetConfig:
     """Return the images of a run, or other images with the same preprocessing."""
     if config.data is not None:
         dataset = dataclasses.replace(
-            dataset, data=config.data, data_dir=None, paired_test=False
+            dataset,
+            data=config.data,
+            data_x=None,
+            data_y=None,
+            data_dir=None,
+            paired_test=False,
         )
     if config.data_dir is not None:
         dataset = dataclasses.replace(dataset, data_dir=config.data_dir)

@@ -155,7 +155,7 @@ def _galleries(
             cycle_images(
                 test,
                 sizes[direction.name],
-                run.config.dataset.data,
+                run.config.dataset.name,
                 translators[direction.name],
                 translators[direction.back],
                 progress,
