@@ -167,7 +167,10 @@ class Evaluator:
         def hit_rate(images: Images) -> metrics.Scores:
             return metrics.hit_rate(self.target_logits(images))
 
-        result = self._compare(protocols.HIT_RATE, hit_rate, translated)
+        result = dataclasses.replace(
+            self._compare(protocols.HIT_RATE, hit_rate, translated),
+            of_images=tuple(map(float, self.target_logits(translated))),
+        )
         (score,) = result.scores
         accuracy = ((score.real or 0) + 1 - (score.untranslated or 0)) / 2
         if accuracy >= POOR_ACCURACY:

@@ -46,6 +46,8 @@ class MetricScores:
         images: number of images by role: `"translated"`, `"untranslated"`, `"real"`.
         scores: the numbers.
         warning: why the scores are not reliable; empty if they are.
+        of_images: a number for each translated test image, in order, higher for a
+            better one; empty for a metric of sets.
     """
 
     title: str
@@ -53,6 +55,7 @@ class MetricScores:
     images: dict[str, int]
     scores: tuple[Score, ...]
     warning: str = ""
+    of_images: tuple[float, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,15 +169,19 @@ class Evaluation:
 
 
 def _metric_scores(content: dict[str, Any]) -> MetricScores:
-    scores = tuple(Score(**score) for score in content.pop("scores"))
-    # A null stands for a number that is not finite.
     scores = tuple(
-        dataclasses.replace(score, translated=math.nan)
-        if score.translated is None
-        else score
-        for score in scores
+        Score(**score | {"translated": _finite_or_nan(score["translated"])})
+        for score in content.pop("scores")
     )
-    return MetricScores(scores=scores, **content)
+    of_images = content.pop("of_images", ())  # absent from older files
+    return MetricScores(
+        scores=scores, of_images=tuple(map(_finite_or_nan, of_images)), **content
+    )
+
+
+def _finite_or_nan(value: float | None) -> float:
+    """Return a number of a file, where null stands for one that is not finite."""
+    return math.nan if value is None else value
 
 
 def _number(value: float | None) -> str:

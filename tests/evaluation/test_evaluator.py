@@ -69,6 +69,8 @@ def test_a_good_generator_scores_between_nothing_and_real():
         assert score.translated < 0.1 * score.untranslated
         assert score.real < 0.1 * score.untranslated
     assert scores["kid_standard_error_means"].better == ""
+    [of_images] = [r.of_images for r in evaluator()(brighten) if r.of_images]
+    assert of_images == pytest.approx(brightness([brighten(i) for i in dark(6, 1)]))
     hit_rate = scores["hit_rate"]
     assert (hit_rate.untranslated, hit_rate.translated, hit_rate.real) == (0, 1, 1)
     assert scores["cycle_error"].translated == 0

@@ -14,6 +14,7 @@ KID = MetricScores(
     {"translated": 120, "reference": 507},
     (Score("kid", 0.25, 0.5, 0.125, "lower"), Score("kid_standard_error", 0.0625)),
     "Few images.",
+    (0.5, -1.5),
 )
 EVALUATION = Evaluation("runs/h2z", 7, "data/h2z", {"g": (KID,), "f": ()})
 
@@ -51,7 +52,7 @@ def test_scores_that_are_not_finite_are_still_json(tmp_path):
         raise ValueError(word)
 
     scores = (Score("psnr", math.inf), Score("fid", math.nan, -math.inf), Score("a", 0))
-    metric = MetricScores("", "", {"translated": 2}, scores)
+    metric = MetricScores("", "", {"translated": 2}, scores, "", (math.inf, 0.5))
     path = tmp_path / "evaluation.json"
     Evaluation("", None, "", {"g": (metric,)}).write(path)
     json.loads(path.read_text(), parse_constant=refuse)
@@ -59,4 +60,6 @@ def test_scores_that_are_not_finite_are_still_json(tmp_path):
     assert math.isnan(read.score("g", "psnr").translated)
     assert read.score("g", "fid").untranslated is None
     assert read.score("g", "a").translated == 0
+    [of_images] = [metric.of_images for metric in read.directions["g"]]
+    assert math.isnan(of_images[0]) and of_images[1] == 0.5
     assert "| nan" in read.to_text()
