@@ -62,19 +62,27 @@ def pictures(notebook: Any) -> Iterator[Any]:
                 yield data
 
 
-def shrink(notebook: Any) -> None:
-    """Scale pictures down, and keep each as PNG or JPEG, whichever is smaller."""
+def tidy(notebook: Any) -> None:
+    """Leave out standard error, which is about this machine; scale pictures down."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
     for data in pictures(notebook):
-        mime = next(name for name in data if name.startswith("image/"))
-        content = base64.b64decode(data.pop(mime))
-        picture = PIL.Image.open(io.BytesIO(content)).convert("RGB")
-        picture.thumbnail((_WIDEST, 2 * _WIDEST), PIL.Image.Resampling.LANCZOS)
-        encoded = {
-            "image/png": _encoded(picture.quantize(64), "PNG", optimize=True),
-            "image/jpeg": _encoded(picture, "JPEG", quality=_QUALITY),
-        }
-        mime = min(encoded, key=lambda name: len(encoded[name]))
-        data[mime] = base64.b64encode(encoded[mime]).decode()
+        _shrink(data)
+
+
+def _shrink(data: Any) -> None:
+    """Keep a picture as PNG or JPEG, whichever is smaller."""
+    mime = next(name for name in data if name.startswith("image/"))
+    content = base64.b64decode(data.pop(mime))
+    picture = PIL.Image.open(io.BytesIO(content)).convert("RGB")
+    picture.thumbnail((_WIDEST, 2 * _WIDEST), PIL.Image.Resampling.LANCZOS)
+    encoded = {
+        "image/png": _encoded(picture.quantize(64), "PNG", optimize=True),
+        "image/jpeg": _encoded(picture, "JPEG", quality=_QUALITY),
+    }
+    mime = min(encoded, key=lambda name: len(encoded[name]))
+    data[mime] = base64.b64encode(encoded[mime]).decode()
 
 
 def _encoded(picture: PIL.Image.Image, image_format: str, **options: Any) -> bytes:
@@ -92,7 +100,7 @@ def main(names: list[str]) -> None:
         notebook = read(path)
         with tempfile.TemporaryDirectory() as folder:
             execute(notebook, pathlib.Path(folder))
-        shrink(notebook)
+        tidy(notebook)
         content = (nbformat.writes(notebook) + "\n").encode()
         if len(content) > MOST_BYTES:
             sys.exit(f"{path.name} has {len(content):,} bytes, above {MOST_BYTES:,}.")

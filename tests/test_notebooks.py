@@ -27,7 +27,7 @@ PICTURES = {
 }
 # Parameters with which a notebook still keeps what it asserts, in less time.
 QUICK = {
-    "02_train_with_fit": {"IMAGES": 100},
+    "02_train_with_fit": {"IMAGES": 60},
     "03_translate_photos": {"STAND_IN_EPOCHS": 1},
     "04_evaluate": {"IMAGES": 60, "EPOCHS": 2},
     "05_export": {"STEPS": 4},
