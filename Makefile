@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 ADDONS_PYTHON ?= python3.11
 ADDONS_VENV := .venv-addons
 
-.PHONY: help setup demo test test-addons lint format bench bench-long clean
+.PHONY: help setup demo test test-addons lint format notebooks bench bench-long clean
 
 help:
 	@echo "make demo    train on built-in images, translate, score (a few minutes)"
@@ -14,6 +14,7 @@ help:
 	@echo "make test-addons  compare with the real TensorFlow Addons, in an environment of its own"
 	@echo "make bench   measure, and append to benchmarks/RESULTS.md"
 	@echo "make bench-long  measure what takes longer: XLA, --remat, the demo's scores"
+	@echo "make notebooks  run the notebooks, and store them with their pictures"
 	@echo "make lint    ruff, mypy and the layers contract"
 	@echo "make format  let ruff format the code"
 	@echo "make clean   remove the virtual environments and the demo run"
@@ -69,6 +70,9 @@ lint: setup
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+notebooks: setup
+	$(BIN)/python notebooks/store.py
 
 clean:
 	rm -rf $(VENV) $(ADDONS_VENV) runs/demo

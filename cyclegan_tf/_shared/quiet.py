@@ -56,6 +56,8 @@ class _QuietLoader(importlib.abc.Loader):
         with _filtered_stderr():
             self.loader.exec_module(module)
             module.config.list_physical_devices()  # It complains here, too.
+        # In a notebook TensorFlow also tells of each file that it writes.
+        module.get_logger().setLevel("WARNING")
 
 
 def quiet_tensorflow() -> None:

@@ -134,12 +134,10 @@ def build_evaluators(
         The evaluator of each direction.
 
     Raises:
-        InputError: if there are too few images, or paired ones do not match.
+        InputError: if there are too few images.
     """
     for domain in domains.test.values():
         domain.verify()
-    if domains.paired_test:
-        _check_pairs(domains)
     images = {
         name: DomainImages(
             StillImages(domains.train[name]),
@@ -166,21 +164,3 @@ def build_evaluators(
         )
         for name, direction in DIRECTIONS.items()
     }
-
-
-def _check_pairs(domains: Domains) -> None:
-    test_x, test_y = domains.test["x"], domains.test["y"]
-    left_out = test_x.left_out + test_y.left_out
-    if left_out:
-        raise InputError(
-            f"Paired test images must all be readable, but: {left_out[0]} Repair it, "
-            "or evaluate without `paired`."
-        )
-    x, y = StillImages(test_x), StillImages(test_y)
-    for name, image_x, image_y in zip(test_x.names, x, y):
-        if image_x.shape[:2] != image_y.shape[:2]:
-            raise InputError(
-                f"Paired test images must be of one size, but {name} and its pair have "
-                f"{image_x.shape[:2]} and {image_y.shape[:2]} pixels; use a "
-                "`preprocess` that crops, or evaluate without `paired`."
-            )
