@@ -216,10 +216,10 @@ COMMANDS = (
         api.ExportConfig,
         lambda o: api.export_generators(o),
         first=(
-            *("out", "formats", "variants", "sizes", "image_size", "name"),
-            *("calibration", "overwrite"),
+            *("out", "purpose", "formats", "variants", "sizes", "image_size"),
+            *("gpu_safe", "name", "calibration", "overwrite"),
         ),
-        then=lambda o: f"cyclegan translate {o.out} PHOTO",
+        then=lambda o: f"cyclegan translate {o.translates} PHOTO",
     ),
     Command("serve", MAIN, api.ServeConfig, lambda o: api.serve(o)),
     Command(

@@ -9,18 +9,17 @@ import keras
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.config.directions import DIRECTIONS
-from cyclegan_tf.data.demo import demo_images
 from cyclegan_tf.data.domains import Domain, load_domains
 from cyclegan_tf.export.options import CALIBRATED, ExportConfig
 from cyclegan_tf.images import (
     Image,
     UnreadableImageError,
     find_images,
-    in_channels,
     read_image,
     resize_image,
 )
 from cyclegan_tf.models.networks.graph import size_multiple
+from cyclegan_tf.photographs import PHOTOGRAPHS
 from cyclegan_tf.pretrained.find import StoredGenerator, find_generators
 from cyclegan_tf.pretrained.keras3 import check_image_channels, read_generator
 from cyclegan_tf.runs.run import Run
@@ -136,14 +135,14 @@ def _from_file(
         images = _read_folder(config.calibration, enough, channels)
         images_from = f"images of {config.calibration}"
     elif config.calibrates:
+        calibrated = [v for v in config.chosen.variants if v in CALIBRATED]
         raise InputError(
-            f"{' and '.join(v for v in config.variants if v in CALIBRATED)} must be "
-            "calibrated; name a folder of images that the generator translates as "
-            "`calibration`."
+            f"{' and '.join(calibrated)} must be calibrated; name a folder of images "
+            "that the generator translates as `calibration`."
         )
     else:
-        images = [in_channels(image, channels) for image in demo_images("testA")]
-        images_from = "images of the built-in demo"
+        images = [read_image(path, channels) for path in PHOTOGRAPHS]
+        images_from = "photographs that come with the package"
     images = [resize_image(image, *size) for image in images]
     # Calibrate on other images than the report compares, if there are any.
     others = images[config.report_images :] or images

@@ -14,6 +14,7 @@ HARDWARE = [
     b"I0000 util.cc:153] oneDNN custom operations are on. You may see slightly",
     b"I0000 cpu_feature_guard.cc:227] This TensorFlow binary is optimized to use",
     b"To enable the following instructions: AVX2 FMA, in other operations, rebuild",
+    b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.",
 ]
 GPU = [
     b"I0000 cudart_stub.cc:31] Could not find cuda drivers on your machine",
@@ -84,7 +85,7 @@ def test_last_words_are_heard(tmp_path):
     script = """
 import os
 from cyclegan_tf._shared import quiet
-with quiet._filtered_stderr():
+with quiet.quiet_stderr():
     os.write(2, b"oneDNN is on\\nThis processor lacks AVX\\n")
     os.abort()
 """
