@@ -72,6 +72,13 @@ class DatasetConfig:
     paired_test: bool = False
     cache_gb: float = 4.0
 
+    @property
+    def training_size(self) -> int | None:
+        """Side in pixels of the images that networks see; `None` if it varies."""
+        if self.preprocess == "none":
+            return None
+        return self.load_size if self.preprocess == "scale_width" else self.crop_size
+
 
 @dataclasses.dataclass(frozen=True)
 class NetworkConfig:

@@ -7,6 +7,7 @@ import logging
 import pathlib
 import re
 import zipfile
+from typing import Any
 
 from cyclegan_tf._shared.errors import InputError, first_line
 from cyclegan_tf._shared.files import check_downloaded
@@ -48,10 +49,13 @@ class StoredGenerator:
     Attributes:
         direction: `"g"` (X to Y) or `"f"` (Y to X); `None` if the path does not say.
         path: a `.keras` file, or the SavedModel folder of `cyclegan export`.
+        training_size: side in pixels of the images that it was trained on; `None` if
+            nothing says.
     """
 
     direction: str | None
     path: pathlib.Path
+    training_size: int | None = None
 
     @property
     def is_exported(self) -> bool:
@@ -73,7 +77,8 @@ def find_generators(source: pathlib.Path) -> list[StoredGenerator]:
         InputError: if there is none.
     """
     if source.is_file() or (source / "saved_model.pb").is_file():
-        return [StoredGenerator(_direction_in(source.stem), source)]
+        size = training_size_of(source)
+        return [StoredGenerator(_direction_in(source.stem), source, size)]
     found = generators_in(source) or _exported_in(source)
     if found:
         return found
@@ -111,10 +116,30 @@ def choose_generator(source: pathlib.Path, direction: str) -> StoredGenerator:
 def generators_in(folder: pathlib.Path) -> list[StoredGenerator]:
     """List the `generator_*.keras` in a folder, which need not exist."""
     return [
-        StoredGenerator(direction, path)
+        StoredGenerator(direction, path, training_size_of(path))
         for direction in DIRECTIONS
         if (path := generator_file(folder, direction)).is_file()
     ]
+
+
+def training_size_of(path: pathlib.Path) -> int | None:
+    """Return the side in pixels of the images that a generator was trained on.
+
+    Args:
+        path: a file or a SavedModel, as of `StoredGenerator`.
+
+    Returns:
+        What the file, its run or its export says; `None` if they do not.
+    """
+    if path.is_dir():
+        folder = path.resolve().parent
+        about = folder.with_name(f"{folder.name}.json")
+        return _about_exported(about)["training_size"] if about.is_file() else None
+    _, size = read_origin(path)
+    # The first runs had no notes in their files.
+    if size is None and Run.is_run(path.parent):
+        return Run(path.parent).config.dataset.training_size
+    return size
 
 
 def find_networks(
@@ -161,7 +186,10 @@ def _networks_of(run: Run) -> dict[str, Pretrained]:
     if run.config.optimization.ema and not model.normalizes_images_alone:
         for generator in generators_in(run.folder):
             networks[f"generator_{generator.direction}"] = load_network(generator.path)
-    return {name: Pretrained(network, origin) for name, network in networks.items()}
+    size = run.config.dataset.training_size
+    return {
+        name: Pretrained(network, origin, size) for name, network in networks.items()
+    }
 
 
 def holds_networks(source: pathlib.Path) -> bool:
@@ -198,8 +226,8 @@ def read_network(path: pathlib.Path, norm: StateDictNorm | None = None) -> Pretr
     if path.suffix == ".keras":
         if _keras_version(path).startswith("2."):
             return _from_keras2(path, read_keras_zip(path), "Keras 2 .keras")
-        origin = read_origin(path) or {"format": "Keras 3"}
-        return Pretrained(load_network(path), origin)
+        origin, size = read_origin(path)
+        return Pretrained(load_network(path), origin, size)
     if path.suffix in SUFFIXES:
         try:
             network = network_from_state_dict(read_state_dict(path), norm=norm)
@@ -231,14 +259,25 @@ def _exported_in(folder: pathlib.Path) -> list[StoredGenerator]:
     for path in folder.glob("*.json"):
         if path.name == "report.json":
             continue
-        try:
-            content = json.loads(path.read_text())
-            name, direction = content["name"], content["direction"]
-        except (json.JSONDecodeError, KeyError, TypeError) as e:
-            raise InputError(f"{path} is damaged ({e}); export again.") from e
-        if (folder / name / "1").is_dir():
-            found.append(StoredGenerator(direction, folder / name / "1"))
+        about = _about_exported(path)
+        model = folder / about["name"] / "1"
+        if model.is_dir():
+            size = about["training_size"]
+            found.append(StoredGenerator(about["direction"], model, size))
     return sorted(found, key=lambda generator: generator.direction == "f")
+
+
+def _about_exported(path: pathlib.Path) -> dict[str, Any]:
+    """Read what `cyclegan export` wrote about a generator."""
+    try:
+        content = json.loads(path.read_text())
+        return {
+            "name": content["name"],
+            "direction": content["direction"],
+            "training_size": content.get("training_size"),
+        }
+    except (ValueError, KeyError, TypeError) as e:
+        raise InputError(f"{path} is damaged ({e}); export again.") from e
 
 
 def _pytorch_paths(folder: pathlib.Path) -> dict[str, pathlib.Path]:
