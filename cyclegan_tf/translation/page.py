@@ -24,7 +24,7 @@ from cyclegan_tf.images import (
     in_channels,
     read_shrunk,
 )
-from cyclegan_tf.photographs import PHOTOGRAPHS
+from cyclegan_tf.photographs import CREDITS, PHOTOGRAPHS
 from cyclegan_tf.pretrained.find import StoredGenerator, find_generators
 from cyclegan_tf.translation.exported import ExportedTranslator, load_translator
 from cyclegan_tf.translation.options import ServeConfig
@@ -54,7 +54,7 @@ def serve(config: ServeConfig) -> None:
     require_gradio()
     generators = find_generators(config.source)
     _check_port(config.host, config.port)
-    page = build_page(config.source.resolve().name, generators)
+    page = build_page(config.source.resolve().name.removesuffix(".keras"), generators)
     _, address, _ = page.launch(
         server_name=config.host,
         server_port=config.port,
@@ -123,7 +123,7 @@ def build_page(
     with gradio.Blocks(
         analytics_enabled=False, title=f"CycleGAN: {name}", delete_cache=(600, 3600)
     ) as page:
-        gradio.Markdown(f"# {name}\nChoose a photo; nothing leaves this computer.")
+        gradio.Markdown(f"# {name}\nChoose a photo of yours, or a sample.")
         with gradio.Row():
             with gradio.Column():
                 # As a file, so that it is read as `cyclegan translate` reads it.
@@ -139,7 +139,7 @@ def build_page(
                 gradio.Examples(
                     list(map(str, PHOTOGRAPHS)),
                     photo,
-                    label="Or one of these",
+                    label="Samples",
                     elem_id="samples",
                 )
                 direction = gradio.Radio(
@@ -164,6 +164,7 @@ def build_page(
                     elem_id="translation",
                 )
                 note = gradio.Markdown(elem_id="note")
+        gradio.Markdown(f"Samples: {CREDITS}.")
         # Gradio itself would decode an upload, with a long message on failure, and
         # would accept the path of any file on this machine from a program.
         uploads = pathlib.Path(photo.GRADIO_CACHE).resolve()
