@@ -10,7 +10,7 @@ import pathlib
 import re
 import uuid
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cyclegan_tf._shared.errors import InputError
@@ -108,6 +108,27 @@ def _finite(content: Any) -> Any:
         return [_finite(value) for value in content]
     is_infinite = isinstance(content, float) and not math.isfinite(content)
     return None if is_infinite else content
+
+
+def write_note(archive: pathlib.Path, note: Mapping[str, Any]) -> None:
+    """Write a note into a zip file that every reader of it ignores: its comment.
+
+    Args:
+        archive: a zip file, such as a `.keras` file.
+        note: what JSON can hold, in at most 65,535 bytes.
+    """
+    with zipfile.ZipFile(archive, "a") as file:
+        file.comment = json.dumps(note).encode()
+
+
+def read_note(archive: pathlib.Path) -> dict[str, Any]:
+    """Read what `write_note` wrote; nothing if the file has no note or is no zip."""
+    try:
+        with zipfile.ZipFile(archive) as file:
+            note = json.loads(file.comment)
+    except (zipfile.BadZipFile, ValueError):
+        return {}
+    return note if isinstance(note, dict) else {}
 
 
 def check_free(path: pathlib.Path, overwrite: bool) -> None:

@@ -111,6 +111,14 @@ class DatasetConfig:
                 f"`data_x={self.data_x}` is domain X; leave out `direction=BtoA`."
             )
 
+    @property
+    def training_size(self) -> int | None:
+        """Side in pixels that whole images are scaled to; `None` if they keep theirs.
+
+        Crops of them show textures at the same scale.
+        """
+        return None if self.preprocess in ("crop", "none") else self.load_size
+
 
 @dataclasses.dataclass(frozen=True)
 class NetworkConfig:

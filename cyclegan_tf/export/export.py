@@ -154,6 +154,7 @@ def _write_metadata(
         "source": str(config.source),
         "exported": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "cyclegan_tf": __version__,
+        "training_size": exportable.training_size,
         "input": {
             "name": "image",
             **layout,

@@ -37,6 +37,7 @@ class Exportable:
     Attributes:
         name: name in files and on servers.
         direction: `"g"` (X to Y) or `"f"` (Y to X); `None` if unknown.
+        training_size: side of the training images in pixels; `None` if unknown.
         size: (height, width) for files of one size.
         report_images: uint8 images of that size to compare outputs on.
         calibration_images: likewise to calibrate on; none if no variant needs them.
@@ -46,6 +47,7 @@ class Exportable:
     name: str
     direction: str | None
     generator: keras.Model
+    training_size: int | None
     size: tuple[int, int]
     report_images: list[Image]
     calibration_images: list[Image]
@@ -103,6 +105,7 @@ def _from_run(found: list[StoredGenerator], config: ExportConfig) -> list[Export
             f"{name}_{direction.name}",
             direction.name,
             network,
+            run.config.dataset.training_size,
             size,
             _first_images(test, config.report_images, size),
             _first_images(train, calibration_images, size),
@@ -150,6 +153,7 @@ def _from_file(
         name,
         found.direction,
         generator,
+        found.training_size,
         size,
         images[: config.report_images],
         others[:calibration_images],

@@ -7,6 +7,7 @@ import logging
 import pathlib
 import re
 import zipfile
+from typing import Any
 
 import keras
 
@@ -57,10 +58,13 @@ class StoredGenerator:
     Attributes:
         direction: `"g"` (X to Y) or `"f"` (Y to X); `None` if the path does not say.
         path: a `.keras` file, or the SavedModel folder of `cyclegan export`.
+        training_size: side in pixels of the images that it was trained on; `None` if
+            nothing says.
     """
 
     direction: str | None
     path: pathlib.Path
+    training_size: int | None = None
 
     @property
     def is_exported(self) -> bool:
@@ -84,7 +88,8 @@ def find_generators(source: pathlib.Path) -> list[StoredGenerator]:
     if model := find_model(source):
         return _generators_of(model)
     if source.is_file() or (source / "saved_model.pb").is_file():
-        return [StoredGenerator(_direction_in(source.stem), source)]
+        size = training_size_of(source)
+        return [StoredGenerator(_direction_in(source.stem), source, size)]
     found = generators_in(source) or _exported_in(source)
     if found:
         return found
@@ -153,7 +158,7 @@ def load_generator(source: str | pathlib.Path, direction: str = "g") -> keras.Mo
 def generators_in(folder: pathlib.Path) -> list[StoredGenerator]:
     """List the `generator_*.keras` in a folder, which need not exist."""
     return [
-        StoredGenerator(direction, path)
+        StoredGenerator(direction, path, training_size_of(path))
         for direction in DIRECTIONS
         if (path := generator_file(folder, direction)).is_file()
     ]
@@ -161,19 +166,41 @@ def generators_in(folder: pathlib.Path) -> list[StoredGenerator]:
 
 def _generators_of(model: NamedModel) -> list[StoredGenerator]:
     return [
-        StoredGenerator(direction, _keras_file(file))
+        StoredGenerator(direction, _keras_file(file, model), model.training_size)
         for direction, file in model.files.items()
     ]
 
 
-def _keras_file(file: ModelFile) -> pathlib.Path:
+def _keras_file(file: ModelFile, model: NamedModel) -> pathlib.Path:
     """Return a model's `.keras` file; download and convert it if need be."""
     path = file.path.with_suffix(".keras")
     if not path.is_file():
         downloaded = download(file, read_network)
         if downloaded != path:
-            write_network(path, read_network(downloaded))
+            network = read_network(downloaded)
+            size = model.training_size
+            write_network(path, dataclasses.replace(network, training_size=size))
     return path
+
+
+def training_size_of(path: pathlib.Path) -> int | None:
+    """Return the side in pixels of the images that a generator was trained on.
+
+    Args:
+        path: a file or a SavedModel, as of `StoredGenerator`.
+
+    Returns:
+        What the file, its run or its export says; `None` if they do not.
+    """
+    if path.is_dir():
+        folder = path.resolve().parent
+        about = folder.with_name(f"{folder.name}.json")
+        return _about_exported(about)["training_size"] if about.is_file() else None
+    _, size = read_origin(path)
+    # The first runs had no notes in their files.
+    if size is None and Run.is_run(path.parent):
+        return Run(path.parent).config.dataset.training_size
+    return size
 
 
 def find_networks(
@@ -226,7 +253,10 @@ def _networks_of(run: Run) -> dict[str, Pretrained]:
     if run.config.optimization.ema and not model.normalizes_images_alone:
         for generator in generators_in(run.folder):
             networks[f"generator_{generator.direction}"] = load_network(generator.path)
-    return {name: Pretrained(network, origin) for name, network in networks.items()}
+    size = run.config.dataset.training_size
+    return {
+        name: Pretrained(network, origin, size) for name, network in networks.items()
+    }
 
 
 def holds_networks(source: pathlib.Path) -> bool:
@@ -263,8 +293,8 @@ def read_network(path: pathlib.Path, norm: StateDictNorm | None = None) -> Pretr
     if path.suffix == ".keras":
         if _keras_version(path).startswith("2."):
             return _from_keras2(path, read_keras_zip(path), "Keras 2 .keras")
-        origin = read_origin(path) or {"format": "Keras 3"}
-        return Pretrained(load_network(path), origin)
+        origin, size = read_origin(path)
+        return Pretrained(load_network(path), origin, size)
     if path.suffix in SUFFIXES:
         try:
             network = network_from_state_dict(read_state_dict(path), norm=norm)
@@ -296,14 +326,25 @@ def _exported_in(folder: pathlib.Path) -> list[StoredGenerator]:
     for path in folder.glob("*.json"):
         if path.name == "report.json":
             continue
-        try:
-            content = json.loads(path.read_text())
-            name, direction = content["name"], content["direction"]
-        except (json.JSONDecodeError, KeyError, TypeError) as e:
-            raise InputError(f"{path} is damaged ({e}); export again.") from e
-        if (folder / name / "1").is_dir():
-            found.append(StoredGenerator(direction, folder / name / "1"))
+        about = _about_exported(path)
+        model = folder / about["name"] / "1"
+        if model.is_dir():
+            size = about["training_size"]
+            found.append(StoredGenerator(about["direction"], model, size))
     return sorted(found, key=lambda generator: generator.direction == "f")
+
+
+def _about_exported(path: pathlib.Path) -> dict[str, Any]:
+    """Read what `cyclegan export` wrote about a generator."""
+    try:
+        content = json.loads(path.read_text())
+        return {
+            "name": content["name"],
+            "direction": content["direction"],
+            "training_size": content.get("training_size"),
+        }
+    except (ValueError, KeyError, TypeError) as e:
+        raise InputError(f"{path} is damaged ({e}); export again.") from e
 
 
 def _pytorch_paths(folder: pathlib.Path) -> dict[str, pathlib.Path]:

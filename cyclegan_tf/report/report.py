@@ -103,7 +103,7 @@ def write_report(config: ReportConfig) -> pathlib.Path:
     run = Run(config.run_dir)
     records, notes = read_metrics(run.metrics)
     translators = {
-        generator.direction or "g": Translator(generator.path)
+        generator.direction or "g": Translator(generator.path, size="full")
         for generator in generators_in(run.folder)
     }
     if not records and not translators:

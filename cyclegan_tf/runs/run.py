@@ -25,7 +25,13 @@ from typing import TYPE_CHECKING
 import filelock
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf._shared.files import printable, remove, replacing, write_json
+from cyclegan_tf._shared.files import (
+    printable,
+    remove,
+    replacing,
+    write_json,
+    write_note,
+)
 from cyclegan_tf._shared.machine import versions
 from cyclegan_tf._version import __version__
 from cyclegan_tf.config.options import TrainConfig
@@ -264,10 +270,12 @@ class Run:
         folders = [self.folder]
         if self.checkpoints.best == checkpoint:
             folders.append(self.folder / "best")
+        note = {"training_size": self.config.dataset.training_size}
         for direction, generator in model.publish().items():
             for folder in folders:
                 with replacing(generator_file(folder, direction)) as temporary:
                     generator.save(temporary)
+                    write_note(temporary, note)
 
     def _drop_metrics_after(self, step: int) -> None:
         if not self.metrics.exists():
