@@ -43,6 +43,7 @@ from .pretrained.options import ExportPytorchConfig as ExportPytorchConfig
 from .pretrained.options import ImportConfig as ImportConfig
 from .report.options import ReportConfig as ReportConfig
 from .report.report import write_report as write_report
+from .training.distillation import distill as distill
 from .training.train import check_training as check_training
 from .training.train import resume as resume
 from .training.train import train as train

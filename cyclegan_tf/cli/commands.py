@@ -149,6 +149,12 @@ def _translate(options: api.TranslateConfig) -> Text:
     return Text("\n".join([summary, *skipped]), exit_code=1 if skipped else 0)
 
 
+def _distill(options: defaults.Distill) -> Text:
+    folder = options.folder()
+    api.distill(options.teacher, options.config(), folder, options.teacher_direction)
+    return Text(f"Trained: {folder}")
+
+
 def _inspect(options: InspectConfig) -> Text:
     lines = []
     for name, facts in api.inspect_networks(options.path).items():
@@ -272,6 +278,15 @@ COMMANDS = (
         InspectConfig,
         _inspect,
         then=lambda o: f"cyclegan translate {o.path} PHOTO",
+    ),
+    Command(
+        "distill",
+        MORE,
+        defaults.Distill,
+        _distill,
+        default=defaults.of_distill,
+        first=(*_OF_A_TRAINING, "teacher_direction"),
+        then=lambda o: f"cyclegan evaluate {o.folder()}",
     ),
     Command(
         "recipes",

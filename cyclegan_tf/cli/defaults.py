@@ -7,13 +7,13 @@ them before it parses, so the flags that name these are looked up first.
 import argparse
 import dataclasses
 import pathlib
-from typing import Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import tyro
 
 from cyclegan_tf._shared.errors import InputError, check_positive
 from cyclegan_tf.cli.parsing import no_such_choice
-from cyclegan_tf.config.options import Method, TrainConfig
+from cyclegan_tf.config.options import Method, NetworkConfig, TrainConfig
 from cyclegan_tf.config.presets import PRESETS, PresetName
 from cyclegan_tf.config.recipes import RECIPES, RecipeName, make_train_config
 
@@ -86,6 +86,23 @@ class Train(NewRun):
     dry_run: bool = False
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Distill(NewRun):
+    """Train a small generator to give what a large one gives, for phones.
+
+    Takes the options of cyclegan train. Trains by pix2pix on photographs and the
+    teacher's translations of them; data is a folder of photographs.
+
+    Attributes:
+        teacher: The generator to learn from: a run, a .keras file, an exported folder,
+            or the name of a model.
+        teacher_direction: Generator of the teacher, if it has two.
+    """
+
+    teacher: Annotated[pathlib.Path, tyro.conf.Positional]
+    teacher_direction: Literal["g", "f"] = "g"
+
+
 @dataclasses.dataclass(frozen=True)
 class Plan(NewRun):
     """Forecast memory, time and disk of a training from its first steps.
@@ -131,6 +148,24 @@ def of_plan(arguments: list[str]) -> Plan:
             f"{given.resume} and name the options of that run."
         )
     return Plan(**_groups(_new_run(given)))
+
+
+def of_distill(arguments: list[str]) -> Distill:
+    """Return the defaults of `cyclegan distill`, given the arguments after the verb."""
+    config = _new_run(_given(["--method", "pix2pix", *arguments]))
+    return Distill(
+        **_groups(
+            dataclasses.replace(
+                config,
+                # The generator of GAN Compression, whose students learn like this.
+                networks=NetworkConfig("mobile_resnet"),
+                optimization=dataclasses.replace(
+                    config.optimization, constant_epochs=10, decay_epochs=10
+                ),
+            )
+        ),
+        teacher=tyro.MISSING,
+    )
 
 
 def _given(arguments: list[str]) -> argparse.Namespace:

@@ -76,7 +76,8 @@ def test_the_overview_groups_the_commands(capsys):
     assert verbs == [
         *("train", "translate", "evaluate", "export", "serve", "models"),
         *("doctor", "plan", "report"),
-        *("import", "export-pytorch", "inspect", "recipes", "demo", "translate-beam"),
+        *("import", "export-pytorch", "inspect", "distill", "recipes", "demo"),
+        "translate-beam",
     ]
     assert "  translate       Translate images with a trained generator." in lines
     assert sum(line.endswith(":") for line in lines) == 3

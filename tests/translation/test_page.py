@@ -159,7 +159,7 @@ def test_both_directions_of_a_run(run, photo, tmp_path):
 
 def test_a_large_photo_and_a_sample(tmp_path):
     """The page makes of a lying photo what `cyclegan translate` does."""
-    run = tiny.untrained_run(tmp_path / "run", crop_size=16)
+    run = tiny.untrained_run(tmp_path / "run", load_size=16)
     exif = PIL.Image.Exif()
     exif[0x0112] = 6
     photo = PIL.Image.fromarray(exported.photo(70, 90, 3))

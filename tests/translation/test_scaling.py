@@ -23,7 +23,7 @@ from cyclegan_tf.translation.translator import Translator
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory):
     """A run that was trained on crops of 16 pixels."""
-    return tiny.untrained_run(tmp_path_factory.mktemp("run") / "run", crop_size=16)
+    return tiny.untrained_run(tmp_path_factory.mktemp("run") / "run", load_size=16)
 
 
 @pytest.fixture
