@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 ADDONS_PYTHON ?= python3.11
 ADDONS_VENV := .venv-addons
 
-.PHONY: help setup demo test test-addons lint format bench bench-long clean
+.PHONY: help setup demo test test-addons lint format notebooks bench bench-long clean
 
 help:
 	@echo "make demo    train on built-in images, translate, score (a few minutes)"
@@ -14,18 +14,24 @@ help:
 	@echo "make test-addons  compare with the real TensorFlow Addons, in an environment of its own"
 	@echo "make bench   measure, and append to benchmarks/RESULTS.md"
 	@echo "make bench-long  measure what takes longer: XLA, --remat, the demo's scores"
+	@echo "make notebooks  run the notebooks, and store them with their pictures"
 	@echo "make lint    ruff, mypy and the layers contract"
 	@echo "make format  let ruff format the code"
 	@echo "make clean   remove the virtual environments and the demo run"
 
 setup: $(VENV)/installed
 
-$(VENV)/installed: requirements.txt pyproject.toml setup.py
+# The package alone takes 2.6 GB, with the tools of development 4.6 GB.
+$(VENV)/package: requirements.txt pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/installed: $(VENV)/package
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
-demo: setup
+demo: $(VENV)/package
 	rm -rf runs/demo
 	$(BIN)/cyclegan demo --run-dir runs/demo
 
@@ -64,6 +70,9 @@ lint: setup
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+notebooks: setup
+	$(BIN)/python notebooks/store.py
 
 clean:
 	rm -rf $(VENV) $(ADDONS_VENV) runs/demo

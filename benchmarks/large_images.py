@@ -62,7 +62,8 @@ def measure(name, folder):
         cells = [f"{megapixels}"]
         for tile in (["--tile", TILE], []):
             if tile or megapixels in at_once:
-                options = ["--overwrite", "--out", folder / "out", *tile]
+                options = ["--overwrite", "--size", "full", "--out", folder / "out"]
+                options += tile
                 line = measuring.run_python(
                     *("-c", MEASURE, "translate", generator, image),
                     *options,

@@ -37,11 +37,13 @@ from .models.schedules import LinearDecay as LinearDecay
 from .planning.plan import plan_training as plan_training
 from .pretrained.convert import export_pytorch as export_pytorch
 from .pretrained.convert import import_network as import_network
+from .pretrained.find import load_generator as load_generator
 from .pretrained.inspection import inspect_networks as inspect_networks
 from .pretrained.options import ExportPytorchConfig as ExportPytorchConfig
 from .pretrained.options import ImportConfig as ImportConfig
 from .report.options import ReportConfig as ReportConfig
 from .report.report import write_report as write_report
+from .training.distillation import distill as distill
 from .training.train import check_training as check_training
 from .training.train import resume as resume
 from .training.train import train as train

@@ -9,6 +9,7 @@ import contextlib
 import functools
 import io
 import logging
+import math
 import os
 import pathlib
 import struct
@@ -133,6 +134,31 @@ def read_image(
         return from_pillow(upright(file), channels)
 
 
+def read_shrunk(
+    source: pathlib.Path | bytes, channels: int, shorter_side: int | None
+) -> tuple[Image, tuple[int, int]]:
+    """Read an image file for a generator, and scale it down.
+
+    Args:
+        source: as for `read_image`.
+        channels: int. 3 or 1.
+        shorter_side: as for `shrink_image`.
+
+    Returns:
+        uint8 array (height, width, channels), and height and width in the file.
+
+    Raises:
+        UnreadableImageError, InputError: as `read_image`.
+        TooLargeImageError: if there are more than `MAX_PIXELS` pixels afterwards, or
+            more than `MAX_PIXELS_TO_SHRINK` before.
+    """
+    most = MAX_PIXELS if shorter_side is None else MAX_PIXELS_TO_SHRINK
+    size = read_size(source, most)
+    if math.prod(shrunk_size(*size, shorter_side)) > MAX_PIXELS:
+        raise _too_large(_name(source), MAX_PIXELS)
+    return shrink_image(read_image(source, channels, most), shorter_side), size
+
+
 def from_pillow(image: PIL.Image.Image, channels: int = 3) -> Image:
     """Convert a Pillow image of any mode with 8 or 16 bits, as `read_image` does.
 
@@ -177,7 +203,7 @@ def open_image(
     Raises:
         UnreadableImageError, InputError: as `read_image`.
     """
-    name = "the image" if isinstance(source, bytes) else str(source)
+    name = _name(source)
     try:
         with _open(source) as file:
             if file.width * file.height > max_pixels:
@@ -198,6 +224,10 @@ def open_image(
         raise UnreadableImageError(
             f"{name} cannot be read as an image ({reason})."
         ) from e
+
+
+def _name(source: pathlib.Path | bytes) -> str:
+    return "the image" if isinstance(source, bytes) else str(source)
 
 
 def _too_large(name: str, max_pixels: int) -> TooLargeImageError:
@@ -320,6 +350,32 @@ def resize_image(image: Image, height: int, width: int) -> Image:
         return image
     resized = to_pillow(image).resize((width, height), PIL.Image.Resampling.BICUBIC)
     return np.asarray(resized).reshape(height, width, image.shape[-1])
+
+
+def shrunk_size(height: int, width: int, shorter_side: int | None) -> tuple[int, int]:
+    """Return the height and width that `shrink_image` gives an image."""
+    shorter = min(height, width)
+    if shorter_side is None or shorter <= shorter_side:
+        return height, width
+    return (
+        round(height * shorter_side / shorter),
+        round(width * shorter_side / shorter),
+    )
+
+
+def shrink_image(image: Image, shorter_side: int | None) -> Image:
+    """Scale an image down, so that its shorter side has at most so many pixels.
+
+    Args:
+        image: uint8 array (height, width, channels).
+        shorter_side: int or None. `None` leaves every image as it is.
+
+    Returns:
+        uint8 array of the same proportions, resized by `resize_image`; a smaller image
+        as it is.
+    """
+    height, width, _ = image.shape
+    return resize_image(image, *shrunk_size(height, width, shorter_side))
 
 
 def color_square(image: Image, side: int) -> Image:

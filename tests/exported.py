@@ -9,7 +9,8 @@ import numpy as np
 import PIL.Image
 import tensorflow as tf
 
-from cyclegan_tf.images import read_image
+from cyclegan_tf.export.parity import as_input
+from cyclegan_tf.images import read_image, resize_image
 
 
 def two_layer_generator():
@@ -31,6 +32,12 @@ def encode(image, suffix="PNG"):
 
 def photo(*shape, seed=0):
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def photographs(folder, count, side=256):
+    """Read the first JPEG files of a folder, square, as a generator takes them."""
+    images = [read_image(path) for path in sorted(folder.glob("*.jpg"))[:count]]
+    return as_input([resize_image(image, side, side) for image in images])
 
 
 def png_that_claims(width, height):

@@ -7,6 +7,7 @@ import numpy as np
 import PIL.Image
 import PIL.ImageOps
 import pytest
+import tiny
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.images import (
@@ -18,6 +19,7 @@ from cyclegan_tf.images import (
     is_larger_than,
     normalize,
     read_image,
+    read_shrunk,
     read_size,
     resize_image,
     write_contact_sheet,
@@ -269,3 +271,18 @@ def test_a_contact_sheet_of_large_images_can_be_read_again(tmp_path, monkeypatch
     write_contact_sheet(tmp_path / "sheet.png", rows, ["x", "G(x)", "F(G(x))"])
     sheet = read_image(tmp_path / "sheet.png")
     assert (sheet == 100).all(axis=-1).sum() > 100_000
+
+
+def test_an_image_that_is_read_smaller_may_have_more_pixels(tmp_path, monkeypatch):
+    monkeypatch.setattr("cyclegan_tf.images.MAX_PIXELS", 1000)
+    path = tmp_path / "photo.png"
+    write_image(path, *tiny.noise(1, 60))
+    image, size = read_shrunk(path, 1, 30)
+    assert image.shape == (30, 30, 1) and size == (60, 60)
+    write_image(tmp_path / "strip.png", tiny.noise(1, 60)[0][:20])
+    for name, side in [("photo.png", None), ("strip.png", 30), ("photo.png", 40)]:
+        with pytest.raises(TooLargeImageError, match=f"{name} has more than"):
+            read_shrunk(tmp_path / name, 3, side)
+    bomb = exported.png_that_claims(20_000, 20_000)
+    with pytest.raises(TooLargeImageError, match="more than 134.2 megapixels"):
+        read_shrunk(bomb, 3, 30)

@@ -63,7 +63,7 @@ def files(tmp_path_factory):
     )
     contents = {
         "float32": litert.convert(colour, "float32", SIZE),
-        "float16": litert.convert(colour, "float16", SIZE),
+        "float16": litert.convert(colour, "float16", SIZE, for_gpu=True),
         "dynamic_range": litert.convert(colour, "dynamic_range", SIZE),
         "int8": litert.convert(colour, "int8", SIZE, [np.zeros((1, *SIZE, 3), "f4")]),
         "gray": litert.convert(gray, "float32", SIZE),

@@ -10,7 +10,7 @@ import io
 import json
 import pathlib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from cyclegan_tf._shared.errors import InputError, first_line
@@ -97,16 +97,25 @@ def check_claim(path: pathlib.Path, claimed: int, what: str) -> None:
         )
 
 
-def read_comment(path: pathlib.Path) -> bytes:
-    """Read the comment of a zip file, which is empty in most."""
-    with open_zip(path) as archive:
-        return archive.comment
+def write_note(archive: pathlib.Path, note: Mapping[str, Any]) -> None:
+    """Write a note into a zip file that every reader of it ignores: its comment.
+
+    Args:
+        archive: a zip file, such as a `.keras` file.
+        note: what JSON can hold, in at most 65,535 bytes.
+    """
+    with zipfile.ZipFile(archive, "a") as file:
+        file.comment = json.dumps(note).encode()
 
 
-def write_comment(path: pathlib.Path, comment: bytes) -> None:
-    """Replace the comment of a zip file."""
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.comment = comment
+def read_note(archive: pathlib.Path) -> dict[str, Any]:
+    """Read what `write_note` wrote; nothing if the file has no note or is no zip."""
+    try:
+        with open_zip(archive) as file:
+            note = json.loads(file.comment)
+    except (zipfile.BadZipFile, ValueError, RecursionError):
+        return {}
+    return note if isinstance(note, dict) else {}
 
 
 def read_json_entry(archive: zipfile.ZipFile, name: str) -> Any:

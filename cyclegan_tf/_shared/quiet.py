@@ -1,9 +1,9 @@
-"""TensorFlow without its lines about hardware that this machine does not have.
+"""TensorFlow and LiteRT without lines about hardware, most of it not in this machine.
 
-TensorFlow writes them in C++, some before it reads any setting, so they are taken out
-of the process's standard error while TensorFlow is imported and looks for devices. As a
-program, this module copies its input without them: a process of its own, so that the
-last words of a TensorFlow that aborts are not lost.
+They write them in C++, some before they read any setting, so they are taken out of the
+process's standard error while TensorFlow is imported and looks for devices, and while
+LiteRT prepares a model. As a program, this module copies its input without them: a
+process of its own, so that the last words of a TensorFlow that aborts are not lost.
 """
 
 import contextlib
@@ -22,7 +22,10 @@ _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _EVERYTHING = ("0", "1")
 
 # About this machine's processor, and about logging itself.
-_NOISE = rb"absl::InitializeLog|oneDNN|cpu_feature_guard|To enable the following instr"
+_NOISE = (
+    rb"absl::InitializeLog|oneDNN|cpu_feature_guard|To enable the following instr"
+    rb"|^INFO: Created TensorFlow Lite"
+)
 # Without an NVIDIA GPU; with one, they say why it is not used.
 _NOISE_WITHOUT_GPU = rb"cudart_stub|cuda_platform|cuInit|cuda_executor|TensorRT"
 _NVIDIA_DEVICES = ("/dev/nvidiactl", "/dev/dxg")
@@ -53,9 +56,11 @@ class _QuietLoader(importlib.abc.Loader):
     def exec_module(self, module: types.ModuleType) -> None:
         assert module.__spec__ is not None
         module.__loader__ = module.__spec__.loader = self.loader
-        with _filtered_stderr():
+        with quiet_stderr():
             self.loader.exec_module(module)
             module.config.list_physical_devices()  # It complains here, too.
+        # In a notebook TensorFlow also tells of each file that it writes.
+        module.get_logger().setLevel("WARNING")
 
 
 def quiet_tensorflow() -> None:
@@ -71,8 +76,14 @@ def quiet_tensorflow() -> None:
 
 
 @contextlib.contextmanager
-def _filtered_stderr() -> Iterator[None]:
-    """Pass the standard error of this process through the filter below."""
+def quiet_stderr() -> Iterator[None]:
+    """Pass the standard error of this process through the filter below.
+
+    With TF_CPP_MIN_LOG_LEVEL=0 or 1 in the environment everything stays.
+    """
+    if os.environ.get(_LEVEL) in _EVERYTHING:
+        yield
+        return
     with subprocess.Popen(
         [sys.executable, "-I", "-S", __file__],
         stdin=subprocess.PIPE,

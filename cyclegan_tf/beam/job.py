@@ -22,8 +22,9 @@ from cyclegan_tf.beam.files import (
     scratch_folder,
 )
 from cyclegan_tf.beam.options import TranslateBeamConfig
-from cyclegan_tf.pretrained.find import StoredGenerator
+from cyclegan_tf.pretrained.find import StoredGenerator, training_size_of
 from cyclegan_tf.translation.files import FileTranslator
+from cyclegan_tf.translation.scaling import SizeLimit
 
 FORMAT = 1
 JOB_FOLDER = ".job"
@@ -46,20 +47,23 @@ class Job:
     Attributes:
         out: the output folder.
         generator: path of the copy that workers read.
+        limit: the size to scale larger images down to.
         facts: everything that determines the output. Only a job of the same facts may
             continue.
     """
 
     out: str
     generator: str
+    limit: SizeLimit
     facts: dict[str, Any]
 
     @classmethod
-    def begin(cls, config: TranslateBeamConfig) -> "Job":
+    def begin(cls, config: TranslateBeamConfig, training_size: int | None) -> "Job":
         """Begin a job in its output folder, or continue it.
 
         Args:
             config: the options, with absolute paths.
+            training_size: that of the generator; `None` if only its file may say.
 
         Raises:
             InputError: if the generator cannot be used, or, without `overwrite`, the
@@ -69,20 +73,24 @@ class Job:
             local = folder / "generator.keras"
             if exists(config.source):
                 download(config.source, local)
+            size = training_size or training_size_of(local)
+            generator = StoredGenerator(None, local, size)
             try:
-                FileTranslator(StoredGenerator(None, local), config.tile)
+                limit = FileTranslator(generator, config.size, config.tile).limit
             except InputError as e:
                 raise InputError(str(e).replace(str(local), config.source)) from e
             digest = hashlib.sha256(local.read_bytes()).hexdigest()
             job = cls(
                 config.out,
                 f"{job_folder(config.out)}/generator.keras",
+                limit,
                 {
                     "format": FORMAT,
                     "inputs": list(config.inputs),
                     "input_format": config.input_format,
                     "output_format": config.output_format,
                     "shards": config.shards,
+                    "size": str(limit),
                     "tile": config.tile,
                     "generator": digest,
                 },

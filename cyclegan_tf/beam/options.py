@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import tyro
 
 from cyclegan_tf._shared.errors import InputError, check_positive
+from cyclegan_tf.translation.options import Size, check_size
 
 ImageFormat = Literal["images", "tfrecords"]
 
@@ -25,6 +26,8 @@ class TranslateBeamConfig:
         out: Folder for the translations and their manifest.jsonl. All workers need
             access to it.
         direction: Generator of a run: g translates X to Y, f translates Y to X.
+        size: Scale larger images down until their shorter side has so many pixels.
+            trained means twice the size of the training images, full keeps every size.
         overwrite: Replace existing translations instead of keeping them.
         tile: Translate images with a side longer than this many pixels in tiles of this
             size, as in cyclegan translate. Intermediate results go to the temporary
@@ -40,6 +43,7 @@ class TranslateBeamConfig:
     inputs: Annotated[tuple[str, ...], tyro.conf.Positional]
     out: str = "translated"
     direction: Literal["g", "f"] = "g"
+    size: Size = "trained"
     overwrite: bool = False
     tile: int | None = None
     input_format: ImageFormat = "images"
@@ -53,6 +57,7 @@ class TranslateBeamConfig:
         Raises:
             InputError: if one is invalid.
         """
+        check_size(self.size)
         check_positive(tile=self.tile, shards=self.shards)
         if set(self.out) & set("*?["):
             raise InputError(

@@ -29,12 +29,14 @@ class BeamTranslation:
         present: number of images translated before.
         skipped: the reason for each other image.
         manifest: path of the file with a line for each image.
+        scaled: number of translated images that were scaled down.
     """
 
     translated: int
     present: int
     skipped: list[str]
     manifest: str
+    scaled: int = 0
 
     @property
     def exit_code(self) -> int:
@@ -64,7 +66,7 @@ def translate_beam(config: TranslateBeamConfig) -> BeamTranslation:
     """
     config.check()
     require_package("apache_beam", "Apache Beam", "runs the job", "beam")
-    source = _find_source(config)
+    source, training_size = _find_source(config)
 
     pipeline = _pipeline(config.pipeline_options)
     # These modules import Beam.
@@ -80,7 +82,8 @@ def translate_beam(config: TranslateBeamConfig) -> BeamTranslation:
         source=absolute(source),
     )
     patterns = find_patterns(config.inputs, config.input_format)
-    job = Job.begin(config)
+    job = Job.begin(config, training_size)
+    config = dataclasses.replace(config, size=job.limit.side or "full")
     build_pipeline(pipeline, patterns, config, job.generator)
     _run(pipeline, config.out)
     job.finish()
@@ -89,21 +92,23 @@ def translate_beam(config: TranslateBeamConfig) -> BeamTranslation:
         raise InputError(
             f"There are no images in {', '.join(config.inputs)}; name other files."
         )
+    if result.scaled:
+        _LOG.info("%s", job.limit.describe(result.scaled))
     return result
 
 
-def _find_source(config: TranslateBeamConfig) -> str:
-    """Return the generator's file: of a run on this machine, or anywhere else."""
+def _find_source(config: TranslateBeamConfig) -> tuple[str, int | None]:
+    """Return the generator's file, anywhere, and its training size if a run says it."""
     local = pathlib.Path(config.source)
     if not local.exists():
-        return config.source
+        return config.source, None
     generator = choose_generator(local, config.direction)
     if generator.is_exported:
         raise InputError(
             f"{generator.path} is an exported generator, which workers cannot copy; "
             "name the run or the .keras file that it was exported from."
         )
-    return str(generator.path)
+    return str(generator.path), generator.training_size
 
 
 def _pipeline(flags: Sequence[str]) -> "Pipeline":
@@ -174,11 +179,12 @@ def _read_result(out: str) -> BeamTranslation:
 
     manifest = f"{out}/{MANIFEST}"
     count = {"translated": 0, "present": 0}
-    skipped = []
+    skipped, scaled = [], 0
     for line in read_lines(manifest):
         row = json.loads(line)
         if row["error"]:
             skipped.append(row["error"])
         else:
             count[row["status"]] += 1
-    return BeamTranslation(**count, skipped=skipped, manifest=manifest)
+            scaled += bool(row["scaled_from"])
+    return BeamTranslation(**count, skipped=skipped, manifest=manifest, scaled=scaled)

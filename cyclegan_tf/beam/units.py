@@ -60,6 +60,7 @@ def make_row(
     status: Status = "skipped",
     width: int = 0,
     height: int = 0,
+    scaled_from: str = "",
     error: str = "",
 ) -> Row:
     """Make a row of the manifest, with width and height 0 if not translated now."""
@@ -69,7 +70,9 @@ def make_row(
         "status": status,
         "width": width,
         "height": height,
+        "scaled_from": scaled_from,
         "generator": config.source,
+        "size": str(config.size),
         "error": error,
     }
 
@@ -109,7 +112,9 @@ class Translate(beam.DoFn):
         with scratch_folder() as folder:
             download(self._generator, folder / "generator.keras")
             return FileTranslator(
-                StoredGenerator(None, folder / "generator.keras"), self._config.tile
+                StoredGenerator(None, folder / "generator.keras"),
+                self._config.size,
+                self._config.tile,
             )
 
     def process(self, unit: Unit) -> Iterator[Row]:
@@ -220,13 +225,16 @@ class Translate(beam.DoFn):
             source, target = folder / f"image{suffix}", folder / f"translation{suffix}"
             try:
                 item.fetch(source)
-                height, width = self._translate_file(source, target)
+                file = self._translate_file(source, target)
             except InputError as e:
                 error = str(e).replace(str(source), item.input)
                 error = error.replace(str(target), output)
                 return self._row(item.input, output, error=error)
             keep(target)
-        return self._row(item.input, output, "translated", width, height)
+        return self._row(
+            *(item.input, output, "translated"),
+            *(file.width, file.height, file.scaled_from),
+        )
 
     def _publish(self, file: pathlib.Path, path: str) -> None:
         publish(file, path, unfinished_folder(self._config.out))

@@ -16,6 +16,7 @@ import cyclegan_tf as api
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.cli import catalogue, defaults, demo
 from cyclegan_tf.config.stored import to_dict
+from cyclegan_tf.pretrained import cards
 from cyclegan_tf.pretrained.options import InspectConfig
 
 
@@ -79,6 +80,19 @@ class Recipes:
 
 
 @dataclasses.dataclass(frozen=True)
+class Models:
+    """List the trained generators at hand, or describe one.
+
+    Attributes:
+        name: A model.
+        all: Also list the models of others, which are downloaded when they are used.
+    """
+
+    name: Annotated[str | None, tyro.conf.Positional] = None
+    all: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class Demo:
     """Train on built-in images for a few minutes, then score.
 
@@ -135,6 +149,12 @@ def _translate(options: api.TranslateConfig) -> Text:
     return Text("\n".join([summary, *skipped]), exit_code=1 if skipped else 0)
 
 
+def _distill(options: defaults.Distill) -> Text:
+    folder = options.folder()
+    api.distill(options.teacher, options.config(), folder, options.teacher_direction)
+    return Text(f"Trained: {folder}")
+
+
 def _inspect(options: InspectConfig) -> Text:
     lines = []
     for name, facts in api.inspect_networks(options.path).items():
@@ -145,6 +165,11 @@ def _inspect(options: InspectConfig) -> Text:
 def _recipes(options: Recipes) -> Text:
     name = options.name
     return Text(catalogue.describe(name) if name else catalogue.overview())
+
+
+def _models(options: Models) -> Text:
+    name = options.name
+    return Text(cards.card(name) if name else cards.overview(options.all))
 
 
 def _demo(options: Demo) -> Text:
@@ -197,12 +222,19 @@ COMMANDS = (
         api.ExportConfig,
         lambda o: api.export_generators(o),
         first=(
-            *("out", "formats", "variants", "sizes", "image_size", "name"),
-            *("calibration", "overwrite"),
+            *("out", "purpose", "formats", "variants", "sizes", "image_size"),
+            *("gpu_safe", "name", "calibration", "overwrite"),
         ),
-        then=lambda o: f"cyclegan translate {o.out} PHOTO",
+        then=lambda o: f"cyclegan translate {o.translates} PHOTO",
     ),
     Command("serve", MAIN, api.ServeConfig, lambda o: api.serve(o)),
+    Command(
+        "models",
+        MAIN,
+        Models,
+        _models,
+        then=lambda o: f"cyclegan translate --pretrained {o.name or 'NAME'} PHOTO",
+    ),
     Command(
         "doctor",
         CHECKS,
@@ -246,6 +278,15 @@ COMMANDS = (
         InspectConfig,
         _inspect,
         then=lambda o: f"cyclegan translate {o.path} PHOTO",
+    ),
+    Command(
+        "distill",
+        MORE,
+        defaults.Distill,
+        _distill,
+        default=defaults.of_distill,
+        first=(*_OF_A_TRAINING, "teacher_direction"),
+        then=lambda o: f"cyclegan evaluate {o.folder()}",
     ),
     Command(
         "recipes",

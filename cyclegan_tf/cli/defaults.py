@@ -7,13 +7,13 @@ them before it parses, so the flags that name these are looked up first.
 import argparse
 import dataclasses
 import pathlib
-from typing import Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import tyro
 
 from cyclegan_tf._shared.errors import InputError, check_positive
 from cyclegan_tf.cli.parsing import no_such_choice
-from cyclegan_tf.config.options import Method, TrainConfig
+from cyclegan_tf.config.options import Method, NetworkConfig, TrainConfig
 from cyclegan_tf.config.presets import PRESETS, PresetName
 from cyclegan_tf.config.recipes import RECIPES, RecipeName, make_train_config
 
@@ -58,10 +58,16 @@ class NewRun(TrainConfig):
 
     def folder(self) -> pathlib.Path:
         """Return the folder of the run."""
+        if self.run_dir:
+            return self.run_dir
         data = self.dataset.data
-        if not data.startswith("tfds:"):
-            data = str(pathlib.Path(data).resolve())  # the name of "." and ".."
-        return self.run_dir or pathlib.Path("runs", pathlib.PurePath(data).name)
+        if not data:
+            name = "2".join(self.dataset.domain_names)
+        elif data.startswith("tfds:"):
+            name = pathlib.PurePath(data).name
+        else:
+            name = pathlib.Path(data).resolve().name  # that of "." and ".."
+        return pathlib.Path("runs", name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +84,23 @@ class Train(NewRun):
     resume: pathlib.Path | None = None
     explain: PresetName | None = None
     dry_run: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Distill(NewRun):
+    """Train a small generator to give what a large one gives, for phones.
+
+    Takes the options of cyclegan train. Trains by pix2pix on photographs and the
+    teacher's translations of them; data is a folder of photographs.
+
+    Attributes:
+        teacher: The generator to learn from: a run, a .keras file, an exported folder,
+            or the name of a model.
+        teacher_direction: Generator of the teacher, if it has two.
+    """
+
+    teacher: Annotated[pathlib.Path, tyro.conf.Positional]
+    teacher_direction: Literal["g", "f"] = "g"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,10 +150,28 @@ def of_plan(arguments: list[str]) -> Plan:
     return Plan(**_groups(_new_run(given)))
 
 
+def of_distill(arguments: list[str]) -> Distill:
+    """Return the defaults of `cyclegan distill`, given the arguments after the verb."""
+    config = _new_run(_given(["--method", "pix2pix", *arguments]))
+    return Distill(
+        **_groups(
+            dataclasses.replace(
+                config,
+                # The generator of GAN Compression, whose students learn like this.
+                networks=NetworkConfig("mobile_resnet"),
+                optimization=dataclasses.replace(
+                    config.optimization, constant_epochs=10, decay_epochs=10
+                ),
+            )
+        ),
+        teacher=tyro.MISSING,
+    )
+
+
 def _given(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--resume", nargs="?", type=pathlib.Path)
-    names = ("--recipe", "--preset", "--explain", "--method")
+    names = ("--recipe", "--preset", "--explain", "--method", "--data-x", "--data-y")
     epochs = ("--epochs", "--constant-epochs", "--decay-epochs")
     for name in names + epochs:
         parser.add_argument(name, nargs="?")
@@ -152,8 +193,11 @@ def _given(arguments: list[str]) -> argparse.Namespace:
 
 def _new_run(given: argparse.Namespace) -> TrainConfig:
     # --explain needs no images. Otherwise, tyro asks for them if no recipe names any.
-    named = given.recipe and RECIPES[given.recipe].data
-    data = named or ("" if given.explain else tyro.MISSING)
+    if given.data_x or given.data_y:
+        data = ""
+    else:
+        named = given.recipe and RECIPES[given.recipe].data
+        data = named or ("" if given.explain else tyro.MISSING)
     return make_train_config(given.recipe, given.preset, data, given.method)
 
 

@@ -22,6 +22,7 @@ from cyclegan_tf._shared.quiet import quiet_tensorflow
 from cyclegan_tf._version import __version__
 from cyclegan_tf.cli.commands import COMMANDS, Command
 from cyclegan_tf.cli.parsing import did_you_mean, parse
+from cyclegan_tf.pretrained.zoo import PREFIX
 
 EXIT_STOPPED = 1
 EXIT_WRONG_INPUT = 2
@@ -54,6 +55,9 @@ def main(arguments: list[str] | None = None) -> int:
         return _run(*arguments)
     except InputError as e:
         return _fail(str(e), EXIT_WRONG_INPUT)
+    except BrokenPipeError:  # `| head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_STOPPED
     except OSError as e:
         return _fail(
             f"A file cannot be read or written ({e}); check the free space and the "
@@ -129,10 +133,24 @@ def _parse(command: Command, arguments: list[str]) -> Any:
         place = arguments.index("--")
         rest = {command.after_dashes: tuple(arguments[place + 1 :])}
         arguments = arguments[:place]
+    arguments = _source_first(command, arguments)
     default = command.default(arguments) if command.default else None
     prog = f"cyclegan {command.verb}"
     options = parse(command.options, command.first, arguments, prog, default)
     return dataclasses.replace(options, **rest)
+
+
+def _source_first(command: Command, arguments: list[str]) -> list[str]:
+    """Let `--pretrained NAME`, wherever it stands, name the source of a command."""
+    flag = "--pretrained"
+    has_source = any(f.name == "source" for f in dataclasses.fields(command.options))
+    if not has_source or flag not in arguments:
+        return arguments
+    place = arguments.index(flag)
+    name = arguments[place + 1 : place + 2]
+    if not name:
+        raise InputError(f"{flag} takes the name of a model; see cyclegan models.")
+    return [PREFIX + name[0], *arguments[:place], *arguments[place + 2 :]]
 
 
 def _fail(message: str, code: int) -> int:

@@ -38,7 +38,11 @@ class DatasetConfig:
     Attributes:
         data: A folder with trainA, trainB and optionally testA, testB (image folders,
             or text files such as trainA.txt with one path per line); or tfds:NAME, such
-            as tfds:cycle_gan/horse2zebra; or demo. A is domain X, B is domain Y.
+            as tfds:cycle_gan/horse2zebra; or demo. A is domain X, B is domain Y. For
+            any two folders, use data_x and data_y.
+        data_x: Instead of data: a folder of images of domain X. Its name becomes the
+            name of the domain. A tenth of its images, at least two, is kept for tests.
+        data_y: The folder of images of domain Y.
         data_dir: Folder of TensorFlow Datasets, if not its default.
         direction: BtoA makes B domain X and A domain Y.
         preprocess: resize_and_crop: resize to load_size x load_size, then crop. crop:
@@ -58,7 +62,7 @@ class DatasetConfig:
         cache_gb: Gigabytes of memory for decoded images; the rest is decoded each time.
     """
 
-    data: str
+    data: str = ""
     data_dir: pathlib.Path | None = None
     direction: Literal["AtoB", "BtoA"] = "AtoB"
     preprocess: Preprocess = "resize_and_crop"
@@ -71,6 +75,49 @@ class DatasetConfig:
     channels_y: Literal[1, 3] = 3
     paired_test: bool = False
     cache_gb: float = 4.0
+    data_x: pathlib.Path | None = None
+    data_y: pathlib.Path | None = None
+
+    @property
+    def name(self) -> str:
+        """The images in words, for messages."""
+        return self.data or f"{self.data_x} and {self.data_y}"
+
+    @property
+    def domain_names(self) -> tuple[str, str]:
+        """The names of X and Y: those of their folders, or `"X"` and `"Y"`."""
+        if self.data_x and self.data_y:
+            return self.data_x.absolute().name, self.data_y.absolute().name
+        return "X", "Y"
+
+    def check(self) -> None:
+        """Check that the images are named in one way.
+
+        Raises:
+            InputError: if they are not named, or in two ways.
+        """
+        both = self.data_x is not None and self.data_y is not None
+        if self.data and (self.data_x or self.data_y):
+            raise InputError(
+                f"`data={self.data}` names the images of both domains; leave it out, "
+                "or leave out `data_x` and `data_y`."
+            )
+        if not self.data and not both:
+            raise InputError(
+                "Nothing names the images; give `data`, or both `data_x` and `data_y`."
+            )
+        if both and self.direction == "BtoA":
+            raise InputError(
+                f"`data_x={self.data_x}` is domain X; leave out `direction=BtoA`."
+            )
+
+    @property
+    def training_size(self) -> int | None:
+        """Side in pixels that whole images are scaled to; `None` if they keep theirs.
+
+        Crops of them show textures at the same scale.
+        """
+        return None if self.preprocess in ("crop", "none") else self.load_size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,8 +146,9 @@ class NetworkConfig:
         initializer: Initial weights of the convolutions: normal is CycleGAN's N(0,
             0.02), xavier is CUT's, Xavier with gain 0.02.
         init_from: Start from the networks in this folder: a PyTorch checkpoint, a
-            result of cyclegan import, or a run. Their architecture replaces the options
-            above; missing networks start new.
+            result of cyclegan import, or a run; or from a model that cyclegan models
+            lists. Their architecture replaces the options above; missing networks start
+            new.
     """
 
     generator: GeneratorKind = "resnet"
@@ -119,7 +167,9 @@ class NetworkConfig:
     norm_epsilon: float = 1e-5
     padding: Padding = "symmetric"
     initializer: Initializer = "normal"
-    init_from: pathlib.Path | None = None
+    init_from: Annotated[
+        pathlib.Path | None, tyro.conf.arg(aliases=("--pretrained",))
+    ] = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -292,6 +342,7 @@ class TrainConfig:
         Raises:
             InputError: if one is out of its range.
         """
+        self.dataset.check()
         for group in dataclasses.fields(self):
             for name, value in vars(getattr(self, group.name)).items():
                 if isinstance(value, float) and not math.isfinite(value):

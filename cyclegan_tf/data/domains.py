@@ -13,7 +13,13 @@ from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.config.directions import DomainName
 from cyclegan_tf.config.options import DatasetConfig, TrainConfig
 from cyclegan_tf.data.preprocessing import Preprocessing
-from cyclegan_tf.data.sources import Source, find_pairs, find_sources
+from cyclegan_tf.data.sources import (
+    Source,
+    find_pairs,
+    find_sources,
+    match_pairs,
+    split_folder,
+)
 from cyclegan_tf.images import (
     MAX_PIXELS_TO_SHRINK,
     Image,
@@ -67,6 +73,7 @@ class Domain(Sequence[Image]):
         self._readable: set[int] = set()
         self._partner: Domain | None = None
         self._numbers: list[int] = []  # of the sources, before some are left out
+        self._sources_found = len(sources)
         self._sizes: list[tuple[int, int]] = []
         with concurrent.futures.ThreadPoolExecutor() as pool:
             found = pool.map(_try_read_size, sources)
@@ -138,9 +145,16 @@ class Domain(Sequence[Image]):
             other: a domain of as many sources, in the same order.
 
         Raises:
-            InputError: if no pair is left, or the images of a pair differ in size.
+            InputError: if one domain has more images than the other, no pair is left,
+                or the images of a pair differ in size.
         """
-        both = set(self._numbers) & set(other._numbers)
+        counts = self._sources_found, other._sources_found
+        if counts[0] != counts[1]:
+            raise InputError(
+                f"Paired images must be as many of X as of Y, not {counts[0]} and "
+                f"{counts[1]}; complete the pairs, or remove the images without one."
+            )
+        both = self._undamaged() & other._undamaged()
         for domain in (self, other):
             domain._keep([i for i, n in enumerate(domain._numbers) if n in both])
         if not both:
@@ -153,9 +167,14 @@ class Domain(Sequence[Image]):
                 raise InputError(
                     f"The images of a pair must be of one size, but {name} and its "
                     f"pair have {size[1]}x{size[0]} and {other_size[1]}x{other_size[0]}"
-                    " pixels; use `preprocess=resize_and_crop`."
+                    " pixels; resize the files, or train with "
+                    "`preprocess=resize_and_crop`."
                 )
         self._partner, other._partner = other, self
+
+    def _undamaged(self) -> set[int]:
+        """Return the numbers of the sources that have not failed so far."""
+        return {n for i, n in enumerate(self._numbers) if i not in self._damaged}
 
     def _keep(self, places: Sequence[int]) -> None:
         """Keep the images at these places."""
@@ -329,8 +348,6 @@ def load_domains(config: TrainConfig, size_multiple: int) -> Domains:
             sources = sources[: dataset.max_images]
             domains[name] = Domain(sources, how, channels, cache_bytes)
             cache_bytes -= domains[name].cached_bytes
-        if takes_pairs and domains:
-            domains["x"].pair_with(domains["y"])
         for name, domain in domains.items():
             domain[0]  # says at once if none can be read
             if domain.left_out:
@@ -344,24 +361,31 @@ def load_domains(config: TrainConfig, size_multiple: int) -> Domains:
         return domains
 
     train = load("train", training)
+    if takes_pairs:
+        train["x"].pair_with(train["y"])
     shapes = train["x"].image_shape + train["y"].image_shape
     if config.objective.pool_size and None in shapes:
         raise InputError(
-            f"The image pool needs images of one size, but those of {dataset.data} "
+            f"The image pool needs images of one size, but those of {dataset.name} "
             "differ; use `pool_size=0` or a `preprocess` that crops."
         )
-    return Domains(
-        train,
-        train | load("test", still),
-        takes_pairs,
-        takes_pairs or dataset.paired_test or dataset.data == "demo",
-    )
+    test = train | load("test", still)
+    paired_test = takes_pairs or dataset.paired_test or dataset.data == "demo"
+    if paired_test:
+        test["x"].pair_with(test["y"])
+    return Domains(train, test, takes_pairs, paired_test)
 
 
 def _find(
     dataset: DatasetConfig, split: str, pairs: bool
 ) -> dict[DomainName, list[Source]]:
     """Find the images of X and Y of the split `"train"` or `"test"`."""
+    if dataset.data_x and dataset.data_y:
+        folders = dataset.data_x, dataset.data_y
+        x, y = (split_folder(folder, split) for folder in folders)
+        if pairs:
+            x, y = match_pairs(*zip(folders, (x, y)))
+        return {"x": x, "y": y}
     if pairs:
         a, b = find_pairs(dataset.data, split)
     else:

@@ -5,6 +5,7 @@ Y. This module decodes nothing.
 """
 
 import codecs
+import hashlib
 import pathlib
 import threading
 import time
@@ -13,7 +14,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.data.demo import demo_images
@@ -47,6 +48,9 @@ class Source(NamedTuple):
         }[self.half]
 
 
+FolderSources: TypeAlias = tuple[pathlib.Path, list[Source]]
+
+
 def find_sources(
     data: str, split: str, data_dir: pathlib.Path | None = None
 ) -> list[Source]:
@@ -73,6 +77,64 @@ def find_sources(
     if data.startswith("tfds:"):
         return _tfds_sources(data.removeprefix("tfds:"), split, data_dir)
     return _folder_sources(pathlib.Path(data), split)
+
+
+def split_folder(folder: pathlib.Path, split: str) -> list[Source]:
+    """List the training or test images of a folder that has no such splits.
+
+    Test images are the tenth, at least two, whose names have the smallest hashes. So a
+    pair of equal names stays together, and new images move few others.
+
+    Args:
+        folder: a folder of images, searched with its subfolders.
+        split: `"train"` or `"test"`.
+
+    Returns:
+        The images in natural order. Of fewer than four, at most half are for tests.
+
+    Raises:
+        InputError: if there is no such folder, or no image in it.
+    """
+    if not folder.is_dir():
+        raise InputError(f"There is no folder {folder}; check the name.")
+    paths = find_images(folder)
+    if not paths:
+        raise _no_images(folder)
+
+    def place(path: pathlib.Path) -> bytes:
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        return hashlib.sha256(name.encode(errors="surrogateescape")).digest()
+
+    count = min(max(len(paths) // 10, 2), len(paths) // 2)
+    kept = set(sorted(paths, key=place)[:count])
+    return [
+        Source(str(path), path) for path in paths if (path in kept) == (split == "test")
+    ]
+
+
+def match_pairs(
+    x: FolderSources, y: FolderSources
+) -> tuple[list[Source], list[Source]]:
+    """Sort the images of two folders so that equal names, but for the suffix, meet.
+
+    Args:
+        x: a folder and its images.
+        y: the other folder and its images.
+
+    Raises:
+        InputError: if an image has no partner.
+    """
+    by_name_x, by_name_y = (
+        {_name_of(source, folder): source for source in sources}
+        for folder, sources in (x, y)
+    )
+    for name in by_name_x.keys() ^ by_name_y.keys():
+        here, there = (x, y) if name in by_name_x else (y, x)
+        raise InputError(
+            f"{name} of {here[0]} has no partner in {there[0]}; give both images of a "
+            "pair the same name."
+        )
+    return list(by_name_x.values()), [by_name_y[name] for name in by_name_x]
 
 
 def find_pairs(data: str, split: str) -> tuple[list[Source], list[Source]]:
@@ -117,24 +179,11 @@ def find_pairs(data: str, split: str) -> tuple[list[Source], list[Source]]:
             for half in typing.get_args(Literal["left", "right"])
         )
         return left, right
-    return _matched(root, split, *(_folder_sources(root, split + d) for d in "AB"))
-
-
-def _matched(
-    root: pathlib.Path, split: str, a: list[Source], b: list[Source]
-) -> tuple[list[Source], list[Source]]:
-    """Sort the images of A and B so that equal names meet."""
-    by_name_a, by_name_b = (
-        {_name_of(source, root / f"{split}{domain}"): source for source in sources}
-        for domain, sources in (("A", a), ("B", b))
+    in_a, in_b = (
+        (root / f"{split}{domain}", _folder_sources(root, f"{split}{domain}"))
+        for domain in "AB"
     )
-    for name in by_name_a.keys() ^ by_name_b.keys():
-        here, there = "AB" if name in by_name_a else "BA"
-        raise InputError(
-            f"{name} of {root / f'{split}{here}'} has no partner in {split}{there}; "
-            "give both images of a pair the same name."
-        )
-    return list(by_name_a.values()), [by_name_b[name] for name in by_name_a]
+    return match_pairs(in_a, in_b)
 
 
 def _name_of(source: Source, folder: pathlib.Path) -> str:

@@ -64,7 +64,7 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     evaluation = Evaluation(
         str(config.source),
         run.step if run else None,
-        train_config.dataset.data,
+        train_config.dataset.name,
         directions,
     )
     out = config.out or (run.evaluation if run else None)
@@ -77,7 +77,12 @@ def _dataset(config: EvaluateConfig, dataset: DatasetConfig) -> DatasetConfig:
     """Return the images of a run, or other images with the same preprocessing."""
     if config.data is not None:
         dataset = dataclasses.replace(
-            dataset, data=config.data, data_dir=None, paired_test=False
+            dataset,
+            data=config.data,
+            data_x=None,
+            data_y=None,
+            data_dir=None,
+            paired_test=False,
         )
     if config.data_dir is not None:
         dataset = dataclasses.replace(dataset, data_dir=config.data_dir)
@@ -129,12 +134,10 @@ def build_evaluators(
         The evaluator of each direction.
 
     Raises:
-        InputError: if there are too few images, or paired ones do not match.
+        InputError: if there are too few images.
     """
     for domain in domains.test.values():
         domain.verify()
-    if domains.paired_test:
-        _check_pairs(domains)
     images = {
         name: DomainImages(
             StillImages(domains.train[name]),
@@ -161,21 +164,3 @@ def build_evaluators(
         )
         for name, direction in DIRECTIONS.items()
     }
-
-
-def _check_pairs(domains: Domains) -> None:
-    test_x, test_y = domains.test["x"], domains.test["y"]
-    left_out = test_x.left_out + test_y.left_out
-    if left_out:
-        raise InputError(
-            f"Paired test images must all be readable, but: {left_out[0]} Repair it, "
-            "or evaluate without `paired`."
-        )
-    x, y = StillImages(test_x), StillImages(test_y)
-    for name, image_x, image_y in zip(test_x.names, x, y):
-        if image_x.shape[:2] != image_y.shape[:2]:
-            raise InputError(
-                f"Paired test images must be of one size, but {name} and its pair have "
-                f"{image_x.shape[:2]} and {image_y.shape[:2]} pixels; use a "
-                "`preprocess` that crops, or evaluate without `paired`."
-            )

@@ -58,7 +58,7 @@ class Evaluator:
             Defaults to `False`.
 
     Raises:
-        InputError: if there are too few images, or paired ones differ in number.
+        InputError: if there are too few images.
     """
 
     def __init__(
@@ -82,11 +82,6 @@ class Evaluator:
                 "There is only one training image of the target domain, but an "
                 "evaluation needs at least 2; compare with the test images by "
                 "`reference=test`."
-            )
-        if paired and counts[0] != counts[1]:
-            raise InputError(
-                f"Paired test images must be as many of X as of Y, not {counts[0]} and "
-                f"{counts[1]}; complete the pairs, or evaluate without `paired`."
             )
         self.source = source
         self.target = target
@@ -172,7 +167,10 @@ class Evaluator:
         def hit_rate(images: Images) -> metrics.Scores:
             return metrics.hit_rate(self.target_logits(images))
 
-        result = self._compare(protocols.HIT_RATE, hit_rate, translated)
+        result = dataclasses.replace(
+            self._compare(protocols.HIT_RATE, hit_rate, translated),
+            of_images=tuple(map(float, self.target_logits(translated))),
+        )
         (score,) = result.scores
         accuracy = ((score.real or 0) + 1 - (score.untranslated or 0)) / 2
         if accuracy >= POOR_ACCURACY:

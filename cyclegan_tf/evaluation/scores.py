@@ -1,4 +1,4 @@
-"""Scores of an evaluation with their protocol, as JSON and as a table."""
+"""Scores of an evaluation with their protocol and verdict, as JSON and as a table."""
 
 import dataclasses
 import json
@@ -9,6 +9,8 @@ from typing import Any, Literal
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import write_json
 from cyclegan_tf._shared.tables import markdown_table
+from cyclegan_tf.config.directions import DIRECTIONS
+from cyclegan_tf.evaluation.verdict import Verdict, caution, judge
 
 FORMAT = 1
 
@@ -44,6 +46,8 @@ class MetricScores:
         images: number of images by role: `"translated"`, `"untranslated"`, `"real"`.
         scores: the numbers.
         warning: why the scores are not reliable; empty if they are.
+        of_images: a number for each translated test image, in order, higher for a
+            better one; empty for a metric of sets.
     """
 
     title: str
@@ -51,6 +55,7 @@ class MetricScores:
     images: dict[str, int]
     scores: tuple[Score, ...]
     warning: str = ""
+    of_images: tuple[float, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,9 +98,23 @@ class Evaluation:
             )
         )
 
+    @property
+    def verdicts(self) -> dict[str, Verdict]:
+        """What the scores of each direction say in words."""
+        return {name: judge(metrics) for name, metrics in self.directions.items()}
+
+    @property
+    def caution(self) -> str:
+        """How far the verdicts can be trusted."""
+        return caution(self.directions)
+
     def write(self, path: pathlib.Path) -> None:
         """Write a JSON file; scores that are not finite become null."""
-        write_json(path, {"format": FORMAT, **dataclasses.asdict(self)})
+        verdicts = {
+            name: dataclasses.asdict(verdict) for name, verdict in self.verdicts.items()
+        }
+        content = {"format": FORMAT, "verdicts": verdicts, "caution": self.caution}
+        write_json(path, content | dataclasses.asdict(self))
 
     @classmethod
     def read(cls, path: pathlib.Path) -> "Evaluation":
@@ -108,6 +127,8 @@ class Evaluation:
             content = json.loads(path.read_text())
             if content.pop("format") != FORMAT:
                 raise ValueError(f"it does not have format {FORMAT}")
+            for computed in ("verdicts", "caution"):  # absent from older files
+                content.pop(computed, None)
             content["directions"] = {
                 direction: tuple(_metric_scores(metric) for metric in metrics)
                 for direction, metrics in content["directions"].items()
@@ -120,11 +141,15 @@ class Evaluation:
 
     @property
     def exit_code(self) -> int:
-        """Always 0: an evaluation does not judge."""
+        """Always 0: a bad score is no failure of the command."""
         return 0
 
     def to_text(self) -> str:
-        """Return a Markdown table with a row for each score, and the warnings."""
+        """Return the verdict, a Markdown table of all scores, and the warnings."""
+        verdict = [
+            f"{DIRECTIONS[name].title}. {verdict.reason}\n  {verdict.next}"
+            for name, verdict in self.verdicts.items()
+        ]
         rows = [("direction", "score", "doing nothing", "translated", "real", "better")]
         rows += [
             (
@@ -140,19 +165,23 @@ class Evaluation:
             for score in metric.scores
         ]
         notes = [f"Note: {warning}" for warning in self.warnings]
-        return "\n".join([markdown_table(rows), *notes])
+        return "\n".join([*verdict, self.caution, "", markdown_table(rows), *notes])
 
 
 def _metric_scores(content: dict[str, Any]) -> MetricScores:
-    scores = tuple(Score(**score) for score in content.pop("scores"))
-    # A null stands for a number that is not finite.
     scores = tuple(
-        dataclasses.replace(score, translated=math.nan)
-        if score.translated is None
-        else score
-        for score in scores
+        Score(**score | {"translated": _finite_or_nan(score["translated"])})
+        for score in content.pop("scores")
     )
-    return MetricScores(scores=scores, **content)
+    of_images = content.pop("of_images", ())  # absent from older files
+    return MetricScores(
+        scores=scores, of_images=tuple(map(_finite_or_nan, of_images)), **content
+    )
+
+
+def _finite_or_nan(value: float | None) -> float:
+    """Return a number of a file, where null stands for one that is not finite."""
+    return math.nan if value is None else value
 
 
 def _number(value: float | None) -> str:

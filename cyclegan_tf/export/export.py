@@ -15,6 +15,7 @@ import logging
 import os
 import pathlib
 
+import keras
 import tensorflow as tf
 
 from cyclegan_tf._shared.errors import RefusedFileError
@@ -27,6 +28,7 @@ from cyclegan_tf.export.generators import Exportable, load_exportables
 from cyclegan_tf.export.litert_runtime import require_litert
 from cyclegan_tf.export.options import ExportConfig
 from cyclegan_tf.export.parity import Judge, find_problem
+from cyclegan_tf.export.progress import Tell, progress
 from cyclegan_tf.export.report import NAME as REPORT
 from cyclegan_tf.export.report import Entry, Report, find_earlier_files
 from cyclegan_tf.models.networks.graph import size_multiple
@@ -65,46 +67,71 @@ def export_generators(config: ExportConfig) -> Report:
         earlier_files=find_earlier_files(config.out),
     )
     report.write(config.out)
-    for exportable in exportables:
-        report = _export(exportable, config, report)
+    plans = [_Plan.of(exportable, config) for exportable in exportables]
+    with progress(sum(plan.steps for plan in plans)) as tell:
+        for plan in plans:
+            report = _export(plan, config, report, tell)
     report = report.finish(config.out)
     _LOG.info("See %s", config.out / "report.md")
     return report
 
 
 def _check_extras(config: ExportConfig) -> None:
-    if "litert" in config.formats:
+    formats = config.chosen.formats
+    if "litert" in formats:
         require_litert()
-    if "onnx" in config.formats:
+    if "onnx" in formats:
         onnx.require_onnx()
-    if "savedmodel" in config.formats and not savedmodel.can_write_warmup_requests():
+    if "savedmodel" in formats and not savedmodel.can_write_warmup_requests():
         _LOG.warning(
             "The SavedModels get no warm-up requests, which TensorFlow Serving runs "
             "when it starts; to write them, pip install 'cyclegan_tf[serving]'."
         )
 
 
-def _export(exportable: Exportable, config: ExportConfig, report: Report) -> Report:
-    model = inference_model(exportable.generator)
-    judge = Judge(exportable.generator, model, exportable.report_images)
+@dataclasses.dataclass(frozen=True)
+class _Plan:
+    """The files to write of one generator."""
+
+    exportable: Exportable
+    model: keras.Model
+    outputs: tuple[Output, ...]
+
+    @classmethod
+    def of(cls, exportable: Exportable, config: ExportConfig) -> "_Plan":
+        model = inference_model(exportable.generator)
+        return cls(exportable, model, tuple(list_outputs(exportable, model, config)))
+
+    @property
+    def steps(self) -> int:
+        """How often `_export` tells of its progress."""
+        return 1 + 2 * len(self.outputs)
+
+
+def _export(plan: _Plan, config: ExportConfig, report: Report, tell: Tell) -> Report:
+    exportable = plan.exportable
+    tell(f"Translating with {exportable.name} in Keras")
+    judge = Judge(exportable.generator, plan.model, exportable.report_images)
     entries = []
-    for output in list_outputs(exportable, model, config):
-        entry = _write_and_measure(output, config.out, judge)
-        _LOG.info("%s", entry.problem or f"Wrote {entry.artefact.path}")
-        entries.append(entry)
-        report = dataclasses.replace(report, entries=(*report.entries, entry))
+    for output in plan.outputs:
+        entries.append(_write_and_measure(output, config.out, judge, tell))
+        report = dataclasses.replace(report, entries=(*report.entries, entries[-1]))
         report.write(config.out)
     _write_metadata(exportable, config, entries)
     return report
 
 
-def _write_and_measure(output: Output, out: pathlib.Path, judge: Judge) -> Entry:
+def _write_and_measure(
+    output: Output, out: pathlib.Path, judge: Judge, tell: Tell
+) -> Entry:
     path = out / output.artefact.path
+    tell(f"Writing {output.artefact.path}")
     try:
         with replacing(path) as temporary:
             output.write(temporary)
             if path.is_dir():  # a rename does not replace a folder
                 remove(path)
+        tell(f"Comparing {output.artefact.path}")
         artefact = dataclasses.replace(output.artefact, bytes=_bytes_in(path))
         measurement = judge.measure(artefact, output.load(path))
     except RefusedFileError as e:
@@ -127,6 +154,7 @@ def _write_metadata(
         "source": str(config.source),
         "exported": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "cyclegan_tf": __version__,
+        "training_size": exportable.training_size,
         "input": {
             "name": "image",
             **layout,

@@ -11,7 +11,7 @@ import keras
 from cyclegan_tf.export import litert, onnx, savedmodel
 from cyclegan_tf.export.generators import Exportable
 from cyclegan_tf.export.litert_runtime import LiteRTModel
-from cyclegan_tf.export.options import ExportConfig, LiteRTVariant
+from cyclegan_tf.export.options import CALIBRATED, ExportConfig, LiteRTVariant
 from cyclegan_tf.export.parity import Artefact, Runtime, as_input
 
 
@@ -27,7 +27,7 @@ class Output:
 def list_outputs(
     exportable: Exportable, model: keras.Model, config: ExportConfig
 ) -> Iterator[Output]:
-    """List the files to write of one generator.
+    """List the files to write of one generator, without writing any.
 
     Args:
         exportable: the generator, its name and images.
@@ -35,7 +35,7 @@ def list_outputs(
         config: all options.
     """
     for name, outputs in _FORMATS.items():
-        if name in config.formats:
+        if name in config.chosen.formats:
             yield from outputs(exportable, model, config)
 
 
@@ -58,16 +58,19 @@ def _litert(
     exportable: Exportable, model: keras.Model, config: ExportConfig
 ) -> Iterator[Output]:
     name, calibration = exportable.name, as_input(exportable.calibration_images)
+    choice = config.chosen
 
     def write(
         variant: LiteRTVariant, size: tuple[int, int] | None, path: pathlib.Path
     ) -> None:
-        path.write_bytes(litert.convert(model, variant, size, calibration))
+        # GPUs take no files of any size, and compute integers in integers.
+        for_gpu = choice.gpu_safe and size is not None and variant not in CALIBRATED
+        path.write_bytes(litert.convert(model, variant, size, calibration, for_gpu))
 
-    for input_size in dict.fromkeys(config.sizes):
+    for input_size in dict.fromkeys(choice.sizes):
         size = exportable.size if input_size == "fixed" else None
         label = "x".join(map(str, size)) if size else "any"
-        for variant in dict.fromkeys(config.variants):
+        for variant in dict.fromkeys(choice.variants):
             path = f"litert/{name}_{variant}_{label}.tflite"
             yield Output(
                 Artefact(path, name, "litert", variant, label),

@@ -9,20 +9,19 @@ import keras
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.config.directions import DIRECTIONS
-from cyclegan_tf.data.demo import demo_images
 from cyclegan_tf.data.domains import Domain, load_domains
 from cyclegan_tf.export.options import CALIBRATED, ExportConfig
 from cyclegan_tf.images import (
     Image,
     UnreadableImageError,
     find_images,
-    in_channels,
     read_image,
     resize_image,
 )
 from cyclegan_tf.models.networks.graph import size_multiple
+from cyclegan_tf.photographs import PHOTOGRAPHS
 from cyclegan_tf.pretrained.find import StoredGenerator, find_generators
-from cyclegan_tf.pretrained.keras3 import check_image_channels, load_generator
+from cyclegan_tf.pretrained.keras3 import check_image_channels, read_generator
 from cyclegan_tf.runs.run import Run
 
 _LOG = logging.getLogger(__name__)
@@ -38,6 +37,7 @@ class Exportable:
     Attributes:
         name: name in files and on servers.
         direction: `"g"` (X to Y) or `"f"` (Y to X); `None` if unknown.
+        training_size: side of the training images in pixels; `None` if unknown.
         size: (height, width) for files of one size.
         report_images: uint8 images of that size to compare outputs on.
         calibration_images: likewise to calibrate on; none if no variant needs them.
@@ -47,6 +47,7 @@ class Exportable:
     name: str
     direction: str | None
     generator: keras.Model
+    training_size: int | None
     size: tuple[int, int]
     report_images: list[Image]
     calibration_images: list[Image]
@@ -79,7 +80,7 @@ def _from_run(found: list[StoredGenerator], config: ExportConfig) -> list[Export
             "export one of its generator_*.keras."
         )
     run = Run(config.source)
-    networks = {each.direction or "g": load_generator(each.path) for each in found}
+    networks = {each.direction or "g": read_generator(each.path) for each in found}
     calibration_images = config.calibration_images if config.calibrates else 0
     enough = max(config.report_images, calibration_images)
     limited = dataclasses.replace(run.config.dataset, max_images=enough)
@@ -104,6 +105,7 @@ def _from_run(found: list[StoredGenerator], config: ExportConfig) -> list[Export
             f"{name}_{direction.name}",
             direction.name,
             network,
+            run.config.dataset.training_size,
             size,
             _first_images(test, config.report_images, size),
             _first_images(train, calibration_images, size),
@@ -116,7 +118,7 @@ def _from_run(found: list[StoredGenerator], config: ExportConfig) -> list[Export
 def _from_file(
     found: StoredGenerator, config: ExportConfig, of_two: bool
 ) -> Exportable:
-    generator = load_generator(found.path)
+    generator = read_generator(found.path)
     height, width, channels = generator.input_shape[1:]
     check_image_channels(channels, generator.output_shape[-1], found.path)
     name = config.name or _name_of(config.source.stem)
@@ -136,14 +138,14 @@ def _from_file(
         images = _read_folder(config.calibration, enough, channels)
         images_from = f"images of {config.calibration}"
     elif config.calibrates:
+        calibrated = [v for v in config.chosen.variants if v in CALIBRATED]
         raise InputError(
-            f"{' and '.join(v for v in config.variants if v in CALIBRATED)} must be "
-            "calibrated; name a folder of images that the generator translates as "
-            "`calibration`."
+            f"{' and '.join(calibrated)} must be calibrated; name a folder of images "
+            "that the generator translates as `calibration`."
         )
     else:
-        images = [in_channels(image, channels) for image in demo_images("testA")]
-        images_from = "images of the built-in demo"
+        images = [read_image(path, channels) for path in PHOTOGRAPHS]
+        images_from = "photographs that come with the package"
     images = [resize_image(image, *size) for image in images]
     # Calibrate on other images than the report compares, if there are any.
     others = images[config.report_images :] or images
@@ -151,6 +153,7 @@ def _from_file(
         name,
         found.direction,
         generator,
+        found.training_size,
         size,
         images[: config.report_images],
         others[:calibration_images],

@@ -21,6 +21,7 @@ import tensorflow as tf
 
 from cyclegan_tf._shared.errors import RefusedFileError, first_line
 from cyclegan_tf.export.equalization import equalize
+from cyclegan_tf.export.gpu_safe import gpu_safe
 from cyclegan_tf.export.litert_runtime import LiteRTModel
 from cyclegan_tf.export.options import CALIBRATED, LiteRTVariant
 from cyclegan_tf.models.networks.graph import size_multiple
@@ -34,6 +35,7 @@ def convert(
     variant: LiteRTVariant,
     size: tuple[int, int] | None,
     calibration: Sequence[np.ndarray] = (),
+    for_gpu: bool = False,
 ) -> bytes:
     """Convert a model to the content of a LiteRT file.
 
@@ -47,6 +49,7 @@ def convert(
             accelerators want it fixed.
         calibration: float32 images (1, height, width, channels) in [-1, 1], for
             `int16x8` and `int8`.
+        for_gpu: whether to make it `gpu_safe`, which needs a size.
 
     Returns:
         The content, checked by `refuse_unusable`.
@@ -56,6 +59,8 @@ def convert(
     """
     if variant in CALIBRATED:
         model = equalize(model, calibration)
+    if for_gpu:
+        model = gpu_safe(model)
     height, width = size or (None, None)
     shape = (1, height, width, model.input_shape[-1])
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():

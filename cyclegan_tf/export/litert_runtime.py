@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from cyclegan_tf._shared.extras import require_package
+from cyclegan_tf._shared.quiet import quiet_stderr
 
 # The operations that LiteRT's GPU delegate accepts, of those our generators convert to:
 # the cases of `NewOperationParser` in tflite/delegates/gpu/common/model_builder.cc of
@@ -19,10 +20,11 @@ from cyclegan_tf._shared.extras import require_package
 # delegate also checks shapes and types on the device, so this promises nothing. It
 # folds a DEQUANTIZE of float16 weights into the operation that reads them.
 GPU_DELEGATE_OPERATIONS = frozenset({
-    "ADD", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "DEQUANTIZE", "LEAKY_RELU",
-    "MEAN", "MIRROR_PAD", "MUL", "PACK", "PAD", "PADV2", "QUANTIZE", "RELU", "RESHAPE",
-    "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "RSQRT", "SLICE", "SQUARE",
-    "SQUARED_DIFFERENCE", "STRIDED_SLICE", "SUB", "TANH", "TRANSPOSE_CONV",
+    "ABS", "ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D",
+    "DEQUANTIZE", "DIV", "LEAKY_RELU", "MAX_POOL_2D", "MEAN", "MIRROR_PAD", "MUL",
+    "PACK", "PAD", "PADV2", "QUANTIZE", "RELU", "RESHAPE", "RESIZE_BILINEAR",
+    "RESIZE_NEAREST_NEIGHBOR", "RSQRT", "SLICE", "SQUARE", "SQUARED_DIFFERENCE",
+    "STRIDED_SLICE", "SUB", "TANH", "TRANSPOSE_CONV",
 })  # fmt: skip
 
 
@@ -67,7 +69,8 @@ class LiteRTModel:
         """
         if image.shape != self._shape:
             self._interpreter.resize_tensor_input(self._input["index"], image.shape)
-            self._interpreter.allocate_tensors()
+            with quiet_stderr():  # It names what it computes with, once.
+                self._interpreter.allocate_tensors()
             self._shape = image.shape
         self._interpreter.set_tensor(
             self._input["index"], _quantize(image, self._input)

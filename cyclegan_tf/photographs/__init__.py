@@ -7,3 +7,10 @@ PHOTOGRAPHS = tuple(
     Path(__file__).with_name(f"{name}.jpg")
     for name in ("china", "rocket", "coffee", "chelsea")
 )
+
+# In Markdown, for wherever they are shown.
+CREDITS = (
+    "[danielbuechele](https://www.flickr.com/photos/danielbuechele/6061409035/) "
+    "([CC BY 2.0](https://creativecommons.org/licenses/by/2.0/)), SpaceX (public "
+    "domain), Rachel Michetti (CC0), Stéfan van der Walt (CC0)"
+)

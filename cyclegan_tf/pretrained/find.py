@@ -1,4 +1,4 @@
-"""Find the generators or networks that a path holds, for every command."""
+"""Find the generators or networks that a path or name stands for, for every command."""
 
 import dataclasses
 import hashlib
@@ -6,6 +6,9 @@ import json
 import logging
 import pathlib
 import re
+from typing import Any
+
+import keras
 
 from cyclegan_tf._shared.archives import open_zip, read_json_entry, reading
 from cyclegan_tf._shared.errors import InputError, first_line
@@ -20,10 +23,17 @@ from cyclegan_tf.pretrained.keras2.files import (
     read_saved_model,
 )
 from cyclegan_tf.pretrained.keras2.layers import build_keras2_model
-from cyclegan_tf.pretrained.keras3 import Pretrained, load_network, read_origin
+from cyclegan_tf.pretrained.keras3 import (
+    Pretrained,
+    load_network,
+    read_generator,
+    read_origin,
+    write_network,
+)
 from cyclegan_tf.pretrained.options import StateDictNorm
 from cyclegan_tf.pretrained.pytorch.files import SUFFIXES, read_state_dict
 from cyclegan_tf.pretrained.pytorch.weights import network_from_state_dict
+from cyclegan_tf.pretrained.zoo import ModelFile, NamedModel, download, find_model
 from cyclegan_tf.runs.run import Run, generator_file
 
 _LOG = logging.getLogger(__name__)
@@ -43,15 +53,18 @@ _PYTORCH_FILE = re.compile(r"(latest|\d+)_net_(G_A|G_B|D_A|D_B|G|D)\.(pth|safete
 
 @dataclasses.dataclass(frozen=True)
 class StoredGenerator:
-    """A generator that a path holds.
+    """A generator that a path or name stands for.
 
     Attributes:
         direction: `"g"` (X to Y) or `"f"` (Y to X); `None` if the path does not say.
         path: a `.keras` file, or the SavedModel folder of `cyclegan export`.
+        training_size: side in pixels of the images that it was trained on; `None` if
+            nothing says.
     """
 
     direction: str | None
     path: pathlib.Path
+    training_size: int | None = None
 
     @property
     def is_exported(self) -> bool:
@@ -59,26 +72,32 @@ class StoredGenerator:
 
 
 def find_generators(source: pathlib.Path) -> list[StoredGenerator]:
-    """Find the generators that a path holds.
+    """Find the generators that a path or name stands for.
 
     Args:
         source: a run folder, a generator's `.keras` file, a folder with
-            `generator_g.keras` and so on, a folder that `cyclegan export` wrote, or
-            one of its SavedModels.
+            `generator_g.keras` and so on, a folder that `cyclegan export` wrote, one
+            of its SavedModels, or the name of a model, which is downloaded if need be.
 
     Returns:
         At least one, G before F.
 
     Raises:
-        InputError: if there is none.
+        InputError: if there is none, or a download fails.
     """
+    if model := find_model(source):
+        return _generators_of(model)
     if source.is_file() or (source / "saved_model.pb").is_file():
-        return [StoredGenerator(_direction_in(source.stem), source)]
+        size = training_size_of(source)
+        return [StoredGenerator(_direction_in(source.stem), source, size)]
     found = generators_in(source) or _exported_in(source)
     if found:
         return found
     if not source.exists():
-        raise InputError(f"There is no file or folder {source}; check the name.")
+        raise InputError(
+            f"There is no file, folder or model {source}; check the name, or see "
+            "cyclegan models."
+        )
     if Run.is_run(source):
         raise InputError(
             f"{source} has no generators yet; wait for the first checkpoint of its "
@@ -108,13 +127,80 @@ def choose_generator(source: pathlib.Path, direction: str) -> StoredGenerator:
     )
 
 
+def load_generator(source: str | pathlib.Path, direction: str = "g") -> keras.Model:
+    """Load a generator.
+
+    Args:
+        source: as for `find_generators`, except for a SavedModel.
+        direction: `"g"` (X to Y) or `"f"` (Y to X), if the source has both.
+
+    Returns:
+        A functional model from float images (batch, height, width, channels) in
+        [-1, 1] to images of the same size in [-1, 1].
+
+    Raises:
+        InputError: if there is no such generator, or a download fails.
+
+    Example:
+    ```python
+    paint = cyclegan_tf.load_generator("photo2monet")
+    ```
+    """
+    generator = choose_generator(pathlib.Path(source), direction)
+    if generator.is_exported:
+        raise InputError(
+            f"{generator.path} is a SavedModel, which is no Keras model; name the run "
+            "or the .keras file that it was exported from."
+        )
+    return read_generator(generator.path)
+
+
 def generators_in(folder: pathlib.Path) -> list[StoredGenerator]:
     """List the `generator_*.keras` in a folder, which need not exist."""
     return [
-        StoredGenerator(direction, path)
+        StoredGenerator(direction, path, training_size_of(path))
         for direction in DIRECTIONS
         if (path := generator_file(folder, direction)).is_file()
     ]
+
+
+def _generators_of(model: NamedModel) -> list[StoredGenerator]:
+    return [
+        StoredGenerator(direction, _keras_file(file, model), model.training_size)
+        for direction, file in model.files.items()
+    ]
+
+
+def _keras_file(file: ModelFile, model: NamedModel) -> pathlib.Path:
+    """Return a model's `.keras` file; download and convert it if need be."""
+    path = file.path.with_suffix(".keras")
+    if not path.is_file():
+        downloaded = download(file, read_network)
+        if downloaded != path:
+            network = read_network(downloaded)
+            size = model.training_size
+            write_network(path, dataclasses.replace(network, training_size=size))
+    return path
+
+
+def training_size_of(path: pathlib.Path) -> int | None:
+    """Return the side in pixels of the images that a generator was trained on.
+
+    Args:
+        path: a file or a SavedModel, as of `StoredGenerator`.
+
+    Returns:
+        What the file, its run or its export says; `None` if they do not.
+    """
+    if path.is_dir():
+        folder = path.resolve().parent
+        about = folder.with_name(f"{folder.name}.json")
+        return _about_exported(about)["training_size"] if about.is_file() else None
+    _, size = read_origin(path)
+    # The first runs had no notes in their files.
+    if size is None and Run.is_run(path.parent):
+        return Run(path.parent).config.dataset.training_size
+    return size
 
 
 def find_networks(
@@ -125,8 +211,8 @@ def find_networks(
     Args:
         source: a run folder (its newest checkpoint is read), a checkpoint folder of
             the PyTorch reference (`latest_net_G_A.pth`, ...; without `latest` the
-            highest epoch), a folder of `generator_g.keras` and so on, or what
-            `read_network` reads.
+            highest epoch), a folder of `generator_g.keras` and so on, the name of a
+            model, or what `read_network` reads.
         norm: as for `read_network`.
 
     Returns:
@@ -136,6 +222,12 @@ def find_networks(
     Raises:
         InputError: if there is none; as `read_network`.
     """
+    if model := find_model(source):
+        _check_no_norm(source, norm)
+        return {
+            f"generator_{generator.direction}": read_network(generator.path)
+            for generator in _generators_of(model)
+        }
     if not holds_networks(source):
         return {source.name: read_network(source, norm)}
     if Run.is_run(source):
@@ -161,7 +253,10 @@ def _networks_of(run: Run) -> dict[str, Pretrained]:
     if run.config.optimization.ema and not model.normalizes_images_alone:
         for generator in generators_in(run.folder):
             networks[f"generator_{generator.direction}"] = load_network(generator.path)
-    return {name: Pretrained(network, origin) for name, network in networks.items()}
+    size = run.config.dataset.training_size
+    return {
+        name: Pretrained(network, origin, size) for name, network in networks.items()
+    }
 
 
 def holds_networks(source: pathlib.Path) -> bool:
@@ -198,8 +293,8 @@ def read_network(path: pathlib.Path, norm: StateDictNorm | None = None) -> Pretr
     if path.suffix == ".keras":
         if _keras_version(path).startswith("2."):
             return _from_keras2(path, read_keras_zip(path), "Keras 2 .keras")
-        origin = read_origin(path) or {"format": "Keras 3"}
-        return Pretrained(load_network(path), origin)
+        origin, size = read_origin(path)
+        return Pretrained(load_network(path), origin, size)
     if path.suffix in SUFFIXES:
         try:
             network = network_from_state_dict(read_state_dict(path), norm=norm)
@@ -231,14 +326,25 @@ def _exported_in(folder: pathlib.Path) -> list[StoredGenerator]:
     for path in folder.glob("*.json"):
         if path.name == "report.json":
             continue
-        try:
-            content = json.loads(path.read_text())
-            name, direction = content["name"], content["direction"]
-        except (json.JSONDecodeError, KeyError, TypeError) as e:
-            raise InputError(f"{path} is damaged ({e}); export again.") from e
-        if (folder / name / "1").is_dir():
-            found.append(StoredGenerator(direction, folder / name / "1"))
+        about = _about_exported(path)
+        model = folder / about["name"] / "1"
+        if model.is_dir():
+            size = about["training_size"]
+            found.append(StoredGenerator(about["direction"], model, size))
     return sorted(found, key=lambda generator: generator.direction == "f")
+
+
+def _about_exported(path: pathlib.Path) -> dict[str, Any]:
+    """Read what `cyclegan export` wrote about a generator."""
+    try:
+        content = json.loads(path.read_text())
+        return {
+            "name": content["name"],
+            "direction": content["direction"],
+            "training_size": content.get("training_size"),
+        }
+    except (ValueError, KeyError, TypeError) as e:
+        raise InputError(f"{path} is damaged ({e}); export again.") from e
 
 
 def _pytorch_paths(folder: pathlib.Path) -> dict[str, pathlib.Path]:

@@ -52,6 +52,8 @@ def _describe(pretrained: Pretrained) -> dict[str, str]:
     if is_generator:
         multiple = size_multiple(network)
         facts["image sizes"] = f"sides that are multiples of {multiple} keep their size"
+        if pretrained.training_size:
+            facts["trained at"] = f"{pretrained.training_size} pixels"
     return facts
 
 

@@ -1,12 +1,11 @@
-"""Networks saved by Keras 3, and the recorded origin of imported ones."""
+"""Networks saved by Keras 3, and what is noted about them in their files."""
 
 import dataclasses
-import json
 import pathlib
 
 import keras
 
-from cyclegan_tf._shared.archives import read_comment, reading, write_comment
+from cyclegan_tf._shared.archives import read_note, reading, write_note
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import check_downloaded, replacing
 from cyclegan_tf._version import __version__
@@ -14,7 +13,7 @@ from cyclegan_tf.models.networks.graph import size_multiple
 from cyclegan_tf.runs.keras_files import load_keras
 
 
-def load_generator(path: pathlib.Path) -> keras.Model:
+def read_generator(path: pathlib.Path) -> keras.Model:
     """Load a generator from a `.keras` file.
 
     Raises:
@@ -75,30 +74,35 @@ def _is_functional(network: keras.Model) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Pretrained:
-    """A network and its origin.
+    """A network, its origin, and the size that it was trained at.
 
     The origin is the `"format"` of its file, and `"file"` and `"sha256"` if imported.
+    The size is the side of the training images in pixels; `None` if it is unknown.
     """
 
     network: keras.Model
     origin: dict[str, str]
+    training_size: int | None = None
 
 
 def write_network(path: pathlib.Path, pretrained: Pretrained) -> None:
-    """Write a `.keras` file that records where its network came from.
+    """Write a `.keras` file with a note of where its network came from.
 
-    Any Keras 3 loads it: the origin is the comment of the zip file.
+    Any Keras 3 loads it.
     """
-    origin = {**pretrained.origin, "imported_by": f"cyclegan_tf {__version__}"}
+    note = {
+        **pretrained.origin,
+        "imported_by": f"cyclegan_tf {__version__}",
+        "training_size": pretrained.training_size,
+    }
     with replacing(path) as temporary:
         pretrained.network.save(temporary)
-        write_comment(temporary, json.dumps(origin).encode())
+        write_note(temporary, note)
 
 
-def read_origin(path: pathlib.Path) -> dict[str, str] | None:
-    """Read the origin that `write_network` recorded."""
-    try:
-        origin = json.loads(read_comment(path))
-    except (ValueError, RecursionError):  # the comment of someone else, or none
-        return None
-    return origin if isinstance(origin, dict) else None
+def read_origin(path: pathlib.Path) -> tuple[dict[str, str], int | None]:
+    """Read the origin and the training size that a `.keras` file notes, if any."""
+    note = read_note(path)
+    size = note.pop("training_size", None)
+    is_size = isinstance(size, int) and size > 0
+    return note or {"format": "Keras 3"}, size if is_size else None

@@ -42,7 +42,7 @@ def describe_run(
         domains: its images, if they still exist.
     """
     config = run.config
-    facts = {"Data": config.dataset.data}
+    facts = {"Data": config.dataset.name}
     if domains:
         facts["Training images"] = _sizes(domains.train["x"], domains.train["y"])
         if domains.test["x"] is not domains.train["x"]:

@@ -8,7 +8,7 @@ import dataclasses
 import datetime
 import logging
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jinja2
 
@@ -34,6 +34,7 @@ from cyclegan_tf.translation.translator import Translator
 
 _LOG = logging.getLogger(__name__)
 
+_EXAMPLES = 4
 _EXTREMES = 4
 _SHEETS = 12
 
@@ -49,6 +50,8 @@ class Gallery:
         split: `"test"`, or `"training"` if there are no test images.
         total: number of images of that split.
         images: the images shown, in order.
+        sureness: logits of the hit rate's classifier for the translations, positive
+            for the target domain; none if these generators have not been evaluated.
     """
 
     direction: str
@@ -57,6 +60,21 @@ class Gallery:
     split: str
     total: int
     images: list[CycledImage]
+    sureness: Sequence[float]
+
+    @property
+    def is_ranked(self) -> bool:
+        """Whether the examples are the best ones by the classifier."""
+        return len(self.sureness) > 0
+
+    @property
+    def examples(self) -> list[CycledImage]:
+        """The images to show first: the surest ones or, without scores, the first."""
+        if not self.is_ranked:
+            return self.images[:_EXAMPLES]
+        scored = zip(self.sureness, self.images)
+        ranked = sorted(scored, key=lambda each: each[0], reverse=True)
+        return [image for _, image in ranked[:_EXAMPLES]]
 
     @property
     def mean_cycle_error(self) -> float:
@@ -85,13 +103,14 @@ def write_report(config: ReportConfig) -> pathlib.Path:
     run = Run(config.run_dir)
     records, notes = read_metrics(run.metrics)
     translators = {
-        generator.direction or "g": Translator(generator.path)
+        generator.direction or "g": Translator(generator.path, size="full")
         for generator in generators_in(run.folder)
     }
     if not records and not translators:
         raise InputError(
             f"{run.folder} has no epoch and no checkpoint yet; wait for its first one."
         )
+    evaluation = _read_evaluation(run, notes)
     domains = None
     galleries: list[Gallery] = []
     if translators:
@@ -99,14 +118,13 @@ def write_report(config: ReportConfig) -> pathlib.Path:
             domains = load_domains(
                 run.config, max(each.size_multiple for each in translators.values())
             )
-            galleries = _galleries(run, domains, translators, config.images)
+            galleries = _galleries(run, domains, translators, evaluation, config.images)
         except InputError as e:
             notes.append(f"There are no translations. {e}")
     else:
         notes.append("There are no translations: the run has no checkpoint yet.")
     sheets, problems = sample_sheets(run.folder / "samples", _SHEETS)
     notes += problems
-    evaluation = _read_evaluation(run, notes)
     for note in notes:
         _LOG.warning("%s", note)
     page = _template().render(
@@ -116,6 +134,7 @@ def write_report(config: ReportConfig) -> pathlib.Path:
         versions=run.versions,
         facts=describe_run(run, records, translators, domains),
         notes=notes,
+        titles={name: direction.title for name, direction in DIRECTIONS.items()},
         evaluation=evaluation,
         step=run.step,
         galleries=galleries,
@@ -133,6 +152,7 @@ def _galleries(
     run: Run,
     domains: Domains,
     translators: Mapping[str, Translator],
+    evaluation: Evaluation | None,
     count: int | None,
 ) -> list[Gallery]:
     directions = [
@@ -155,15 +175,30 @@ def _galleries(
             cycle_images(
                 test,
                 sizes[direction.name],
-                run.config.dataset.data,
+                run.config.dataset.name,
                 translators[direction.name],
                 translators[direction.back],
                 progress,
             ),
+            _sureness(run, evaluation, direction.name),
         )
         for direction in directions
         if (test := domains.test[direction.source]) and sizes[direction.name]
     ]
+
+
+def _sureness(
+    run: Run, evaluation: Evaluation | None, direction: str
+) -> Sequence[float]:
+    """Return what the classifier says of each test image that the page shows."""
+    if (
+        evaluation is None
+        or evaluation.step != run.step
+        or evaluation.data != run.config.dataset.name
+    ):
+        return ()
+    metrics = evaluation.directions.get(direction, ())
+    return next((metric.of_images for metric in metrics if metric.of_images), ())
 
 
 def _read_evaluation(run: Run, notes: list[str]) -> Evaluation | None:

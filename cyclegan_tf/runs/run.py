@@ -7,6 +7,7 @@ generator_f.keras             F (Y to X)
 best/generator_g.keras        G and F of the best checkpoint
 best/generator_f.keras
 metrics.jsonl                 one line for each epoch
+test_images.txt               images kept for tests, if data_x and data_y name folders
 evaluation.json               the scores of the last cyclegan evaluate
 samples/epoch-0001.png        one picture for each epoch
 report.html                   the page of the last cyclegan report
@@ -18,13 +19,19 @@ import dataclasses
 import json
 import pathlib
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import filelock
 
+from cyclegan_tf._shared.archives import write_note
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf._shared.files import remove, replacing, write_json
+from cyclegan_tf._shared.files import (
+    printable,
+    remove,
+    replacing,
+    write_json,
+)
 from cyclegan_tf._shared.machine import versions
 from cyclegan_tf._version import __version__
 from cyclegan_tf.config.options import TrainConfig
@@ -176,6 +183,12 @@ class Run:
         """Return the path of a direction's generator, which need not exist yet."""
         return generator_file(self.folder, direction)
 
+    def write_test_images(self, names: Iterable[str]) -> None:
+        """Write down which images are kept for tests, a line each."""
+        with replacing(self.folder / "test_images.txt") as temporary:
+            text = "".join(f"{printable(name)}\n" for name in names)
+            temporary.write_text(text, encoding="utf-8")
+
     def save_checkpoint(self, model: "AdversarialModel", position: Position) -> None:
         """Save the whole state of training; keep the newest and the best checkpoint.
 
@@ -257,10 +270,12 @@ class Run:
         folders = [self.folder]
         if self.checkpoints.best == checkpoint:
             folders.append(self.folder / "best")
+        note = {"training_size": self.config.dataset.training_size}
         for direction, generator in model.publish().items():
             for folder in folders:
                 with replacing(generator_file(folder, direction)) as temporary:
                     generator.save(temporary)
+                    write_note(temporary, note)
 
     def _drop_metrics_after(self, step: int) -> None:
         if not self.metrics.exists():

@@ -144,7 +144,7 @@ def _writing(
     """Return the callbacks that evaluate and write to the run folder."""
     record, test = run.config.record, training.domains.test
     translators = {
-        direction: Translator(generator)
+        direction: Translator(generator, size="full")
         for direction, generator in training.model.publish().items()
     }
 

@@ -71,6 +71,11 @@ def train(
         create = Run.create if workers.is_chief else Run
         run = create(run_dir, config)
         with _locked(run, workers):
+            if workers.is_chief and config.dataset.data_x:
+                domains = training.domains.test.values()
+                run.write_test_images(
+                    name for domain in domains for name in domain.names
+                )
             _train(run, training, workers, callbacks=callbacks)
 
 
@@ -107,7 +112,7 @@ def check_training(
     else:
         build_model(config)
         _LOG.info(
-            "%s is not downloaded yet, so its images are not checked.", dataset.data
+            "%s is not downloaded yet, so its images are not checked.", dataset.name
         )
     return config
 

@@ -14,14 +14,16 @@ import keras
 from cyclegan_tf._shared.errors import TrainingStoppedError
 from cyclegan_tf.config.options import Method, Objective
 from cyclegan_tf.evaluation import metrics
+from cyclegan_tf.evaluation.verdict import (
+    COLLAPSED_DIVERSITY,
+    INVERTED_CORRELATION,
+    UNCHANGED_GRAY_LEVELS,
+)
 from cyclegan_tf.images import Image
 from cyclegan_tf.translation.translator import Translator
 
 _LOG = logging.getLogger(__name__)
 
-INVERTED_CORRELATION = -0.3
-COLLAPSED_DIVERSITY = 0.1  # as a share of real images' diversity
-UNCHANGED_GRAY_LEVELS = 1.0
 SATURATED_LOSS = 0.02  # as a share of a guesser's loss
 RUNAWAY_LOSS = 1e4
 STEPS_BETWEEN_LOOKS = 20

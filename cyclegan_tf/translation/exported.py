@@ -12,7 +12,7 @@ from cyclegan_tf.translation.translator import Translator, translate_one
 
 
 class ExportedTranslator:
-    """A SavedModel as a function from image to image, of any size.
+    """A SavedModel as a function from image to image, of any size, which they keep.
 
     Args:
         folder: the SavedModel that `cyclegan export` wrote.
@@ -46,7 +46,7 @@ class ExportedTranslator:
 
 
 def load_translator(generator: StoredGenerator) -> Translator | ExportedTranslator:
-    """Load a generator that translates image files.
+    """Load a generator that translates the pixels of image files, all of them.
 
     Raises:
         InputError: if it cannot be loaded, or its input or output has other than 1 or 3
@@ -55,7 +55,7 @@ def load_translator(generator: StoredGenerator) -> Translator | ExportedTranslat
     translator = (
         ExportedTranslator(generator.path)
         if generator.is_exported
-        else Translator(generator.path)
+        else Translator(generator.path, size="full")
     )
     check_image_channels(
         translator.channels, translator.output_channels, generator.path

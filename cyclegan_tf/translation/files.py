@@ -3,14 +3,23 @@
 import errno
 import pathlib
 import tempfile
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from cyclegan_tf._shared.errors import InputError, first_line
-from cyclegan_tf.images import denormalize, is_larger_than, read_image, write_image
+from cyclegan_tf.images import (
+    denormalize,
+    is_larger_than,
+    read_shrunk,
+    shrunk_size,
+    write_image,
+)
 from cyclegan_tf.pretrained.find import StoredGenerator
 from cyclegan_tf.pretrained.keras3 import check_image_channels
 from cyclegan_tf.translation.exported import ExportedTranslator, load_translator
+from cyclegan_tf.translation.options import Size
+from cyclegan_tf.translation.scaling import SizeLimit
 from cyclegan_tf.translation.tiled.rasters import RasterFile
 from cyclegan_tf.translation.tiled.translator import TiledTranslator
 from cyclegan_tf.translation.tiled.vips import (
@@ -34,14 +43,29 @@ _ERRORS_OF_ONE_FILE = {
 }
 
 
+class WrittenFile(NamedTuple):
+    """Height and width of a translation, and how it came about.
+
+    `scaled_from` is width x height of an image that was scaled down, else empty.
+    """
+
+    height: int
+    width: int
+    scaled_from: str
+
+
 class FileTranslator:
     """A generator as a function from image file to image file.
 
     Args:
         generator: a generator that `find_generators` found.
+        size: the size to scale larger images down to, as for `SizeLimit.of`.
         tile: int. Translate images with a side above this many pixels in tiles of that
             size. Defaults to translating all images whole.
         progress: bool. Show a progress bar for images in tiles. Defaults to `False`.
+
+    Attributes:
+        limit: SizeLimit. What `size` means for this generator.
 
     Raises:
         InputError: if the generator cannot translate image files; with `tile`, if it
@@ -51,9 +75,11 @@ class FileTranslator:
     def __init__(
         self,
         generator: StoredGenerator,
+        size: Size = "trained",
         tile: int | None = None,
         progress: bool = False,
     ):
+        self.limit = SizeLimit.of(size, generator.training_size)
         self._translator: Translator | ExportedTranslator
         if tile is None:
             self._translator = load_translator(generator)
@@ -64,19 +90,16 @@ class FileTranslator:
                 "tiles; name the run or the .keras file that it was exported from."
             )
         require_libvips()
-        tiled = TiledTranslator(generator.path, tile, progress)
+        tiled = TiledTranslator(generator.path, tile, progress, size="full")
         check_image_channels(tiled.channels, tiled.output_channels, generator.path)
         self._translator = tiled
 
-    def __call__(self, path: pathlib.Path, output: pathlib.Path) -> tuple[int, int]:
+    def __call__(self, path: pathlib.Path, output: pathlib.Path) -> WrittenFile:
         """Translate one file.
 
         Args:
             path: the image.
             output: the file to write, in the format of its suffix.
-
-        Returns:
-            Height and width of the image.
 
         Raises:
             UnreadableImageError: if it is not an image, or damaged.
@@ -102,34 +125,38 @@ class FileTranslator:
                 "rename or convert the image."
             ) from e
 
-    def _translate(self, path: pathlib.Path, output: pathlib.Path) -> tuple[int, int]:
+    def _translate(self, path: pathlib.Path, output: pathlib.Path) -> WrittenFile:
         translator = self._translator
         if isinstance(translator, TiledTranslator) and is_larger_than(
             path, translator.tile
         ):
-            return _translate_large(translator, path, output)
-        image = read_image(path, translator.channels)
-        write_image(output, translator(image))
-        return image.shape[0], image.shape[1]
+            in_file = large_image_size(path)
+            size = shrunk_size(*in_file, self.limit.side)
+            _translate_large(translator, path, output, size)
+        else:
+            image, in_file = read_shrunk(path, translator.channels, self.limit.side)
+            size = image.shape[:2]
+            write_image(output, translator(image))
+        height, width = in_file
+        return WrittenFile(*size, "" if size == in_file else f"{width}x{height}")
 
 
 def _translate_large(
-    translator: TiledTranslator, path: pathlib.Path, output: pathlib.Path
-) -> tuple[int, int]:
-    """Translate one file of any size, with its pixels and maps on disk."""
-    height, width = large_image_size(path)
+    translator: TiledTranslator,
+    path: pathlib.Path,
+    output: pathlib.Path,
+    size: tuple[int, int],
+) -> None:
+    """Translate one file, scaled to any size, with its pixels and maps on disk."""
     output.parent.mkdir(parents=True, exist_ok=True)
     # Not in the default folder of temporary files, which may be in memory.
     with tempfile.TemporaryDirectory(prefix=".tiles-", dir=output.parent) as temporary:
         folder = pathlib.Path(temporary)
-        translator.check_room(folder, height, width)
-        image = decode(path, translator.channels, folder / "image")
+        translator.check_room(folder, *size)
+        image = decode(path, translator.channels, folder / "image", size)
         translated = RasterFile(
-            folder / "translation",
-            (height, width, translator.output_channels),
-            "uint8",
+            folder / "translation", (*size, translator.output_channels), "uint8"
         )
         for box, values in translator.translate_tiles(image, folder):
             translated[box.slices] = denormalize(values)
         encode(output, translated)
-    return height, width

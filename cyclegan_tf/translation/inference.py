@@ -116,7 +116,8 @@ class Resize(keras.layers.Layer):
         return super().get_config() | options
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        size = tf.shape(x)[1:3] * tf.constant(self.factors)
+        _, height, width, _ = keras.ops.shape(x)
+        size = (height * self.factors[0], width * self.factors[1])
         return tf.image.resize(x, size, self.interpolation)
 
     def compute_output_shape(self, input_shape: Any) -> Any:

@@ -18,16 +18,20 @@ from cyclegan_tf._shared.files import printable, replacing
 class Translation:
     """The result for one image; a row of the manifest.
 
-    `error` is why an image was skipped, else empty. Width and height are 0 if it was
-    skipped or is not translated yet.
+    `size` is the limit of the shorter side in pixels, or `"full"`. `error` is why an
+    image was skipped, else empty. Width and height are those of the translation, 0 if
+    it was skipped or is not translated yet. `scaled_from` is width x height of an image
+    that was scaled down, else empty.
     """
 
     input: pathlib.Path
     output: pathlib.Path
-    width: int
-    height: int
     generator: pathlib.Path
-    error: str
+    size: str
+    width: int = 0
+    height: int = 0
+    scaled_from: str = ""
+    error: str = ""
 
     @property
     def is_finished(self) -> bool:
@@ -56,12 +60,13 @@ class Manifest:
             self._earlier = _read(path)
 
     def has(self, planned: Translation) -> bool:
-        """Say whether an earlier job planned the same, by the generator of today."""
+        """Say whether an earlier job planned the same, with today's generator."""
         earlier = self._earlier.get(printable(planned.output))
         return (
             earlier is not None
             and earlier["input"] == printable(planned.input)
             and earlier["generator"] == printable(planned.generator)
+            and earlier["size"] == planned.size
             and not _is_older(planned.output, planned.generator, planned.input)
         )
 
@@ -74,6 +79,7 @@ class Manifest:
             planned,
             width=int(earlier["width"]),
             height=int(earlier["height"]),
+            scaled_from=earlier["scaled_from"],
             error=earlier["error"],
         )
 

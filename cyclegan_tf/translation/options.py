@@ -2,11 +2,24 @@
 
 import dataclasses
 import pathlib
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import tyro
 
 from cyclegan_tf._shared.errors import InputError, check_positive
+
+# Pixels of the shorter side; see `SizeLimit.of` for the words.
+Size: TypeAlias = Literal["trained", "full"] | int
+
+
+def check_size(size: Size) -> None:
+    """Check that a number of pixels is at least 1.
+
+    Raises:
+        InputError: if it is not.
+    """
+    if not isinstance(size, str):
+        check_positive(size=size)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +32,8 @@ class TranslateConfig:
         inputs: Image files and folders. Folders are searched with their subfolders.
         out: Folder for the translations and their manifest.csv.
         direction: Generator of the source: g translates X to Y, f translates Y to X.
+        size: Scale larger images down until their shorter side has so many pixels.
+            trained means twice the size of the training images, full keeps every size.
         overwrite: Replace existing files, and start anew. Without it, the same command
             goes on where it was stopped.
         tile: Translate images with a side longer than this many pixels in tiles of this
@@ -30,15 +45,17 @@ class TranslateConfig:
     inputs: Annotated[tuple[pathlib.Path, ...], tyro.conf.Positional]
     out: pathlib.Path = pathlib.Path("translated")
     direction: Literal["g", "f"] = "g"
+    size: Size = "trained"
     overwrite: bool = False
     tile: int | None = None
 
     def check(self) -> None:
-        """Check the size of the tiles.
+        """Check the sizes of the images and of the tiles.
 
         Raises:
-            InputError: if it is less than 1.
+            InputError: if one is less than 1.
         """
+        check_size(self.size)
         check_positive(tile=self.tile)
 
 

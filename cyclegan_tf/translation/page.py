@@ -3,32 +3,41 @@
 For many users or other programs, use TensorFlow Serving: see `export/serving`.
 """
 
+import dataclasses
 import logging
 import os
 import pathlib
 import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.extras import require_package
 from cyclegan_tf.config.directions import DIRECTIONS
 from cyclegan_tf.images import (
-    MAX_PIXELS,
     Image,
     TooLargeImageError,
     UnreadableImageError,
-    read_image,
+    in_channels,
+    read_shrunk,
 )
+from cyclegan_tf.photographs import CREDITS, PHOTOGRAPHS
 from cyclegan_tf.pretrained.find import StoredGenerator, find_generators
 from cyclegan_tf.translation.exported import ExportedTranslator, load_translator
 from cyclegan_tf.translation.options import ServeConfig
+from cyclegan_tf.translation.scaling import SizeLimit
 from cyclegan_tf.translation.translator import Translator
 
 if TYPE_CHECKING:
     import gradio
 
 _LOG = logging.getLogger(__name__)
+
+# Multiples of the size at which `cyclegan translate` translates; `None` is no limit.
+_SIZES: dict[str, int | None] = {"As trained": 1, "Larger": 2, "Full": None}
 
 
 def serve(config: ServeConfig) -> None:
@@ -45,10 +54,7 @@ def serve(config: ServeConfig) -> None:
     require_gradio()
     generators = find_generators(config.source)
     _check_port(config.host, config.port)
-    page = build_page(
-        config.source.resolve().name,
-        {_title(generator): load_translator(generator) for generator in generators},
-    )
+    page = build_page(config.source.resolve().name.removesuffix(".keras"), generators)
     _, address, _ = page.launch(
         server_name=config.host,
         server_port=config.port,
@@ -94,61 +100,88 @@ def _title(generator: StoredGenerator) -> str:
 
 
 def build_page(
-    name: str, translators: Mapping[str, Translator | ExportedTranslator]
+    name: str, generators: Sequence[StoredGenerator]
 ) -> "gradio.blocks.Blocks":
-    """Build a page that shows the translation of a photo by each generator.
+    """Build a page that shows a photo before and after its translation.
 
     Args:
         name: the heading of the page.
-        translators: at least one, by title.
+        generators: at least one.
 
     Returns:
         A `gradio.Blocks`, not yet launched.
+
+    Raises:
+        InputError: if a generator cannot be loaded.
     """
     # Gradio and its library for model downloads read these when imported.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     import gradio
 
+    served = {_title(generator): _Served.load(generator) for generator in generators}
     with gradio.Blocks(
         analytics_enabled=False, title=f"CycleGAN: {name}", delete_cache=(600, 3600)
     ) as page:
-        gradio.Markdown(f"# {name}")
+        gradio.Markdown(f"# {name}\nChoose a photo of yours, or a sample.")
         with gradio.Row():
-            # As a file, so that it is read as `cyclegan translate` reads it.
-            photo = gradio.Image(
-                label="Photo",
-                type="filepath",
-                image_mode=None,
-                sources=["upload", "webcam", "clipboard"],
-                buttons=["fullscreen"],
-                elem_id="photo",
-            )
-            translations = [
-                gradio.Image(
-                    label=title,
+            with gradio.Column():
+                # As a file, so that it is read as `cyclegan translate` reads it.
+                photo = gradio.Image(
+                    label="Photo",
+                    type="filepath",
+                    image_mode=None,
+                    sources=["upload", "webcam", "clipboard"],
+                    buttons=["fullscreen"],
+                    height=320,
+                    elem_id="photo",
+                )
+                gradio.Examples(
+                    list(map(str, PHOTOGRAPHS)),
+                    photo,
+                    label="Samples",
+                    elem_id="samples",
+                )
+                direction = gradio.Radio(
+                    list(served),
+                    value=next(iter(served)),
+                    label="Direction",
+                    visible=len(served) > 1,
+                    elem_id="direction",
+                )
+                size = gradio.Radio(
+                    list(_SIZES),
+                    value=next(iter(_SIZES)),
+                    label="Size",
+                    elem_id="size",
+                )
+            with gradio.Column():
+                slider = gradio.ImageSlider(
+                    label="Before and after",
                     format="png",
                     interactive=False,
                     buttons=["download", "fullscreen"],
-                    elem_id=f"translation_{i}",
+                    elem_id="translation",
                 )
-                for i, title in enumerate(translators)
-            ]
+                note = gradio.Markdown(elem_id="note")
+        gradio.Markdown(f"Samples: {CREDITS}.")
         # Gradio itself would decode an upload, with a long message on failure, and
         # would accept the path of any file on this machine from a program.
         uploads = pathlib.Path(photo.GRADIO_CACHE).resolve()
         photo.preprocess = lambda payload: _uploaded_file(payload, uploads)  # type: ignore[method-assign]
 
-        def translate_upload(path: str | None) -> dict[object, Image | None]:
+        def translate_upload(
+            path: str | None, title: str, size: str
+        ) -> tuple[tuple[Image, Image] | None, str]:
+            if path is None:
+                return None, ""
             try:
-                return {
-                    shown: _translate_file(path, translator) if path else None
-                    for shown, translator in zip(translations, translators.values())
-                }
+                # Bytes, so that a message does not name the temporary file.
+                return served[title].translate(pathlib.Path(path).read_bytes(), size)
             except TooLargeImageError as e:
                 raise gradio.Error(
-                    f"The photo has more than {MAX_PIXELS / 1e6:.1f} megapixels; "
-                    "choose a smaller one.",
+                    "The photo has too many pixels for this size; choose another size, "
+                    "or a smaller photo.",
                     print_exception=False,
                 ) from e
             except UnreadableImageError as e:
@@ -158,7 +191,13 @@ def build_page(
                     print_exception=False,
                 ) from e
 
-        photo.change(translate_upload, photo, translations, api_name="translate")
+        gradio.on(
+            [photo.change, direction.change, size.change],
+            translate_upload,
+            [photo, direction, size],
+            [slider, note],
+            api_name="translate",
+        )
     return page
 
 
@@ -173,8 +212,32 @@ def _uploaded_file(
     return str(path)
 
 
-def _translate_file(path: str, translator: Translator | ExportedTranslator) -> Image:
-    # Read bytes, so that a message does not name the temporary file.
-    image = read_image(pathlib.Path(path).read_bytes(), translator.channels)
-    translated = translator(image)
-    return translated[..., 0] if translated.shape[-1] == 1 else translated
+@dataclasses.dataclass(frozen=True)
+class _Served:
+    """A generator on the page, and its training size in pixels."""
+
+    translator: Translator | ExportedTranslator
+    training_size: int | None
+
+    @classmethod
+    def load(cls, generator: StoredGenerator) -> "_Served":
+        translator = load_translator(generator)
+        # The first image takes seconds longer, which no visitor should wait for.
+        translator(np.zeros((64, 64, translator.channels), np.uint8))
+        return cls(translator, generator.training_size)
+
+    def translate(self, file: bytes, size: str) -> tuple[tuple[Image, Image], str]:
+        """Return the photo before and after, in colour, and a note for people."""
+        side = SizeLimit.of("trained", self.training_size).side
+        factor = _SIZES[size]
+        before, in_file = read_shrunk(
+            file, self.translator.channels, factor and side and factor * side
+        )
+        start = time.perf_counter()
+        after = self.translator(before)
+        seconds = time.perf_counter() - start
+        height, width, _ = before.shape
+        note = f"{width} x {height} pixels in {seconds:.1f} s"
+        if before.shape[:2] != in_file:
+            note += f", scaled down from {in_file[1]} x {in_file[0]}"
+        return (in_channels(before, 3), in_channels(after, 3)), f"{note}."

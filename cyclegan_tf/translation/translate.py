@@ -1,6 +1,7 @@
 """Translate image files with a generator."""
 
 import dataclasses
+import logging
 import pathlib
 from collections.abc import Mapping, Sequence
 
@@ -11,6 +12,9 @@ from cyclegan_tf.pretrained.find import choose_generator
 from cyclegan_tf.translation.files import FileTranslator
 from cyclegan_tf.translation.manifest import Manifest, Translation
 from cyclegan_tf.translation.options import TranslateConfig
+from cyclegan_tf.translation.scaling import SizeLimit
+
+_LOG = logging.getLogger(__name__)
 
 MANIFEST = "manifest.csv"
 
@@ -18,9 +22,10 @@ MANIFEST = "manifest.csv"
 def translate(config: TranslateConfig) -> list[Translation]:
     """Translate image files and folders; names and subfolders are kept.
 
-    Each translation has the size of its image. Images that are unreadable or too large,
-    or whose name no file can have, are skipped. The manifest in the output folder has a
-    row for each image. A repeated call goes on where the manifest ends.
+    Images above `config.size` are scaled down, which the log says; other translations
+    have the size of their images. Images that are unreadable or too large, or whose
+    name no file can have, are skipped. The manifest in the output folder has a row for
+    each image. A repeated call goes on where the manifest ends.
 
     Returns:
         The result for each image, in natural order within a folder.
@@ -35,10 +40,11 @@ def translate(config: TranslateConfig) -> list[Translation]:
     if not config.inputs:
         raise InputError("There is nothing to translate; name image files or folders.")
     generator = choose_generator(config.source, config.direction)
-    planned = _plan(config, generator.path)
+    limit = SizeLimit.of(config.size, generator.training_size)
+    planned = _plan(config, generator.path, str(limit))
     manifest = Manifest(config.out / MANIFEST, start_anew=config.overwrite)
     _check_outputs(planned, manifest, config.overwrite)
-    translate_file = FileTranslator(generator, config.tile, progress=True)
+    translate_file = FileTranslator(generator, config.size, config.tile, progress=True)
     translations = [manifest.resumed(item) for item in planned]
     manifest.write(translations)
     written: dict[tuple[int, int] | None, pathlib.Path] = {}
@@ -49,6 +55,8 @@ def translate(config: TranslateConfig) -> list[Translation]:
         if not translations[i].error:
             written[identity(item.output)] = item.input
     manifest.write(translations)
+    if scaled := sum(bool(item.scaled_from) for item in translations):
+        _LOG.info("%s", limit.describe(scaled))
     return translations
 
 
@@ -59,10 +67,15 @@ def _translate(
 ) -> Translation:
     try:
         _check_not_written(planned, written)
-        height, width = translate_file(planned.input, planned.output)
+        file = translate_file(planned.input, planned.output)
     except InputError as e:
         return dataclasses.replace(planned, error=str(e))
-    return dataclasses.replace(planned, width=width, height=height)
+    return dataclasses.replace(
+        planned,
+        width=file.width,
+        height=file.height,
+        scaled_from=file.scaled_from,
+    )
 
 
 def _check_not_written(
@@ -76,7 +89,9 @@ def _check_not_written(
         )
 
 
-def _plan(config: TranslateConfig, generator: pathlib.Path) -> list[Translation]:
+def _plan(
+    config: TranslateConfig, generator: pathlib.Path, size: str
+) -> list[Translation]:
     """List what is to be translated, each output once."""
     inputs: dict[pathlib.Path, pathlib.Path] = {}
     for given in config.inputs:
@@ -89,8 +104,7 @@ def _plan(config: TranslateConfig, generator: pathlib.Path) -> list[Translation]
                     "into different folders."
                 )
     return [
-        Translation(path, output, 0, 0, generator, error="")
-        for output, path in inputs.items()
+        Translation(path, output, generator, size) for output, path in inputs.items()
     ]
 
 

@@ -11,10 +11,19 @@ import PIL.Image
 import tensorflow as tf
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf.images import Image, from_pillow, normalize, read_image, upright
+from cyclegan_tf.images import (
+    Image,
+    from_pillow,
+    normalize,
+    read_shrunk,
+    shrink_image,
+    upright,
+)
 from cyclegan_tf.models.networks.graph import SMALLEST_SIDE, size_multiple
-from cyclegan_tf.pretrained.keras3 import load_generator
+from cyclegan_tf.pretrained.find import choose_generator, load_generator
 from cyclegan_tf.translation.inference import inference_model
+from cyclegan_tf.translation.options import Size
+from cyclegan_tf.translation.scaling import SizeLimit
 
 # Every level, normalized by NumPy. In a graph, TensorFlow turns the division into a
 # multiplication, which rounds differently.
@@ -28,16 +37,21 @@ AnyImage: TypeAlias = Image | str | pathlib.Path | PIL.Image.Image
 class Translator:
     """A generator as a function from image to image, of any size.
 
-    It pads an image by reflection to sides that the generator takes, and crops the
-    translation to the size of the image.
+    It scales large images down to the scale that the generator knows, pads an
+    image by reflection to sides that the generator takes, and crops the translation.
 
     It copies the generator's weights; call `refresh` after they change.
 
     Args:
-        generator: a generator of this package, or the path of a saved one.
+        generator: a generator of this package, or what `load_generator` loads: a path,
+            or the name of a model.
+        size: int, `"trained"` or `"full"`. Scale an image down if its shorter side has
+            more than so many pixels. `"trained"` means twice the size of the training
+            images: 512 for a model, and for a file that does not say it. `"full"` keeps
+            every image. Defaults to `"trained"`.
 
     Raises:
-        InputError: if the file is not a generator.
+        InputError: as `load_generator`, or if `size` is less than 1.
 
     Example:
     ```python
@@ -46,9 +60,15 @@ class Translator:
     ```
     """
 
-    def __init__(self, generator: keras.Model | str | pathlib.Path):
+    def __init__(
+        self, generator: keras.Model | str | pathlib.Path, size: Size = "trained"
+    ):
+        training_size = None
         if not isinstance(generator, keras.Model):
-            generator = load_generator(pathlib.Path(generator))
+            source = pathlib.Path(generator)
+            generator = load_generator(source)
+            training_size = choose_generator(source, "g").training_size
+        self.limit = SizeLimit.of(size, training_size)
         self.generator = generator
         self.size_multiple = size_multiple(generator)
         self.channels: int = generator.input_shape[-1]
@@ -71,7 +91,8 @@ class Translator:
             image: a file, a Pillow image, or a uint8 array (height, width, channels).
 
         Returns:
-            uint8 array (height, width, output channels).
+            uint8 array (height, width, output channels): of the height and width of
+            the image, or smaller ones as `size` says.
 
         Raises:
             ValueError: if the array is not uint8 or has another number of channels.
@@ -81,8 +102,9 @@ class Translator:
         return translate_one(self._translate, self._array(image))
 
     def _array(self, image: AnyImage) -> Image:
+        """Return the pixels to translate."""
         if isinstance(image, str | pathlib.Path):
-            image = read_image(pathlib.Path(image), self.channels)
+            image, _ = read_shrunk(pathlib.Path(image), self.channels, self.limit.side)
         elif isinstance(image, PIL.Image.Image):
             image = from_pillow(upright(image), self.channels)
         if image.dtype != np.uint8:
@@ -95,7 +117,7 @@ class Translator:
                 f"The generator takes images of {self.channels} channels. Received: "
                 f"an image of shape {image.shape}"
             )
-        return image
+        return shrink_image(image, self.limit.side)
 
     def _padded(self, side: int) -> int:
         return int(_padded_side(side, self.size_multiple))

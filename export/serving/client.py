@@ -4,7 +4,8 @@
 
 Over REST it needs Pillow, over gRPC all packages in requirements.txt. Both use the
 signature `image_bytes`, from a JPEG or PNG file of any size to a PNG file of the same
-size. The server ignores EXIF, so photos are turned upright before they are sent.
+size. The server takes photos as they are, so they are turned upright by their EXIF
+orientation and scaled down to what the generator knows before they are sent.
 """
 
 import argparse
@@ -36,14 +37,15 @@ class ServingError(Exception):
     """The server's answer if it is not a translation."""
 
 
-def read_upright(path: pathlib.Path) -> bytes:
-    """Read a photo, and turn it upright by its EXIF orientation.
+def read_photo(path: pathlib.Path, size: int | None) -> bytes:
+    """Read a photo, turn it upright by its EXIF orientation, and scale it down.
 
     Args:
         path: an image file.
+        size: the most pixels of the shorter side; `None` keeps the size.
 
     Returns:
-        The file as it is if the photo is upright, else a PNG file of the turned photo.
+        The file as it is if nothing is to be done, else a PNG file.
 
     Raises:
         PhotoError: if it is not an image, or is damaged.
@@ -54,11 +56,21 @@ def read_upright(path: pathlib.Path) -> bytes:
     content = path.read_bytes()
     try:
         with PIL.Image.open(io.BytesIO(content)) as photo:
-            if photo.getexif().get(_ORIENTATION_TAG, 1) == 1:
+            shorter = min(photo.size)
+            is_small = size is None or shorter <= size
+            if is_small and photo.getexif().get(_ORIENTATION_TAG, 1) == 1:
                 return content
-            upright = io.BytesIO()
-            PIL.ImageOps.exif_transpose(photo).convert("RGB").save(upright, "PNG")
-            return upright.getvalue()
+            ready = PIL.ImageOps.exif_transpose(photo)
+            if ready.mode.startswith("I"):  # 16 bits: convert() would clip them
+                ready = ready.convert("I").point(lambda level: level * (1 / 257) + 0.5)
+                ready = ready.convert("L")
+            ready = ready.convert("RGB")
+            if not is_small:
+                sides = tuple(round(side * size / shorter) for side in ready.size)
+                ready = ready.resize(sides, PIL.Image.Resampling.BICUBIC)
+            file = io.BytesIO()
+            ready.save(file, "PNG")
+            return file.getvalue()
     except (
         OSError,
         ValueError,
@@ -156,7 +168,7 @@ def main(arguments: list[str] | None = None) -> int:
     port = options.port or PORTS[options.protocol]
     translate = {"grpc": translate_over_grpc, "rest": translate_over_rest}
     try:
-        photo = read_upright(options.photo)
+        photo = read_photo(options.photo, options.size)
         translated = translate[options.protocol](
             photo, options.model, options.host, port, options.timeout
         )
@@ -189,8 +201,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out", type=pathlib.Path, default="translated.png", help="a PNG file"
     )
+    parser.add_argument(
+        "--size",
+        type=_size,
+        default=512,
+        help="the most pixels of the shorter side, or full; twice the training_size in "
+        "MODEL.json is a good size",
+    )
     parser.add_argument("--timeout", type=float, default=60.0, help="seconds to wait")
     return parser
+
+
+def _size(text: str) -> int | None:
+    if text == "full":
+        return None
+    size = int(text)
+    if size < 1:
+        raise ValueError
+    return size
 
 
 def _write(path: pathlib.Path, content: bytes) -> None:

@@ -258,6 +258,21 @@ def test_there_and_back_through_records(photos, run_dir, expected, tmp_path):
             assert (third / shard.name / name).read_bytes() == content
 
 
+def test_the_size_belongs_to_the_job(run_dir, tmp_path, caplog):
+    """The file says no training size, but its run does: 256."""
+    write_image(tmp_path / "in/a.png", *tiny.noise(1, 600))
+    out = tmp_path / "out"
+    config = TranslateBeamConfig(str(run_dir), (str(tmp_path / "in"),), str(out))
+    with caplog.at_level("INFO"):
+        assert translate_beam(config).scaled == 1
+    assert "1 image down to a shorter side of 512 pixels, twice the 256" in caplog.text
+    [row] = rows_in(out / "manifest.jsonl")
+    assert (row["width"], row["scaled_from"], row["size"]) == (512, "600x600", "512")
+    translate_beam(dataclasses.replace(config, size=512))  # nothing else than before
+    with pytest.raises(InputError, match=r"begun with other options \(size\)"):
+        translate_beam(dataclasses.replace(config, size="full"))
+
+
 def test_more_photos_for_a_finished_shard(photos, run_dir, tmp_path):
     write_image(tmp_path / "in/a.png", read_image(photos / "2.png"))
     config = TranslateBeamConfig(

@@ -55,15 +55,29 @@ assert not {"tensorflow", "keras", "matplotlib", "apache_beam"} & set(sys.module
     assert result.returncode == 0, result.stderr
 
 
+def test_a_reader_that_has_read_enough_is_no_mistake():
+    command = f"{sys.executable} -m cyclegan_tf models --all | true"
+    result = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=pathlib.Path(__file__).parents[2],
+    )
+    assert "cannot be read or written" not in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_the_overview_groups_the_commands(capsys):
     assert cli.main(["--help"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 90
     verbs = [line.split()[0] for line in lines if line.startswith("  ")]
     assert verbs == [
-        *("train", "translate", "evaluate", "export", "serve"),
+        *("train", "translate", "evaluate", "export", "serve", "models"),
         *("doctor", "plan", "report"),
-        *("import", "export-pytorch", "inspect", "recipes", "demo", "translate-beam"),
+        *("import", "export-pytorch", "inspect", "distill", "recipes", "demo"),
+        "translate-beam",
     ]
     assert "  translate       Translate images with a trained generator." in lines
     assert sum(line.endswith(":") for line in lines) == 3

@@ -11,7 +11,7 @@ import tiny
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.data import sources
-from cyclegan_tf.data.sources import find_sources
+from cyclegan_tf.data.sources import find_sources, split_folder
 
 
 def test_folders_and_file_lists(tmp_path):
@@ -90,3 +90,39 @@ def test_a_server_answers_soon_or_not_at_all():
         assert not sources._any_server_answers([mute], seconds=0.2)
         assert time.monotonic() - started < 5
         server.shutdown()
+
+
+def test_a_tenth_of_a_folder_is_kept_for_tests(tmp_path):
+    tiny.write_domains(tmp_path, count=25, splits=("horses", "zebras"))
+
+    def names(folder, split):
+        return [
+            pathlib.Path(source.name).name
+            for source in split_folder(tmp_path / folder, split)
+        ]
+
+    kept = names("horses", "test")
+    assert len(kept) == 2
+    trained = names("horses", "train")
+    assert sorted(trained + kept) == sorted(f"{i}.png" for i in range(25))
+    # Equal names stay together, as pairs must.
+    assert names("zebras", "test") == kept
+    # An image more changes at most one.
+    (tmp_path / "horses" / "more.png").write_bytes(
+        (tmp_path / "horses" / "0.png").read_bytes()
+    )
+    assert len(set(names("horses", "test")) - set(kept)) <= 1
+
+
+def test_one_image_is_for_training(tmp_path):
+    tiny.write_domains(tmp_path, count=1, splits=("horses",))
+    assert len(split_folder(tmp_path / "horses", "train")) == 1
+    assert split_folder(tmp_path / "horses", "test") == []
+
+
+def test_a_folder_that_is_not_there_or_empty(tmp_path):
+    with pytest.raises(InputError, match="There is no folder .*absent"):
+        split_folder(tmp_path / "absent", "train")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="There are no images in .*empty"):
+        split_folder(tmp_path / "empty", "train")

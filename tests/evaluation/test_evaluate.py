@@ -15,6 +15,7 @@ from cyclegan_tf.cli import main as cli
 from cyclegan_tf.config.options import DatasetConfig
 from cyclegan_tf.data import domains
 from cyclegan_tf.evaluation import evaluate as evaluation
+from cyclegan_tf.evaluation import protocols
 from cyclegan_tf.evaluation.scores import Evaluation
 from cyclegan_tf.images import write_image
 from cyclegan_tf.runs.run import Run
@@ -109,6 +110,7 @@ def test_evaluating_a_run_says_what_its_log_says(run, capsys):
     assert "Note: FID is biased upward for few images" in printed.out
     evaluation = Evaluation.read(run.evaluation)
     assert evaluation.to_text() in printed.out
+    assert printed.out.startswith("G: X to Y. ") and "too few" in printed.out
     assert evaluation.step == run.step
     logged = lines(run)[-1]
     for direction in "gf":
@@ -168,7 +170,35 @@ def test_pairs_of_other_sizes(run, tmp_path, capsys):
     for direction in "gf":
         shutil.copy(run.generator_path(direction), sized.folder)
     assert cli.main(["evaluate", str(sized.folder), "--paired"]) == 2
-    assert "Paired test images must be of one size, but" in capsys.readouterr().err
+    assert "images of a pair must be of one size, but" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kept", [100, 0])
+def test_a_damaged_test_image_takes_its_partner_along(kept, run, tmp_path, caplog):
+    """It is named and the rest is scored, whether its header can be read or not."""
+    folder = tmp_path / "data"
+    shutil.copytree(run.config.dataset.data, folder)
+    damaged = folder / "testB/1.png"
+    damaged.write_bytes(damaged.read_bytes()[:kept])
+    out = tmp_path / "scores.json"
+    arguments = ["--data", str(folder), "--paired", "--out", str(out)]
+    assert cli.main(["evaluate", str(run.folder), *arguments]) == 0
+    assert str(damaged) in caplog.text
+    [paired] = [
+        metric
+        for metric in Evaluation.read(out).directions["g"]
+        if metric.title == protocols.PAIRED.title
+    ]
+    assert paired.images["translated"] == 3
+
+
+def test_pairs_must_be_complete(run, tmp_path, capsys):
+    folder = tmp_path / "data"
+    shutil.copytree(run.config.dataset.data, folder)
+    (folder / "testB/1.png").unlink()
+    arguments = ["--data", str(folder), "--paired"]
+    assert cli.main(["evaluate", str(run.folder), *arguments]) == 2
+    assert "as many of X as of Y, not 4 and 3" in capsys.readouterr().err
 
 
 def test_where_the_data_sets_are_now(run, tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ KID = MetricScores(
     {"translated": 120, "reference": 507},
     (Score("kid", 0.25, 0.5, 0.125, "lower"), Score("kid_standard_error", 0.0625)),
     "Few images.",
+    (0.5, -1.5),
 )
 EVALUATION = Evaluation("runs/h2z", 7, "data/h2z", {"g": (KID,), "f": ()})
 
@@ -30,7 +31,8 @@ def test_found_by_name():
 
 
 def test_the_table_has_a_row_for_each_score():
-    lines = EVALUATION.to_text().splitlines()
+    text = EVALUATION.to_text()
+    lines = text[text.index("| direction") :].splitlines()
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
     assert cells[0][2:5] == ["doing nothing", "translated", "real"]
     assert cells[2] == ["g", "kid", "0.5", "0.25", "0.125", "lower"]
@@ -50,7 +52,7 @@ def test_scores_that_are_not_finite_are_still_json(tmp_path):
         raise ValueError(word)
 
     scores = (Score("psnr", math.inf), Score("fid", math.nan, -math.inf), Score("a", 0))
-    metric = MetricScores("", "", {}, scores)
+    metric = MetricScores("", "", {"translated": 2}, scores, "", (math.inf, 0.5))
     path = tmp_path / "evaluation.json"
     Evaluation("", None, "", {"g": (metric,)}).write(path)
     json.loads(path.read_text(), parse_constant=refuse)
@@ -58,4 +60,6 @@ def test_scores_that_are_not_finite_are_still_json(tmp_path):
     assert math.isnan(read.score("g", "psnr").translated)
     assert read.score("g", "fid").untranslated is None
     assert read.score("g", "a").translated == 0
+    [of_images] = [metric.of_images for metric in read.directions["g"]]
+    assert math.isnan(of_images[0]) and of_images[1] == 0.5
     assert "| nan" in read.to_text()

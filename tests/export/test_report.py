@@ -6,7 +6,7 @@ from cyclegan_tf.export.parity import Artefact, Measurement
 from cyclegan_tf.export.report import Entry, Report, find_earlier_files
 
 MEASUREMENT = Measurement(
-    5e-4, 1e-4, 50.0, None, 10, 12.3, 20, "4x6", 1, "test 1.0", {"ADD": 2}
+    5e-4, 1e-4, 50.0, 10, 12.3, 20, "4x6", 1, "test 1.0", {"ADD": 2}
 )
 
 

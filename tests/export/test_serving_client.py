@@ -135,7 +135,8 @@ def test_a_large_photo_over_grpc(ports, tmp_path):
     photo = exported.photo(1200, 1600, 3)
     (tmp_path / "photo.jpg").write_bytes(exported.encode(photo, "JPEG"))
     out = tmp_path / "out.png"
-    assert run(ports, "grpc", tmp_path / "photo.jpg", "--out", out) == 0
+    options = ("--out", out, "--size", "full")
+    assert run(ports, "grpc", tmp_path / "photo.jpg", *options) == 0
     assert out.stat().st_size > 4 << 20
     assert read_image(out).shape == photo.shape
 
@@ -164,7 +165,7 @@ def test_photos_are_turned_upright(tmp_path, kind):
         exif = PIL.Image.Exif()
         exif[0x0112] = orientation
         photo.save(path, kind, exif=exif)
-        sent = client.read_upright(path)
+        sent = client.read_photo(path, None)
         np.testing.assert_array_equal(read_image(sent), read_image(path))
         assert PIL.Image.open(io.BytesIO(sent)).getexif().get(0x0112, 1) == 1
         assert (sent == path.read_bytes()) == (orientation == 1)
@@ -180,6 +181,30 @@ def test_a_lying_photo_reaches_the_generator_upright(ports, generators, tmp_path
     upright = np.rot90(photo, -1)
     expected = Translator(generators[NAMES[0]])(upright).astype(int)
     assert np.abs(read_image(out) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("size", [64, "full"])
+def test_a_large_photo_is_scaled_as_by_the_translator(
+    ports, generators, tmp_path, size
+):
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    photo = PIL.Image.fromarray(exported.photo(101, 151, 3))
+    photo.save(tmp_path / "photo.png", exif=exif)
+    options = ("--size", size, "--out", tmp_path / "out.png")
+    assert run(ports, "rest", tmp_path / "photo.png", *options) == 0
+    translate = Translator(generators[NAMES[0]], size=size)
+    expected = translate(tmp_path / "photo.png").astype(int)
+    assert expected.shape == ((96, 64, 3) if size == 64 else (151, 101, 3))
+    # A rounding may fall to the other side of a half.
+    assert np.abs(read_image(tmp_path / "out.png") - expected).max() <= 1
+
+
+@pytest.mark.parametrize("size", ["0", "large"])
+def test_a_wrong_size(size, capsys):
+    with pytest.raises(SystemExit):
+        client.main(["photo.png", "--size", size])
+    assert "--size" in capsys.readouterr().err
 
 
 def test_the_endpoints_speak_the_rest_of_the_api(ports):

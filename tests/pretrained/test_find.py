@@ -20,6 +20,7 @@ from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.cli import main as cli
 from cyclegan_tf.config.options import DatasetConfig, NetworkConfig, TrainConfig
 from cyclegan_tf.images import normalize, read_image
+from cyclegan_tf.pretrained.convert import import_network
 from cyclegan_tf.pretrained.find import (
     StoredGenerator,
     choose_generator,
@@ -27,9 +28,12 @@ from cyclegan_tf.pretrained.find import (
     find_networks,
     read_network,
 )
+from cyclegan_tf.pretrained.inspection import inspect_networks
 from cyclegan_tf.pretrained.keras3 import load_network
+from cyclegan_tf.pretrained.options import ImportConfig
 from cyclegan_tf.pretrained.pytorch.files import read_state_dict
 from cyclegan_tf.pretrained.recognition import architecture_of
+from cyclegan_tf.runs.checkpoints import Position
 from cyclegan_tf.runs.run import Run
 from cyclegan_tf.training.building import adopt_networks
 
@@ -434,6 +438,27 @@ def test_generators_of_a_folder_and_of_a_file(two_generators, tmp_path):
     assert choose_generator(alone.path, "g") == alone
     named = shutil.copy(alone.path, tmp_path / "monet.keras")
     assert find_generators(named) == [StoredGenerator(None, named)]
+
+
+def test_the_training_size_of_generators(tmp_path):
+    """A run writes it into each file, which keeps it wherever the file goes."""
+    run = Run.create(tmp_path / "run", TrainConfig(DatasetConfig("demo", load_size=64)))
+    model = tiny.cyclegan(resnet=True)
+    model.compile()
+    run.save_checkpoint(model, Position(1, 1))
+    path = run.generator_path("g")
+    copy = shutil.copy(path, tmp_path / "copy.keras")
+    imported = [tmp_path / "imported.keras", tmp_path / "all"]
+    import_network(ImportConfig(copy, imported[0]))
+    import_network(ImportConfig(run.folder, imported[1]))
+    for source in (run.folder, path, copy, *imported):
+        assert find_generators(source)[0].training_size == 64
+    assert inspect_networks(copy)["copy.keras"]["trained at"] == "64 pixels"
+    # The first runs had no notes in their files.
+    tiny.cyclegan(resnet=True).generator_g.save(path)
+    assert find_generators(path)[0].training_size == 64
+    path.rename(copy)
+    assert find_generators(copy)[0].training_size is None
 
 
 def test_generators_that_are_missing(two_generators, tmp_path):

@@ -1,7 +1,9 @@
 """`cyclegan report`: the page of a real run in a real browser."""
 
+import dataclasses
 import math
 import pathlib
+import re
 import shutil
 
 import chromium
@@ -105,9 +107,10 @@ def visible(driver, selector):
 def test_the_page_needs_nothing_else(run, driver):
     driver.refresh()
     assert "tiny" in driver.title
-    # Input, output and cycled: 12 + 11 in the grids, 2 * 8 extremes; two sheets.
+    # Input, output and cycled: 12 + 11 in the grids, 2 * 8 extremes; 2 * 4 examples as
+    # input and output; two sheets.
     images = pixels(driver, "img")
-    assert len(images) == 3 * (12 + 11 + 2 * 8) + 2
+    assert len(images) == 3 * (12 + 11 + 2 * 8) + 2 * 8 + 2
     assert all(image.shape[:2] == (16, 16) for image in images[:-2])
     assert all(image.shape[1] == 1200 for image in images[-2:])
     assert all(
@@ -151,6 +154,34 @@ def test_the_images_are_those_of_the_run(run, driver):
         # [-1, 1] is 255 gray levels wide.
         error = np.abs(cycled_y.astype(float) - y).mean() / 127.5
         assert float(errors[i]) == pytest.approx(error, abs=6e-5)
+
+
+def test_pictures_come_before_numbers(driver):
+    headings = [e.get_attribute("id") for e in driver.find_elements(By.TAG_NAME, "h2")]
+    assert headings[:-1] == [
+        *("verdict", "examples", "images-g", "images-f", "extremes"),
+        *("samples", "curves", "scores", "run"),
+    ]
+    assert "12 test images are too few for a verdict" in texts(driver, ".verdict")[0]
+    # The scores are of an older step, so they do not choose the examples.
+    assert texts(driver, ".examples .name")[:4] == NAMES[:4]
+    assert "The first test images." in texts(driver, "[aria-labelledby=examples]")[0]
+
+
+def test_the_classifier_chooses_the_examples(run, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run.folder, folder)
+    hit_rate = dataclasses.replace(KID, of_images=(0.1, -2.0, 3.0, 0.5, 1.0, 2.0))
+    evaluation = Evaluation(
+        "runs/tiny", run.step, run.config.dataset.data, {"g": (KID, hit_rate)}
+    )
+    evaluation.write(folder / "evaluation.json")
+    _, page = report(Run(folder), "--images", "5")
+    shown = page[page.index('<div class="examples">') :]
+    names = re.findall('class="name">(.*?)<', shown)[:4]
+    assert names == [f"testA/{i}.png" for i in (2, 4, 3, 0)]
+    assert "The translations that the classifier of the hit rate takes" in page
+    assert "The first test images." in page  # F has no scores
 
 
 def test_best_and_worst_are_the_extremes(driver):

@@ -132,3 +132,36 @@ def test_stored_options_come_back():
     values["objective"]["method"] = "gan"
     with pytest.raises(InputError, match="method cannot be 'gan'"):
         from_dict(TrainConfig, values)
+
+
+@pytest.mark.parametrize("method", ["cyclegan", "pix2pix"])
+def test_any_two_folders(method, tmp_path, monkeypatch):
+    tiny.write_domains(tmp_path, count=4, splits=("horses", "zebras"))
+    monkeypatch.chdir(tmp_path)
+    folders = ["--data-x", "horses", "--data-y", "zebras", "--epochs", "1"]
+    size = ["--load-size", "16", "--crop-size", "16"]
+    assert cli.main(["train", "--method", method, *folders, *SMALL, *size]) == 0
+    run = Run(tmp_path / "runs" / "horses2zebras")
+    kept = (run.folder / "test_images.txt").read_text().splitlines()
+    assert len(kept) == 4
+    assert [name.replace("horses", "zebras") for name in kept[:2]] == kept[2:]
+    assert run.config.dataset.domain_names == ("horses", "zebras")
+    assert cli.main(["evaluate", str(run.folder)]) == 0
+    assert json.loads(run.evaluation.read_text())["data"] == "horses and zebras"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--data-x", "a"], "give --data, or both --data-x and --data-y"),
+        (["--data-x", "a", "--data-y", "b", "--data", "demo"], "names the images of"),
+        (["--data-x", "a", "--data-y", "b"], "There is no folder a; check the name."),
+        (
+            ["--data-x", "a", "--data-y", "b", "--direction", "BtoA"],
+            "leave out --direction BtoA",
+        ),
+    ],
+)
+def test_folders_named_wrongly(arguments, sentence, capsys):
+    assert cli.main(["train", *arguments, *SMALL]) == 2
+    assert sentence in capsys.readouterr().err

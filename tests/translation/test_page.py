@@ -13,6 +13,7 @@ import urllib.request
 import chromium
 import exported
 import numpy as np
+import PIL.Image
 import pytest
 import tiny
 from selenium.webdriver.common.by import By
@@ -21,12 +22,14 @@ import cyclegan_tf
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.cli import main as cli
 from cyclegan_tf.config.options import DatasetConfig, TrainConfig
-from cyclegan_tf.images import read_image
+from cyclegan_tf.images import read_image, resize_image
+from cyclegan_tf.photographs import PHOTOGRAPHS
 from cyclegan_tf.pretrained.find import find_generators
 from cyclegan_tf.runs.run import Run
 from cyclegan_tf.translation import page as serving
 from cyclegan_tf.translation.exported import load_translator
-from cyclegan_tf.translation.options import ServeConfig
+from cyclegan_tf.translation.options import ServeConfig, TranslateConfig
+from cyclegan_tf.translation.translate import translate
 from cyclegan_tf.translation.translator import Translator
 
 
@@ -80,20 +83,29 @@ def served(source, log):
             process.kill()
 
 
-def shown(driver, i):
-    """The pixels of a translation, once it is there."""
-    script = f"""
-        const image = document.querySelector("#translation_{i} img");
-        if (!image || !image.complete || !image.naturalWidth) return null;
-        const canvas = document.createElement("canvas");
-        [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
-        canvas.getContext("2d").drawImage(image, 0, 0);
-        return canvas.toDataURL();"""
-    return chromium.pixels(
-        chromium.wait_for(
-            driver, lambda: driver.execute_script(script), "a translation"
-        )
-    )
+def shown(driver, size):
+    """The pixels before and after, once the note says that they have this size."""
+    note = driver.find_element(By.ID, "note")
+    chromium.wait_for(driver, lambda: note.text.startswith(f"{size} pixels in"), "it")
+    script = """
+        const images = [...document.querySelectorAll("#translation img")];
+        if (!images.length || !images.every((i) => i.complete && i.naturalWidth))
+            return null;
+        return images.map((image) => {
+            const canvas = document.createElement("canvas");
+            [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+            canvas.getContext("2d").drawImage(image, 0, 0);
+            return canvas.toDataURL();
+        });"""
+    found = chromium.wait_for(driver, lambda: driver.execute_script(script), "images")
+    before, after = map(chromium.pixels, found)
+    return before, after
+
+
+def choose(driver, group, label):
+    driver.find_element(
+        By.XPATH, f"//*[@id='{group}']//label[contains(., '{label}')]"
+    ).click()
 
 
 def upload(driver, path):
@@ -108,7 +120,7 @@ def upload(driver, path):
 def answer(address, photo):
     """Ask as a program would; return what the server says."""
     call = f"{address}gradio_api/call/translate"
-    body = json.dumps({"data": [photo]}).encode()
+    body = json.dumps({"data": [photo, "G: X to Y", "As trained"]}).encode()
     request = urllib.request.Request(call, body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=60) as response:
         event = json.load(response)["event_id"]
@@ -123,9 +135,18 @@ def test_both_directions_of_a_run(run, photo, tmp_path):
     ):
         driver.get(address)
         upload(driver, photo)
-        for i, direction in enumerate("gf"):
-            expected = Translator(run.generator_path(direction))(read_image(photo))
-            assert (shown(driver, i) == expected).all()
+        image = read_image(photo)
+        for direction, title in {"g": "G: X to Y", "f": "F: Y to X"}.items():
+            choose(driver, "direction", title)
+            expected = Translator(run.generator_path(direction))(image)
+            chromium.wait_for(
+                driver,
+                lambda expected=expected: (
+                    shown(driver, "70 x 45")[1] == expected
+                ).all(),
+                title,
+            )
+        assert (shown(driver, "70 x 45")[0] == image).all()
         assert list((tmp_path / "uploads").rglob("photo.png"))
         asked = chromium.requested(driver)
         assert len(asked) > 5
@@ -136,13 +157,41 @@ def test_both_directions_of_a_run(run, photo, tmp_path):
     assert not list((tmp_path / "uploads").rglob("*.png"))
 
 
+def test_a_large_photo_and_a_sample(tmp_path):
+    """The page makes of a lying photo what `cyclegan translate` does."""
+    run = tiny.untrained_run(tmp_path / "run", load_size=16)
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    photo = PIL.Image.fromarray(exported.photo(70, 90, 3))
+    photo.save(tmp_path / "photo.png", exif=exif)
+    translate(TranslateConfig(run.folder, (tmp_path / "photo.png",), tmp_path / "out"))
+    with (
+        served(run.folder, tmp_path / "log") as address,
+        chromium.browser() as driver,
+    ):
+        driver.get(address)
+        upload(driver, tmp_path / "photo.png")
+        _, after = shown(driver, "32 x 41")
+        assert (after == read_image(tmp_path / "out/photo.png")).all()
+        assert "scaled down from 70 x 90." in driver.find_element(By.ID, "note").text
+        choose(driver, "size", "Larger")
+        assert shown(driver, "64 x 82")[1].shape == (82, 64, 3)
+        choose(driver, "size", "Full")
+        assert shown(driver, "70 x 90")[1].shape == (90, 70, 3)
+        choose(driver, "size", "As trained")
+        driver.find_elements(By.CSS_SELECTOR, "#samples button")[3].click()
+        before, _ = shown(driver, "48 x 32")
+        chelsea = resize_image(read_image(PHOTOGRAPHS[3]), 32, 48)
+        assert (before == chelsea).all()
+
+
 def test_a_gray_generator_and_a_file_that_is_no_image(photo, tmp_path):
     generator = cyclegan_tf.resnet_generator(
         4, 1, image_shape=(None, None, 1), output_channels=1
     )
     generator.save(tmp_path / "gray.keras")
     (tmp_path / "broken.png").write_bytes(b"no image")
-    (tmp_path / "bomb.png").write_bytes(exported.png_that_claims(9000, 9000))
+    (tmp_path / "bomb.png").write_bytes(exported.png_that_claims(12_000, 12_000))
     with (
         served(tmp_path / "gray.keras", tmp_path / "log") as address,
         chromium.browser() as driver,
@@ -150,7 +199,7 @@ def test_a_gray_generator_and_a_file_that_is_no_image(photo, tmp_path):
         driver.get(address)
         for name, sentence in {
             "broken.png": "The file cannot be read as an image",
-            "bomb.png": "The photo has more than 16.8 megapixels",
+            "bomb.png": "The photo has too many pixels",
         }.items():
             upload(driver, tmp_path / name)
             page = driver.find_element(By.TAG_NAME, "body")
@@ -161,7 +210,7 @@ def test_a_gray_generator_and_a_file_that_is_no_image(photo, tmp_path):
             driver.get(address)
         upload(driver, photo)
         expected = Translator(generator)(read_image(photo, 1))
-        assert (shown(driver, 0) == expected).all()
+        assert (shown(driver, "70 x 45")[1] == expected).all()
 
 
 def test_an_exported_folder(run, photo, tmp_path):
@@ -171,6 +220,8 @@ def test_an_exported_folder(run, photo, tmp_path):
     generators = find_generators(tmp_path / "exported")
     assert [generator.direction for generator in generators] == ["g", "f"]
     for generator in generators:
+        assert generator.training_size == 286
+        assert find_generators(generator.path)[0].training_size == 286
         translated = load_translator(generator)(read_image(photo))
         path = run.generator_path(generator.direction)
         expected = Translator(path)(read_image(photo))

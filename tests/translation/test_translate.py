@@ -95,7 +95,8 @@ def test_the_translation_is_the_generators(photos, run_dir, tmp_path):
 def test_one_image_of_too_many_pixels_is_skipped(photos, run_dir, tmp_path):
     """10 kB that claim 81 megapixels."""
     (photos / "10.jpg").write_bytes(exported.png_that_claims(9000, 9000))
-    rows = translate(TranslateConfig(run_dir, (photos,), tmp_path / "out"))
+    config = TranslateConfig(run_dir, (photos,), tmp_path / "out", size="full")
+    rows = translate(config)
     assert [row.output.name for row in rows if row.error] == ["10.jpg", "bad.png"]
     assert "more than 16.8 megapixels" in rows[1].error and "`tile=" in rows[1].error
 

@@ -13,6 +13,7 @@ import tqdm
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.images import Image, denormalize, normalize
+from cyclegan_tf.translation.options import Size
 from cyclegan_tf.translation.tiled.rasters import Box, Moments, RasterFile
 from cyclegan_tf.translation.tiled.stages import FeatureMap, Stage, split_into_stages
 from cyclegan_tf.translation.translator import AnyImage, Translator
@@ -34,15 +35,16 @@ class TiledTranslator(Translator):
             takes. Defaults to `512`.
         progress: bool. Show a progress bar if standard error is a terminal. Defaults to
             `False`.
+        size: as for `Translator`.
 
     Raises:
-        InputError: if the file is not a generator, or the generator cannot be computed
-            in tiles of that size.
+        InputError: if the file is not a generator, the generator cannot be computed in
+            tiles of that size, or `size` is less than 1.
 
     Example:
     ```python
-    translate = TiledTranslator("runs/h2z/generator_g.keras", tile=512)
-    write_image(Path("zebra.png"), translate(read_image(Path("large.jpg"))))
+    translate = TiledTranslator("runs/h2z/generator_g.keras", size="full")
+    write_image(Path("zebra.png"), translate("large.jpg"))
     ```
     """
 
@@ -51,8 +53,9 @@ class TiledTranslator(Translator):
         generator: keras.Model | str | pathlib.Path,
         tile: int = 512,
         progress: bool = False,
+        size: Size = "trained",
     ):
-        super().__init__(generator)
+        super().__init__(generator, size)
         self.tile = self._padded(tile)
         self.progress = progress
         self._stages = [
@@ -97,7 +100,7 @@ class TiledTranslator(Translator):
     def translate_tiles(
         self, image: Image | RasterFile, folder: pathlib.Path | None = None
     ) -> Iterator[tuple[Box, np.ndarray]]:
-        """Translate one image of any size, and yield it tile by tile.
+        """Translate one image in its own size, and yield it tile by tile.
 
         Args:
             image: uint8 array (height, width, channels), in memory or in a file.

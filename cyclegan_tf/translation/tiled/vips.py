@@ -55,7 +55,12 @@ def large_image_size(path: pathlib.Path) -> tuple[int, int]:
     return size if _orientation(image) < 5 else size[::-1]
 
 
-def decode(path: pathlib.Path, channels: int, pixels: pathlib.Path) -> RasterFile:
+def decode(
+    path: pathlib.Path,
+    channels: int,
+    pixels: pathlib.Path,
+    size: tuple[int, int] | None = None,
+) -> RasterFile:
     """Write the pixels of an image file into a raw file, equal to `read_image`.
 
     Progressive JPEG and interlaced PNG do not store their rows in order, and are still
@@ -65,6 +70,8 @@ def decode(path: pathlib.Path, channels: int, pixels: pathlib.Path) -> RasterFil
         path: a JPEG, PNG, TIFF, WebP or GIF file (the first frame).
         channels: int. 3 or 1.
         pixels: the file to write.
+        size: (height, width) to scale the upright image down to, nearly as
+            `resize_image` does. Defaults to its own size.
 
     Returns:
         The written file: uint8 (height, width, channels).
@@ -79,6 +86,8 @@ def decode(path: pathlib.Path, channels: int, pixels: pathlib.Path) -> RasterFil
         image = _open(path, "random")
     try:
         image = _in_channels(image.autorot(), channels)
+        if size not in (None, (image.height, image.width)):
+            image = _resized(image, *size)
         image.rawsave(str(pixels))
     except pyvips.Error as e:
         raise _unreadable(path, e) from e
@@ -139,6 +148,13 @@ def _in_channels(image: "pyvips.Image", channels: int) -> "pyvips.Image":
     if image.bands == 3:
         image = image.recomb([_LUMINANCE]).rint()
     return image.cast("uchar")
+
+
+def _resized(image: "pyvips.Image", height: int, width: int) -> "pyvips.Image":
+    # The gap would shrink by whole numbers first, which is faster and another filter.
+    return image.resize(
+        width / image.width, vscale=height / image.height, kernel="cubic", gap=0
+    )
 
 
 def _unreadable(path: pathlib.Path, error: "pyvips.Error") -> UnreadableImageError:

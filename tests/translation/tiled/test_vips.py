@@ -11,7 +11,12 @@ import pytest
 import cyclegan_tf
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.cli.main import main
-from cyclegan_tf.images import UnreadableImageError, read_image, write_image
+from cyclegan_tf.images import (
+    UnreadableImageError,
+    read_image,
+    resize_image,
+    write_image,
+)
 from cyclegan_tf.translation.tiled.rasters import RasterFile
 from cyclegan_tf.translation.tiled.vips import decode, encode, large_image_size
 
@@ -69,6 +74,18 @@ def test_reads_upright(tmp_path, orientation):
     PIL.Image.fromarray(smooth(40, 64)).save(path, exif=exif, quality=95)
     difference = read_by_libvips(path).astype(int) - read_image(path)
     assert np.abs(difference).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(30, 48), (13, 20), (40, 64)])
+def test_scales_down_nearly_as_resize_image(tmp_path, size):
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "image.png"
+    PIL.Image.fromarray(smooth(64, 40)).save(path, exif=exif)
+    raster = decode(path, 3, tmp_path / "pixels", size)
+    expected = resize_image(read_image(path), *size).astype(int)
+    assert raster.shape == expected.shape
+    assert np.abs(raster[0 : size[0], 0 : size[1]] - expected).max() <= 2
 
 
 @pytest.mark.parametrize("suffix", ["png", "tiff", "jpg"])

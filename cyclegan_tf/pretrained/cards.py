@@ -1,0 +1,80 @@
+"""The named models as text: a list, and a model card each."""
+
+from collections.abc import Iterator
+
+from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf.pretrained.zoo import NamedModel, models
+
+_USE = """\
+    cyclegan translate --pretrained {name} PHOTO
+    cyclegan serve --pretrained {name}
+    cyclegan export --pretrained {name} --out exported
+
+In Python:
+
+    import cyclegan_tf
+
+    translate = cyclegan_tf.Translator("{name}")
+    image = translate("photo.jpg")  # uint8 (height, width, channels)
+"""
+
+
+def overview(everyones: bool) -> str:
+    """Return a line for each model.
+
+    Args:
+        everyones: whether to list the models of others, too.
+    """
+    shown = [model for model in models().values() if model.is_ours or everyones]
+    lines = [f"{model.name:<32}{_what_it_does(model)}" for model in shown]
+    if not everyones:
+        others = len(models()) - len(shown)
+        lines.append(f"cyclegan models --all lists {others} models of others, too.")
+    return "\n".join(lines)
+
+
+def card(name: str) -> str:
+    """Return the card of a model: Markdown, with the metadata that Hugging Face reads.
+
+    Raises:
+        InputError: if there is no model of that name.
+    """
+    if name not in models():
+        raise InputError(
+            f"There is no model named {name!r}; cyclegan models --all lists them."
+        )
+    return "\n".join(_card(models()[name]))
+
+
+def _what_it_does(model: NamedModel) -> str:
+    back = ", and back" if "f" in model.files else ""
+    return model.directions["g"] + back
+
+
+def _card(model: NamedModel) -> Iterator[str]:
+    yield "---"
+    yield f"license: {model.license_weights.partition(',')[0].lower()}"
+    yield "library_name: keras"
+    yield "pipeline_tag: image-to-image"
+    yield "tags: [cyclegan, image-to-image, unpaired]"
+    yield "---"
+    yield ""
+    yield f"# {model.name}"
+    yield ""
+    for direction, what in model.directions.items():
+        yield f"- Direction {direction}: {what}."
+    yield f"- Architecture: {model.architecture}."
+    yield f"- Trained on photographs of {model.training_size} pixels."
+    yield f"- Made by: {model.made_by}."
+    yield f"- License of the weights: {model.license_weights}."
+    yield f"- License of the training images: {model.license_images}."
+    for file in model.files.values():
+        size = f", {file.bytes:,} bytes" if file.bytes else ""
+        address = f" from {file.url}" if file.url else ""
+        known = f", SHA-256 {file.sha256}" if file.sha256 else ""
+        yield f"- File: {file.name}{address}{size}{known}."
+    if model.scores:
+        yield "\n## Scores\n"
+        yield from (f"- {score}" for score in model.scores)
+    yield "\n## Use\n"
+    yield _USE.format(name=model.name).rstrip()

@@ -1,0 +1,219 @@
+"""Generators by name: our own, which come with the package, and those of others.
+
+`models.json` is the table. Its keys are names, and a name never stands for other bytes:
+a better model gets another name. Models of others are downloaded once.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+import pathlib
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from cyclegan_tf._shared.errors import InputError, first_line
+from cyclegan_tf._shared.files import replacing, write_json
+from cyclegan_tf.config.directions import DIRECTIONS
+
+# Before a name, where a path of the same name would be taken.
+PREFIX = "pretrained:"
+
+_FOLDER = pathlib.Path(__file__).with_name("models")
+
+# A server that sends nothing for this long, in seconds, has failed.
+_PATIENCE = 30
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelFile:
+    """The file of one generator.
+
+    Attributes:
+        name: path below the folder of models.
+        url: address to download it from; `None` if it comes with the package.
+        sha256: hash in hexadecimal digits; `None` if it is not known before the first
+            download.
+        bytes: size; `None` if it is not known.
+    """
+
+    name: str
+    url: str | None = None
+    sha256: str | None = None
+    bytes: int | None = None
+
+    @property
+    def path(self) -> pathlib.Path:
+        """Where the file is, or will be after its download."""
+        return (_FOLDER if self.url is None else download_folder()) / self.name
+
+
+@dataclasses.dataclass(frozen=True)
+class NamedModel:
+    """A row of the table.
+
+    Attributes:
+        name: the name to ask for.
+        directions: what each of its generators turns into what.
+        files: the file of each of its generators.
+        architecture: of the generators, in words.
+        training_size: shorter side of the photographs it was trained on, in pixels.
+        license_weights: license of the files.
+        license_images: license or origin of the images it was trained on.
+        made_by: who trained it, or the command that did.
+        scores: what was measured, with the protocol, a line each.
+    """
+
+    name: str
+    directions: Mapping[str, str]
+    files: Mapping[str, ModelFile]
+    architecture: str
+    training_size: int
+    license_weights: str
+    license_images: str
+    made_by: str
+    scores: tuple[str, ...] = ()
+
+    @property
+    def is_ours(self) -> bool:
+        return ":" not in self.name
+
+
+@functools.cache
+def models() -> dict[str, NamedModel]:
+    """Return all models by name, our own first."""
+    table = json.loads((_FOLDER / "models.json").read_text("utf-8"))
+    return {name: _model(name, row, table) for name, row in table.items()}
+
+
+def find_model(source: str | pathlib.Path) -> NamedModel | None:
+    """Return the model that a source names; `None` if it is a path.
+
+    Args:
+        source: a name, which an existing path of the same name precedes, or
+            `pretrained:` and a name.
+
+    Raises:
+        InputError: if there is no model of the name after `pretrained:`.
+    """
+    text = str(source)
+    name = text.removeprefix(PREFIX)
+    if name == text and pathlib.Path(text).exists():
+        return None
+    model = models().get(name)
+    if model is None and name != text:
+        raise InputError(
+            f"There is no model named {name!r}; cyclegan models --all lists them."
+        )
+    return model
+
+
+def download(file: ModelFile, check: Callable[[pathlib.Path], object]) -> pathlib.Path:
+    """Download a file, unless it is there; return its path.
+
+    Args:
+        file: a file with an address. If its hash is not published, the hash of the
+            first download is recorded, and a later download must have it.
+        check: reads a downloaded file; raises `InputError` if it is damaged.
+
+    Raises:
+        InputError: if the file cannot be downloaded, is damaged, or differs from what
+            it was.
+    """
+    path = file.path
+    if not path.is_file():
+        with replacing(path) as temporary:
+            _fetch(file, temporary)
+            _check_hash(file, temporary)
+            try:
+                check(temporary)
+            except InputError as e:
+                raise InputError(str(e).replace(str(temporary), str(file.url))) from e
+    found = _check_hash(file, path)
+    if file.sha256 is None:
+        write_json(_record(), {**_recorded(), file.name: found})
+    return path
+
+
+def download_folder() -> pathlib.Path:
+    """Return the folder of downloaded models, inside Keras's own."""
+    home = os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras"
+    return pathlib.Path(home, "cyclegan_tf").absolute()
+
+
+def _model(name: str, row: dict[str, Any], table: dict[str, Any]) -> NamedModel:
+    if other := row.get("reverse_of"):
+        return _reversed(name, _model(other, table[other], table))
+    files = {way: ModelFile(**file) for way, file in row["files"].items()}
+    values = {**row, "files": files, "scores": tuple(row.get("scores", ()))}
+    return NamedModel(name, **values)
+
+
+def _reversed(name: str, model: NamedModel) -> NamedModel:
+    """Return a model whose G is the F of another."""
+
+    def swapped(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {way: values[DIRECTIONS[way].back] for way in ("g", "f")}
+
+    return dataclasses.replace(
+        model,
+        name=name,
+        directions=swapped(model.directions),
+        files=swapped(model.files),
+    )
+
+
+def _fetch(file: ModelFile, path: pathlib.Path) -> None:
+    import keras  # takes too long for the list of models
+
+    try:
+        # Standard output is for results. Keras shows a progress bar.
+        with contextlib.redirect_stdout(sys.stderr), _patient():
+            keras.utils.get_file(path.name, file.url, cache_subdir=str(path.parent))
+    # Keras raises a plain Exception where an address does not answer.
+    except Exception as e:
+        reason = first_line(e).rpartition(" -- ")[2]  # before that is the address
+        known = f", check its SHA-256 ({file.sha256})" if file.sha256 else ""
+        raise InputError(
+            f"{file.url} cannot be downloaded ({reason}); try again, or download it "
+            f"elsewhere{known} and save it as {file.path}."
+        ) from e
+
+
+@contextlib.contextmanager
+def _patient() -> Iterator[None]:
+    """Let connections that fall silent fail; Keras would wait forever."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_PATIENCE)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _check_hash(file: ModelFile, path: pathlib.Path) -> str:
+    with path.open("rb") as content:
+        found = hashlib.file_digest(content, "sha256").hexdigest()
+    known = file.sha256 or _recorded().get(file.name, found)
+    if found != known:
+        source = "published" if file.sha256 else "that of the first download"
+        raise InputError(
+            f"{file.url} has the SHA-256 {found} instead of {known}, which is "
+            f"{source}; remove {file.path} and try again."
+        )
+    return found
+
+
+def _recorded() -> dict[str, str]:
+    try:
+        return dict(json.loads(_record().read_text("utf-8")))
+    except (OSError, ValueError):
+        return {}
+
+
+def _record() -> pathlib.Path:
+    return download_folder() / "downloaded.json"
