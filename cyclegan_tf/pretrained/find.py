@@ -336,15 +336,13 @@ def _exported_in(folder: pathlib.Path) -> list[StoredGenerator]:
 
 def _about_exported(path: pathlib.Path) -> dict[str, Any]:
     """Read what `cyclegan export` wrote about a generator."""
-    try:
+    with reading(path, "what cyclegan export writes", "export again"):
         content = json.loads(path.read_text())
         return {
             "name": content["name"],
             "direction": content["direction"],
             "training_size": content.get("training_size"),
         }
-    except (ValueError, KeyError, TypeError) as e:
-        raise InputError(f"{path} is damaged ({e}); export again.") from e
 
 
 def _pytorch_paths(folder: pathlib.Path) -> dict[str, pathlib.Path]:

@@ -4,6 +4,7 @@ import pathlib
 
 import keras
 
+from cyclegan_tf._shared.errors import first_line
 from cyclegan_tf.models.networks.architecture import GENERATORS
 from cyclegan_tf.models.networks.graph import normalization_of, size_multiple
 from cyclegan_tf.pretrained.find import find_networks
@@ -50,11 +51,18 @@ def _describe(pretrained: Pretrained) -> dict[str, str]:
         ),
     }
     if is_generator:
-        multiple = size_multiple(network)
-        facts["image sizes"] = f"sides that are multiples of {multiple} keep their size"
+        facts["image sizes"] = _size_rule(network)
         if pretrained.training_size:
             facts["trained at"] = f"{pretrained.training_size} pixels"
     return facts
+
+
+def _size_rule(network: keras.Model) -> str:
+    try:
+        multiple = size_multiple(network)
+    except ValueError as e:
+        return f"not kept: {first_line(e)}"
+    return f"sides that are multiples of {multiple} keep their size"
 
 
 def _ends_in_tanh(network: keras.Model) -> bool:

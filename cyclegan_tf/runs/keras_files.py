@@ -17,7 +17,7 @@ def load_keras(path: pathlib.Path) -> keras.Model:
     Raises:
         Exception: of any kind, if it is damaged or made to do harm; see `reading`.
     """
-    config = check_keras(path)
+    config = check_keras(path) | {"compile_config": None}
     # Keras first builds what is described, whatever weights are in the file.
     described = outline(lambda: keras.saving.deserialize_keras_object(config))
     sizes = (math.prod(weight.shape) for weight in described.weights)

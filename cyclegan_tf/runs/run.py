@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import filelock
 
-from cyclegan_tf._shared.archives import write_note
+from cyclegan_tf._shared.archives import reading, write_note
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import (
     printable,
@@ -247,14 +247,10 @@ class Run:
                 f"{self.folder} is not a run folder: it has no config.json; name the "
                 "folder of an earlier cyclegan train."
             )
-        try:
+        with reading(path, "the options of a run", "start one in another folder"):
             content = json.loads(path.read_text())
             written_format, values = content["format"], content["config"]
             self.versions = content["versions"]
-        except (json.JSONDecodeError, KeyError, TypeError) as e:
-            raise InputError(
-                f"{path} is damaged ({e}); start a new run in another folder."
-            ) from e
         if written_format != FORMAT:
             raise InputError(
                 f"{self.folder} has format {written_format}, but this cyclegan_tf "

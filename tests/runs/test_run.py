@@ -96,9 +96,10 @@ def test_another_version_or_damage(run):
     path.write_text(json.dumps(content | {"format": 99}))
     with pytest.raises(InputError, match="has format 99"):
         Run(run.folder)
-    path.write_text("{")
-    with pytest.raises(InputError, match="is damaged"):
-        Run(run.folder)
+    for damaged in ("{", "[" * 100_000):
+        path.write_text(damaged)
+        with pytest.raises(InputError, match="cannot be read as the options of a run"):
+            Run(run.folder)
 
 
 def test_options_may_change_but_not_the_networks(run):

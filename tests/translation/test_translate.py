@@ -25,6 +25,7 @@ from cyclegan_tf.images import (
     to_pillow,
     write_image,
 )
+from cyclegan_tf.pretrained.inspection import inspect_networks
 from cyclegan_tf.runs.run import Run
 from cyclegan_tf.translation import translator as translator_module
 from cyclegan_tf.translation.exported import ExportedTranslator
@@ -356,6 +357,8 @@ def test_super_resolution_is_refused(tmp_path, photos, capsys):
         capsys, "translate", tmp_path / "g.keras", photos, "--out", tmp_path
     )
     assert "256x288 pixels becomes one of 512x576" in message
+    (facts,) = inspect_networks(tmp_path / "g.keras").values()
+    assert "one of 512x576" in facts["image sizes"]
 
 
 def test_an_output_of_another_size_is_never_cropped(monkeypatch, tmp_path):
