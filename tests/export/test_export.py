@@ -86,6 +86,7 @@ def test_a_run_in_every_format(run_dir, tmp_path, capsys):
     metadata = json.loads((out / "de_mo_f.json").read_text())
     assert metadata["direction"] == "f" and metadata["translates"] == "Y to X"
     assert metadata["source"] == str(run_dir)
+    assert metadata["training_size"] == Run(run_dir).config.dataset.training_size
     assert metadata["input"]["value_range"] == [-1.0, 1.0]
     assert metadata["input"]["sides_multiple_of"] == 4
     assert set(metadata["files"]) == {path for path in by_path if "de_mo_f" in path}
