@@ -351,7 +351,7 @@ def test_mistakes(generator_file, run_dir, photos, tmp_path, capsys):
         return fails("export", source, *options, *out, capsys=capsys)
 
     assert "holds no generators" in export(tmp_path)
-    assert "There is no file or folder" in export(tmp_path / "absent.keras")
+    assert "There is no file, folder or model" in export(tmp_path / "absent.keras")
     (tmp_path / "a.keras").write_bytes(b"damaged")
     assert "cannot be read as a network of Keras 3" in export(tmp_path / "a.keras")
     message = export(generator_file, "--image-size", 30, 33)
