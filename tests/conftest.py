@@ -29,12 +29,9 @@ def shared():
 @pytest.fixture(scope="session", autouse=True)
 def two_processors():
     """Two logical devices, so that replicas can be tested on any machine."""
-    import tensorflow as tf
+    import processes
 
-    tf.config.set_logical_device_configuration(
-        tf.config.list_physical_devices("CPU")[0],
-        [tf.config.LogicalDeviceConfiguration()] * 2,
-    )
+    processes.two_processors()
 
 
 @pytest.fixture

@@ -109,11 +109,11 @@ def write_note(archive: pathlib.Path, note: Mapping[str, Any]) -> None:
 
 
 def read_note(archive: pathlib.Path) -> dict[str, Any]:
-    """Read what `write_note` wrote; nothing if the file has no note or is no zip."""
+    """Read what `write_note` wrote; nothing if no zip file with a note can be read."""
     try:
         with open_zip(archive) as file:
             note = json.loads(file.comment)
-    except (zipfile.BadZipFile, ValueError, RecursionError):
+    except (OSError, zipfile.BadZipFile, ValueError, RecursionError):
         return {}
     return note if isinstance(note, dict) else {}
 

@@ -13,6 +13,7 @@ from cyclegan_tf._shared.errors import InputError, JobFailedError
 from cyclegan_tf._shared.extras import require_package
 from cyclegan_tf.beam.options import TranslateBeamConfig
 from cyclegan_tf.pretrained.find import choose_generator
+from cyclegan_tf.pretrained.zoo import find_model
 
 if TYPE_CHECKING:
     from apache_beam import Pipeline
@@ -100,7 +101,7 @@ def translate_beam(config: TranslateBeamConfig) -> BeamTranslation:
 def _find_source(config: TranslateBeamConfig) -> tuple[str, int | None]:
     """Return the generator's file, anywhere, and its training size if a run says it."""
     local = pathlib.Path(config.source)
-    if not local.exists():
+    if not local.exists() and not find_model(config.source):
         return config.source, None
     generator = choose_generator(local, config.direction)
     if generator.is_exported:

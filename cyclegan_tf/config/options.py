@@ -342,7 +342,6 @@ class TrainConfig:
         Raises:
             InputError: if one is out of its range.
         """
-        self.dataset.check()
         for group in dataclasses.fields(self):
             for name, value in vars(getattr(self, group.name)).items():
                 if isinstance(value, float) and not math.isfinite(value):

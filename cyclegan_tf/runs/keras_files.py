@@ -18,7 +18,8 @@ def load_keras(path: pathlib.Path) -> keras.Model:
         Exception: of any kind, if it is damaged or made to do harm; see `reading`.
     """
     config = check_keras(path) | {"compile_config": None}
-    # Keras first builds what is described, whatever weights are in the file.
+    # Keras first builds what is described, whatever weights are in the file. Only
+    # optimizers, which are left out, have no outline.
     described = outline(lambda: keras.saving.deserialize_keras_object(config))
     sizes = (math.prod(weight.shape) for weight in described.weights)
     # Of one byte at least: the precision is that of the file.

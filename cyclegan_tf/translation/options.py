@@ -13,13 +13,17 @@ Size: TypeAlias = Literal["trained", "full"] | int
 
 
 def check_size(size: Size) -> None:
-    """Check that a number of pixels is at least 1.
+    """Check a size that may come from Python.
 
     Raises:
-        InputError: if it is not.
+        InputError: if it is another word, or less than 1.
     """
     if not isinstance(size, str):
         check_positive(size=size)
+    elif size not in ("trained", "full"):
+        raise InputError(
+            f"`size` must be a number of pixels, 'trained' or 'full', not {size!r}."
+        )
 
 
 @dataclasses.dataclass(frozen=True)

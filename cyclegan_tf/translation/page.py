@@ -230,9 +230,8 @@ class _Served:
         """Return the photo before and after, in colour, and a note for people."""
         side = SizeLimit.of("trained", self.training_size).side
         factor = _SIZES[size]
-        before, in_file = read_shrunk(
-            file, self.translator.channels, factor and side and factor * side
-        )
+        limit = factor * side if factor and side else None
+        before, in_file = read_shrunk(file, self.translator.channels, limit)
         start = time.perf_counter()
         after = self.translator(before)
         seconds = time.perf_counter() - start

@@ -265,10 +265,10 @@ def test_the_size_belongs_to_the_job(run_dir, tmp_path, caplog):
     config = TranslateBeamConfig(str(run_dir), (str(tmp_path / "in"),), str(out))
     with caplog.at_level("INFO"):
         assert translate_beam(config).scaled == 1
-    assert "1 image down to a shorter side of 512 pixels, twice the 256" in caplog.text
+    assert "1 image down to a shorter side of 572 pixels, twice the 286" in caplog.text
     [row] = rows_in(out / "manifest.jsonl")
-    assert (row["width"], row["scaled_from"], row["size"]) == (512, "600x600", "512")
-    translate_beam(dataclasses.replace(config, size=512))  # nothing else than before
+    assert (row["width"], row["scaled_from"], row["size"]) == (572, "600x600", "572")
+    translate_beam(dataclasses.replace(config, size=572))  # nothing else than before
     with pytest.raises(InputError, match=r"begun with other options \(size\)"):
         translate_beam(dataclasses.replace(config, size="full"))
 
@@ -413,7 +413,11 @@ def test_compressed_records(photos, run_dir, expected, tmp_path):
         (("2.png",), {"shards": 0}, "`shards` must be at least 1"),
         (("2.png",), {"out": "a*b"}, "reads as a pattern"),
         (("2.png",), {"out": "gs://bucket/out"}, "no file system for gs://bucket/out"),
-        (("2.png",), {"source": "absent.keras"}, "There is no network .*/absent.keras"),
+        (
+            ("2.png",),
+            {"source": "absent.keras"},
+            "There is no file, folder or model .*/absent.keras",
+        ),
         (
             ("2.png",),
             {"pipeline_options": ("--direct_num_worker=2",)},

@@ -86,6 +86,7 @@ def test_a_run_in_every_format(run_dir, tmp_path, capsys):
     metadata = json.loads((out / "de_mo_f.json").read_text())
     assert metadata["direction"] == "f" and metadata["translates"] == "Y to X"
     assert metadata["source"] == str(run_dir)
+    assert metadata["training_size"] == Run(run_dir).config.dataset.training_size
     assert metadata["input"]["value_range"] == [-1.0, 1.0]
     assert metadata["input"]["sides_multiple_of"] == 4
     assert set(metadata["files"]) == {path for path in by_path if "de_mo_f" in path}
@@ -350,7 +351,7 @@ def test_mistakes(generator_file, run_dir, photos, tmp_path, capsys):
         return fails("export", source, *options, *out, capsys=capsys)
 
     assert "holds no generators" in export(tmp_path)
-    assert "There is no file or folder" in export(tmp_path / "absent.keras")
+    assert "There is no file, folder or model" in export(tmp_path / "absent.keras")
     (tmp_path / "a.keras").write_bytes(b"damaged")
     assert "cannot be read as a network of Keras 3" in export(tmp_path / "a.keras")
     message = export(generator_file, "--image-size", 30, 33)

@@ -31,7 +31,7 @@ from tensorflow_serving.apis import (
 from tensorflow_serving.config import model_server_config_pb2
 
 from cyclegan_tf.export.savedmodel import write_saved_model
-from cyclegan_tf.images import read_image
+from cyclegan_tf.images import read_image, resize_image
 from cyclegan_tf.translation.inference import inference_model
 from cyclegan_tf.translation.translator import Translator
 
@@ -198,6 +198,14 @@ def test_a_large_photo_is_scaled_as_by_the_translator(
     assert expected.shape == ((96, 64, 3) if size == 64 else (151, 101, 3))
     # A rounding may fall to the other side of a half.
     assert np.abs(read_image(tmp_path / "out.png") - expected).max() <= 1
+
+
+def test_a_large_photo_of_16_bits(tmp_path):
+    levels = np.linspace(0, 65535, 80 * 60).astype("uint16").reshape(60, 80)
+    PIL.Image.fromarray(levels).save(tmp_path / "photo.png")
+    sent = read_image(client.read_photo(tmp_path / "photo.png", 30)).astype(int)
+    expected = resize_image(read_image(tmp_path / "photo.png"), 30, 40)
+    assert sent.shape == (30, 40, 3) and np.abs(sent - expected).max() <= 1
 
 
 @pytest.mark.parametrize("size", ["0", "large"])

@@ -467,7 +467,7 @@ def test_generators_that_are_missing(two_generators, tmp_path):
     for path, message in {
         run.folder: "has no generators yet",
         tmp_path / "empty": "holds no generators",
-        tmp_path / "absent": "There is no file or folder",
+        tmp_path / "absent": "There is no file, folder or model",
     }.items():
         with pytest.raises(InputError, match=message):
             find_generators(path)

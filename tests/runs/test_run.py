@@ -35,7 +35,7 @@ def run(tmp_path):
 def model():
     keras.utils.set_random_seed(0)
     model = tiny.cyclegan(pool_size=2)
-    model.compile()
+    model.compile(run_eagerly=True)
     model.fit(tiny.dataset(2), verbose=0)
     return model
 
@@ -141,7 +141,7 @@ def test_older_checkpoints_stay_until_the_new_one_is_on_the_disk(
 def test_restore_brings_everything_back(run, model):
     run.save_checkpoint(model, Position(1, 1, 0.5))
     other = tiny.cyclegan(pool_size=2)
-    other.compile()
+    other.compile(run_eagerly=True)
     other.build_for(*[(None, 16, 16, 3)] * 2)
     assert run.restore(other) == Position(1, 1, 0.5)
     assert tiny.largest_difference(model, other) == 0.0

@@ -1,6 +1,7 @@
 """Whole trainings, stopped in every way and gone on with."""
 
 import dataclasses
+import functools
 import io
 import json
 import logging
@@ -20,6 +21,7 @@ import keras
 import numpy as np
 import pytest
 import tiny
+from processes import Program, two_processors
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.cli import main as cli
@@ -50,23 +52,13 @@ def folder(tmp_path_factory):
     return folder
 
 
-def command(*arguments):
-    return [sys.executable, "-m", "cyclegan_tf", *map(str, arguments)]
-
-
-def start(run_dir, folder, *arguments):
-    """Begin a training of 24 steps in a process of its own."""
-    return subprocess.Popen(
-        command(
-            *("train", "--data", folder, "--run-dir", run_dir, "--deterministic"),
-            *("--constant-epochs", "2", "--decay-epochs", "2"),
-            *SMALL,
-            *arguments,
-        ),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def new(run_dir, folder):
+    """The arguments of a training of 24 steps."""
+    return [
+        *("train", "--data", folder, "--run-dir", run_dir, "--deterministic"),
+        *("--constant-epochs", "2", "--decay-epochs", "2"),
+        *SMALL,
+    ]
 
 
 def newest_step(run_dir):
@@ -74,17 +66,17 @@ def newest_step(run_dir):
     return int(folders[-1].name.removeprefix("step-")) if folders else 0
 
 
-def stop_after(process, run_dir, step, number):
+def stop_after(program, run_dir, step, number):
     """Send a signal as soon as a checkpoint of that step or a later one is there."""
     deadline = time.monotonic() + 120
     while newest_step(run_dir) < step:
-        assert process.poll() is None, process.stderr.read()
+        assert program.is_running, program.end()
         assert time.monotonic() < deadline
         time.sleep(0.005)
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
+    program.send(number)
+    code, said = program.end(60)
     assert newest_step(run_dir) < IMAGES * EPOCHS, "it had finished already"
-    return process.returncode, errors
+    return code, said
 
 
 def state(run_dir):
@@ -107,11 +99,13 @@ def state(run_dir):
 @pytest.fixture(scope="module")
 def uninterrupted(folder, tmp_path_factory):
     run_dir = tmp_path_factory.mktemp("runs") / "uninterrupted"
-    process = start(run_dir, folder)
-    printed, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
-    (run_dir.parent / "stdout.txt").write_text(printed)
-    (run_dir.parent / "stderr.txt").write_text(errors)
+    command = [sys.executable, "-m", "cyclegan_tf", *new(run_dir, folder)]
+    process = subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 0, process.stderr
+    (run_dir.parent / "stdout.txt").write_text(process.stdout)
+    (run_dir.parent / "stderr.txt").write_text(process.stderr)
     return run_dir
 
 
@@ -136,27 +130,31 @@ def assert_same_end(run_dir, uninterrupted):
     assert epochs == list(range(1, EPOCHS + 1))
 
 
-@pytest.mark.parametrize(
-    ("checkpoint_minutes", "after_step", "number"),
-    [
-        (10, IMAGES, signal.SIGKILL),  # back to the end of the first epoch
-        (0, IMAGES + 2, signal.SIGKILL),  # back to a step inside the second
-        (0, IMAGES + 2, signal.SIGINT),  # stopped on purpose inside the second
-    ],
-)
-def test_an_interrupted_run_ends_as_if_it_had_not_been(
-    checkpoint_minutes, after_step, number, folder, uninterrupted, tmp_path
-):
+def test_an_interrupted_run_ends_as_if_it_had_not_been(folder, uninterrupted, tmp_path):
+    """Killed after an epoch, killed inside the next, stopped inside the third."""
     run_dir = tmp_path / "run"
-    process = start(run_dir, folder, "--checkpoint-minutes", checkpoint_minutes)
-    code, errors = stop_after(process, run_dir, after_step, number)
-    if number == signal.SIGINT:
-        assert code == 130
-        assert "Finishing this step" in errors and "Traceback" not in errors
-        assert f"go on with cyclegan train --resume {run_dir}" in errors
+    resume = ["train", "--resume", run_dir, "--checkpoint-minutes"]
+    begun = Program(tmp_path / "begun", *new(run_dir, folder))
+    code, _ = stop_after(begun, run_dir, IMAGES, signal.SIGKILL)
+    assert code == -signal.SIGKILL
+
+    reached = newest_step(run_dir)
+    killed = Program(tmp_path / "killed", *resume, 0)
+    code, said = stop_after(killed, run_dir, IMAGES + 2, signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    assert f"Resuming after step {reached}." in said
+
+    reached = newest_step(run_dir)
     # It need not be slowed down by a checkpoint after every step.
-    resume = command("train", "--resume", run_dir, "--checkpoint-minutes", 10)
-    subprocess.run(resume, check=True, capture_output=True)
+    stopped = Program(tmp_path / "stopped", *resume, 10)
+    code, said = stop_after(stopped, run_dir, 2 * IMAGES, signal.SIGINT)
+    assert code == 130
+    assert f"Resuming after step {reached}." in said
+    assert "Finishing this step" in said and "Traceback" not in said
+    assert f"go on with cyclegan train --resume {run_dir}" in said
+
+    code, said = Program(tmp_path / "ended", *resume, 10).end()
+    assert code == 0, said
     assert_same_end(run_dir, uninterrupted)
 
 
@@ -228,19 +226,19 @@ def test_the_samples_are_those_of_the_networks_of_their_epoch(uninterrupted, tmp
     assert np.abs(first - expected).max() > 1
 
 
-def test_a_finished_run_can_be_extended(folder, tmp_path, capsys):
+def test_a_finished_run_can_be_extended(folder, tmp_path, capsys, eagerly):
     options = ["--data", str(folder), "--run-dir", str(tmp_path / "run"), *SMALL]
-    options += ["--max-images", "4"]
+    options += ["--max-images", "2"]
     epochs = ["--constant-epochs", "1", "--decay-epochs", "0"]
     assert cli.main(["train", *options, *epochs]) == 0
     resume = ["train", "--resume", str(tmp_path / "run")]
     assert cli.main(resume) == 0
-    assert newest_step(tmp_path / "run") == 4
+    assert newest_step(tmp_path / "run") == 2
     assert cli.main([*resume, "--decay-epochs", "1"]) == 0
-    assert newest_step(tmp_path / "run") == 8
+    assert newest_step(tmp_path / "run") == 4
     assert Run(tmp_path / "run").config.optimization.decay_epochs == 1
     assert cli.main([*resume, "--batch-size", "2"]) == 2
-    assert "had 4 steps, but the data and options now make 2" in (
+    assert "had 2 steps, but the data and options now make 1" in (
         capsys.readouterr().err
     )
     # Refused options are not stored.
@@ -257,7 +255,9 @@ def learning_rates(run_dir):
     return [json.loads(line)["learning_rate"] for line in lines]
 
 
-def test_the_rate_follows_the_epochs_also_where_gradients_accumulate(folder, tmp_path):
+def test_the_rate_follows_the_epochs_also_where_gradients_accumulate(
+    folder, tmp_path, eagerly
+):
     options = ["--data", str(folder), "--run-dir", str(tmp_path / "run"), *SMALL]
     options += ["--constant-epochs", "1", "--decay-epochs", "2", "--accumulate", "3"]
     options += ["--max-images", "2"]
@@ -291,23 +291,21 @@ def test_a_check_of_a_run_to_resume(uninterrupted):
 def test_a_full_disk(uninterrupted, tmp_path):
     """Files may not grow beyond 30 kB: the next checkpoint does not fit."""
     run_dir = shutil.copytree(uninterrupted, tmp_path / "run")
-    result = subprocess.run(
-        command(
-            *("train", "--resume", run_dir, "--decay-epochs", "3"),
-            *("--checkpoint-minutes", "0"),
+    code, said = Program(
+        tmp_path / "log",
+        *("train", "--resume", run_dir, "--decay-epochs", "3"),
+        *("--checkpoint-minutes", "0"),
+        prepare=functools.partial(
+            resource.setrlimit, resource.RLIMIT_FSIZE, (30_000, 30_000)
         ),
-        capture_output=True,
-        text=True,
-        check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000)),
-    )
-    assert result.returncode == 2
-    assert "cannot be written" in result.stderr and "--resume" in result.stderr
-    assert "Traceback" not in result.stderr
+    ).end()
+    assert code == 2
+    assert "cannot be written" in said and "--resume" in said
+    assert "Traceback" not in said
     assert_same_end(run_dir, uninterrupted)
 
 
-def test_damaged_images_are_left_out(folder, tmp_path, caplog):
+def test_damaged_images_are_left_out(tmp_path, caplog, eagerly):
     tiny.write_domains(tmp_path / "data", 3)
     (tmp_path / "data/trainA/1.png").write_bytes(b"damaged")
     arguments = ["--constant-epochs", "1", "--decay-epochs", "0", *SMALL]
@@ -338,26 +336,19 @@ def test_options_reach_the_training(options, folder, tmp_path, eagerly):
 
 
 def test_mirrored(folder, tmp_path):
-    """In a process of its own, with two logical devices."""
-    options = ["--data", folder, "--run-dir", tmp_path / "run", *SMALL]
+    """In processes of their own, with two logical devices."""
+    options = ["train", "--data", folder, "--run-dir", tmp_path / "run", *SMALL]
     options += ["--constant-epochs", "1", "--decay-epochs", "0"]
-    options = [*map(str, options), "--strategy", "mirrored", "--batch-size"]
-    script = f"""
-import sys
-import tensorflow as tf
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0],
-    [tf.config.LogicalDeviceConfiguration()] * 2,
-)
-from cyclegan_tf.cli.main import main
-assert main(["train", *{options!r}, "3"]) == 2
-sys.exit(main(["train", *{options!r}, "2"]))
-"""
-    result = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    options += ["--strategy", "mirrored", "--batch-size"]
+    three, two = (
+        Program(tmp_path / f"log{size}", *options, size, prepare=two_processors)
+        for size in (3, 2)
     )
-    assert result.returncode == 0, result.stderr
-    assert "A batch of 3 cannot be split over 2 devices" in result.stderr
+    code, said = three.end()
+    assert code == 2
+    assert "A batch of 3 cannot be split over 2 devices" in said
+    code, said = two.end()
+    assert code == 0, said
     assert newest_step(tmp_path / "run") == IMAGES // 2
 
 

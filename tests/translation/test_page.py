@@ -244,7 +244,7 @@ def test_mistakes(run, tmp_path, capsys, monkeypatch):
         assert cli.main(["serve", *map(str, arguments)]) == 2
         return capsys.readouterr().err
 
-    assert "There is no file or folder" in fails(tmp_path / "absent")
+    assert "There is no file, folder or model" in fails(tmp_path / "absent")
     empty = Run.create(tmp_path / "empty", TrainConfig(DatasetConfig("demo")))
     assert "has no generators yet" in fails(empty.folder)
     assert "--port must be from 1 to 65535, not 0" in fails(run.folder, "--port", 0)

@@ -49,6 +49,8 @@ def test_what_a_size_means():
     assert SizeLimit.of(300, 128).side == 300
     with pytest.raises(InputError, match="`size` must be at least 1, not 0"):
         SizeLimit.of(0, 128)
+    with pytest.raises(InputError, match="'trained' or 'full', not 'huge'"):
+        SizeLimit.of("huge", 128)
 
 
 @pytest.mark.parametrize(

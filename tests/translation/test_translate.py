@@ -395,7 +395,7 @@ def test_not_a_generator(tmp_path):
     (tmp_path / "a.keras").write_bytes(b"damaged")
     with pytest.raises(InputError, match="cannot be read as a network of Keras 3"):
         Translator(tmp_path / "a.keras")
-    with pytest.raises(InputError, match="There is no network"):
+    with pytest.raises(InputError, match="There is no file, folder or model"):
         Translator(pathlib.Path("absent.keras"))
 
 
