@@ -109,7 +109,7 @@ def list_options(config: TrainConfig) -> dict[str, list[Option]]:
 
 
 def _option(field: "dataclasses.Field[Any]", value: Any) -> Option:
-    has_default = field.default is not dataclasses.MISSING
+    has_default = field.default not in (dataclasses.MISSING, "")
     return Option(
         "--" + field.name.replace("_", "-"),
         _in_words(value),
