@@ -48,6 +48,15 @@ def discriminator(filters=4):
     return keras.Model(image, blocks.float_output("linear", "logits")(x))
 
 
+def replicas(*devices):
+    """Return a strategy that adds up without collectives.
+
+    TensorFlow takes those of another strategy in one process, such as that of
+    test_cyclegan.py, for its own, also if their types or shapes differ.
+    """
+    return tf.distribute.MirroredStrategy(devices, tf.distribute.ReductionToOneDevice())
+
+
 def foreign_generators():
     """Small generators unlike ours: their size multiples, and what builds them."""
     layers = keras.layers

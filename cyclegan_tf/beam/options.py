@@ -19,8 +19,8 @@ class TranslateBeamConfig:
     after a lone --, for example -- --runner=FlinkRunner --flink_master=host:8081.
 
     Attributes:
-        source: A run folder on this machine, or a generator's .keras file on any file
-            system that Beam supports.
+        source: A run folder on this machine, the name of a model, or a generator's
+            .keras file on any file system that Beam supports.
         inputs: Files, folders, and patterns such as 'photos/**.jpg' or
             'gs://bucket/photos/*', on any file system that Beam supports.
         out: Folder for the translations and their manifest.jsonl. All workers need

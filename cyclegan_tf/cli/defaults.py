@@ -88,7 +88,7 @@ class Train(NewRun):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Distill(NewRun):
-    """Train a small generator to give what a large one gives, for phones.
+    """Train a small generator to imitate a large one, for phones.
 
     Takes the options of cyclegan train. Trains by pix2pix on photographs and the
     teacher's translations of them; data is a folder of photographs.

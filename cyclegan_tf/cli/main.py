@@ -141,7 +141,7 @@ def _parse(command: Command, arguments: list[str]) -> Any:
 
 
 def _source_first(command: Command, arguments: list[str]) -> list[str]:
-    """Let `--pretrained NAME`, wherever it stands, name the source of a command."""
+    """Move the name after `--pretrained` to where a command takes its source."""
     flag = "--pretrained"
     has_source = any(f.name == "source" for f in dataclasses.fields(command.options))
     if not has_source or flag not in arguments:

@@ -321,7 +321,7 @@ def load_domains(config: TrainConfig, size_multiple: int) -> Domains:
         InputError: if the images cannot be used for training.
     """
     dataset = config.dataset
-    dataset.check()
+    dataset.check()  # not before: `--explain` needs no images
     if dataset.paired_test and dataset.data.startswith("tfds:"):
         raise InputError(
             f"The test images of {dataset.data} cannot be paired, because TensorFlow "

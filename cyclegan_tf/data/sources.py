@@ -115,7 +115,7 @@ def split_folder(folder: pathlib.Path, split: str) -> list[Source]:
 def match_pairs(
     x: FolderSources, y: FolderSources
 ) -> tuple[list[Source], list[Source]]:
-    """Sort the images of two folders so that equal names, but for the suffix, meet.
+    """Pair the images of two folders by name, whatever their suffixes.
 
     Args:
         x: a folder and its images.

@@ -14,7 +14,7 @@ class EvaluateConfig:
     """Score the translations of a run or of one generator.
 
     Attributes:
-        source: A run folder, or one generator's .keras file.
+        source: A run folder, one generator's .keras file, or the name of a model.
         data: Images to score on, as in cyclegan train. Defaults to those of the run.
         data_dir: Folder where TensorFlow Datasets stores its data.
         direction: Direction of a generator's file: g translates X to Y, f Y to X.

@@ -44,8 +44,8 @@ class ExportConfig:
     """Export generators for servers, phones and browsers, and check the files.
 
     Attributes:
-        source: A run folder, a generator's .keras file, or a folder with
-            generator_g.keras and generator_f.keras.
+        source: A run folder, a generator's .keras file, a folder with
+            generator_g.keras and generator_f.keras, or the name of a model.
         out: The folder for the exported files and their report.
         purpose: Write what it takes for phone or web (LiteRT in float16 for one size,
             safe for GPUs), serving (a SavedModel) or all (every format). Formats,

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf.pretrained.zoo import NamedModel, models
+from cyclegan_tf.pretrained.zoo import NamedModel, model_named, models
 
 _USE = """\
     cyclegan translate --pretrained {name} PHOTO
@@ -39,11 +38,7 @@ def card(name: str) -> str:
     Raises:
         InputError: if there is no model of that name.
     """
-    if name not in models():
-        raise InputError(
-            f"There is no model named {name!r}; cyclegan models --all lists them."
-        )
-    return "\n".join(_card(models()[name]))
+    return "\n".join(_card(model_named(name)))
 
 
 def _what_it_does(model: NamedModel) -> str:

@@ -63,7 +63,7 @@ def export_pytorch(config: ExportPytorchConfig) -> list[pathlib.Path]:
         InputError: if the PyTorch code has no such network, PyTorch or safetensors is
             needed but not installed, or a file exists and `overwrite` is not set.
     """
-    if config.source.is_dir():
+    if holds_networks(config.source):
         networks = find_networks(config.source)
         is_two_way = networks.keys() & {"generator_f", "discriminator_x"}
         theirs = {

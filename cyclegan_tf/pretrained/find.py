@@ -143,7 +143,7 @@ def load_generator(source: str | pathlib.Path, direction: str = "g") -> keras.Mo
 
     Example:
     ```python
-    paint = cyclegan_tf.load_generator("photo2monet")
+    paint = cyclegan_tf.load_generator("pytorch:style_monet")
     ```
     """
     generator = choose_generator(pathlib.Path(source), direction)
@@ -260,7 +260,9 @@ def _networks_of(run: Run) -> dict[str, Pretrained]:
 
 
 def holds_networks(source: pathlib.Path) -> bool:
-    """Whether a path is a folder of networks, not one network's file or SavedModel."""
+    """Whether a source is a folder of networks or a model's name, not one network."""
+    if find_model(source):
+        return True
     return source.is_dir() and not (source / "saved_model.pb").is_file()
 
 

@@ -34,7 +34,8 @@ class ExportPytorchConfig:
     """Write networks as PyTorch files for the CycleGAN authors' code.
 
     Attributes:
-        source: A run folder, a folder of .keras files, or one generator's .keras file.
+        source: A run folder, a folder of .keras files, one generator's .keras file, or
+            the name of a model.
         out: Folder for latest_net_G_A.pth and so on.
         format: pth, as PyTorch saves, or safetensors, which holds numbers only.
         overwrite: Replace existing files.

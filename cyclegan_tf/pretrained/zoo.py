@@ -101,15 +101,22 @@ def find_model(source: str | pathlib.Path) -> NamedModel | None:
         InputError: if there is no model of the name after `pretrained:`.
     """
     text = str(source)
-    name = text.removeprefix(PREFIX)
-    if name == text and pathlib.Path(text).exists():
-        return None
-    model = models().get(name)
-    if model is None and name != text:
+    if text.startswith(PREFIX):
+        return model_named(text.removeprefix(PREFIX))
+    return None if pathlib.Path(text).exists() else models().get(text)
+
+
+def model_named(name: str) -> NamedModel:
+    """Return the model of a name.
+
+    Raises:
+        InputError: if there is none.
+    """
+    if name not in models():
         raise InputError(
             f"There is no model named {name!r}; cyclegan models --all lists them."
         )
-    return model
+    return models()[name]
 
 
 def download(file: ModelFile, check: Callable[[pathlib.Path], object]) -> pathlib.Path:
@@ -186,7 +193,7 @@ def _fetch(file: ModelFile, path: pathlib.Path) -> None:
 
 @contextlib.contextmanager
 def _patient() -> Iterator[None]:
-    """Let connections that fall silent fail; Keras would wait forever."""
+    """Time out silent connections; Keras would wait forever."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_PATIENCE)
     try:

@@ -1,4 +1,4 @@
-"""Train a small generator to give what a large one gives."""
+"""Train a small generator to imitate a large one."""
 
 import dataclasses
 import logging
@@ -43,7 +43,8 @@ def distill(
         callbacks: as for `train`. Defaults to none.
 
     Raises:
-        InputError: if there is no such teacher, or as `train`.
+        InputError: if there is no such teacher, the images are named otherwise, or as
+            `train`.
 
     Reference:
         Li et al., GAN Compression, CVPR 2020: a student learns from pairs that its
@@ -55,10 +56,17 @@ def distill(
             "A student learns from pairs, by `method=pix2pix`, not by "
             f"`method={config.objective.method}`."
         )
+    dataset = config.dataset
+    if not dataset.data or dataset.direction == "BtoA":
+        raise InputError(
+            "A student learns from the photographs of one folder, in the direction of "
+            "its teacher; name it by `data`, without `data_x`, `data_y` and "
+            "`direction=BtoA`."
+        )
     Run.check_free(run_dir)
     pairs = run_dir.with_name(f"{run_dir.name}-pairs")
-    write_pairs(teacher, direction, config.dataset, pairs)
-    dataset = dataclasses.replace(config.dataset, data=str(pairs), direction="AtoB")
+    write_pairs(teacher, direction, dataset, pairs)
+    dataset = dataclasses.replace(dataset, data=str(pairs))
     train(dataclasses.replace(config, dataset=dataset), run_dir, callbacks)
 
 

@@ -31,8 +31,8 @@ class TranslateConfig:
     """Translate images with a trained generator.
 
     Attributes:
-        source: A run folder, a generator's .keras file, or a folder written by cyclegan
-            export.
+        source: A run folder, a generator's .keras file, a folder written by cyclegan
+            export, or the name of a model.
         inputs: Image files and folders. Folders are searched with their subfolders.
         out: Folder for the translations and their manifest.csv.
         direction: Generator of the source: g translates X to Y, f translates Y to X.
@@ -68,8 +68,8 @@ class ServeConfig:
     """Serve a web page on this computer that translates photos.
 
     Attributes:
-        source: A run folder, a generator's .keras file, or a folder written by cyclegan
-            export.
+        source: A run folder, a generator's .keras file, a folder written by cyclegan
+            export, or the name of a model.
         host: Address to listen on. 0.0.0.0 admits other computers, without a password.
         port: Port to listen on.
     """

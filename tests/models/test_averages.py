@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 import tiny
 
 from cyclegan_tf.models.acceleration.adam import Adam
@@ -107,7 +106,7 @@ def test_replicas_share_them():
     averages = []
     for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
         keras.utils.set_random_seed(0)
-        with tf.distribute.MirroredStrategy(devices).scope():
+        with tiny.replicas(*devices).scope():
             model = compiled(tiny.cyclegan(pool_size=0))
         model.fit(images, images, batch_size=2, epochs=2, verbose=0, shuffle=False)
         averages.append(published(model))

@@ -9,6 +9,7 @@ import sys
 import keras
 import pytest
 import tensorflow as tf
+import tiny
 from keras.src.callbacks.monitor_callback import MonitorCallback
 
 from cyclegan_tf.models.backend import check_settings
@@ -89,8 +90,7 @@ class TestWorkarounds:
             callback._set_monitor_op()
 
     def test_a_strategy_builds_on_the_mean_of_unequal_batches(self):
-        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-        with strategy.scope():
+        with tiny.replicas("CPU:0", "CPU:1").scope():
             model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
             model.compile("sgd", "mse")
         data = tf.data.Dataset.from_tensor_slices((tf.ones((3, 2)), tf.ones((3, 1))))

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tiny
 from reference import Recorded
 from torch_cut import LAYERS, TorchCUT, correct_norm, faulty_norm
 
@@ -317,10 +318,7 @@ def test_two_replicas_equal_one_with_the_whole_batch():
     networks = []
     for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
         keras.utils.set_random_seed(0)
-        # TensorFlow takes collective operations of another strategy in this process,
-        # with gradients of other shapes, for its own.
-        reduction = tf.distribute.ReductionToOneDevice()
-        with tf.distribute.MirroredStrategy(devices, reduction).scope():
+        with tiny.replicas(*devices).scope():
             model = small()
             model._draw_positions = lambda *_: tf.range(8)
             # Adam would enlarge rounding in the gradients of biases before a norm.

@@ -175,6 +175,8 @@ def test_commands_take_a_name(at, checkpoint, tmp_path, capsys):
         assert main(["translate", str(photo), *name, "--out", str(out)]) == 0
         assert (out / "chelsea.jpg").is_file()
         assert main(["inspect", NAME]) == 0
+        assert main(["export-pytorch", *name, "--out", str(out)]) == 0
+        assert (out / "latest_net_G.pth").is_file()
     assert main(["translate", str(photo), "--pretrained"]) == 2
     assert main(["translate", str(photo), "--pretrained", "style_monet"]) == 2
     assert "no model named 'style_monet'" in capsys.readouterr().err

@@ -69,6 +69,9 @@ def test_the_command(teacher, tmp_path, monkeypatch, capsys):
     wrong = ["distill", "teacher.keras", "--data", "photos", "--method", "cut"]
     assert cli.main([*wrong, *small]) == 2
     assert "pix2pix" in capsys.readouterr().err
+    folders = ["distill", "teacher.keras", "--data-x", "photos", "--data-y", "photos"]
+    assert cli.main([*folders, *small]) == 2
+    assert "name it by --data, without --data-x" in capsys.readouterr().err
 
 
 def test_the_defaults_are_a_small_generator():
