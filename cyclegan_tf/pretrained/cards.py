@@ -59,7 +59,7 @@ def _card(model: NamedModel) -> Iterator[str]:
     for direction, what in model.directions.items():
         yield f"- Direction {direction}: {what}."
     yield f"- Architecture: {model.architecture}."
-    yield f"- Trained on photographs of {model.training_size} pixels."
+    yield f"- Trained on images of {model.training_size} pixels."
     yield f"- Made by: {model.made_by}."
     yield f"- License of the weights: {model.license_weights}."
     yield f"- License of the training images: {model.license_images}."
