@@ -20,7 +20,7 @@ from cyclegan_tf.training.building import build_model
 
 SMALL = [
     *("--generator", "resnet", "--filters", "2", "--num-residual-blocks", "1"),
-    *("--discriminator-filters", "2", "--num-layers", "1", "--max-images", "2"),
+    *("--discriminator-filters", "2", "--num-layers", "1", "--max-images", "4"),
     *("--load-size", "20", "--crop-size", "16", "--validation-images", "2"),
     *("--sample-images", "2"),
 ]
