@@ -36,7 +36,7 @@ demo: $(VENV)/package
 	$(BIN)/cyclegan demo --run-dir runs/demo
 
 test: lint
-	$(BIN)/python -m pytest --numprocesses auto
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test-addons: setup
 	$(ADDONS_PYTHON) -m venv $(ADDONS_VENV)

@@ -18,6 +18,21 @@ SHARED = pathlib.Path(
 )
 
 
+# They take minutes each: begun last, one of them would run alone at the end.
+LONGEST = {
+    "test_train.py",
+    "test_notebooks.py",
+    "test_cyclegan.py",
+    "test_devices.py",
+    "test_reference_parity.py",
+    "test_page.py",
+}
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 @pytest.fixture(scope="session")
 def shared():
     """The folder of real photographs and reference runs that is not redistributed."""

@@ -88,7 +88,7 @@ def test_accumulation_averages_only_updates():
     assert not np.array_equal(seen[2], seen[3])
 
 
-def test_they_are_saved_and_go_on(tmp_path):
+def test_they_are_saved_and_go_on(tmp_path, eagerly):
     images = tiny.images(2)
     model = compiled(tiny.cyclegan(pool_size=0))
     model.fit(images, images, batch_size=1, verbose=0, shuffle=False)

@@ -330,9 +330,10 @@ TRAINING = [
 ]
 
 
-def test_training_from_a_checkpoint(checkpoints, data, tmp_path, capsys):
-    """Ten steps; then the run is looked at, exported and started from once more."""
-    start = ("train", "--init-from", checkpoints, "--data", data)
+def test_training_from_a_checkpoint(checkpoints, data, tmp_path, capsys, eagerly):
+    """Two steps; then the run is looked at, exported and started from once more."""
+    images = ("--data", data, "--max-images", 2)
+    start = ("train", "--init-from", checkpoints, *images)
     run_dir = tmp_path / "run"
     command(*start, "--run-dir", run_dir, *TRAINING)
 
@@ -343,8 +344,8 @@ def test_training_from_a_checkpoint(checkpoints, data, tmp_path, capsys):
     after = {name: p.network for name, p in find_networks(run_dir).items()}
     assert after.keys() == before.keys()
     for name, network in after.items():
-        # Ten steps of Adam at 2e-4 away from there, and no more.
-        assert 0 < tiny.largest_difference(network, before[name]) < 10 * 3e-4
+        # Two steps of Adam at 2e-4 away from there, and no more.
+        assert 0 < tiny.largest_difference(network, before[name]) < 2 * 3e-4
 
     capsys.readouterr()
     command("inspect", run_dir)
@@ -356,7 +357,7 @@ def test_training_from_a_checkpoint(checkpoints, data, tmp_path, capsys):
     for name, network in after.items():
         again = keras.saving.load_model(tmp_path / f"keras/{name}.keras")
         assert tiny.largest_difference(network, again) == 0.0
-    start = ("train", "--init-from", tmp_path / "keras", "--data", data)
+    start = ("train", "--init-from", tmp_path / "keras", *images)
     command(*start, "--run-dir", tmp_path / "second", *TRAINING)
 
 
@@ -375,7 +376,7 @@ def test_an_imported_pair_learns(shared):
     assert losses[-1] == min(losses) < 0.97 * losses[0]
 
 
-def test_what_is_lacking_starts_new(shared, data, tmp_path):
+def test_what_is_lacking_starts_new(shared, data, tmp_path, eagerly):
     """GAN Compression published one direction, and no discriminators."""
     source = shared / "weights/horse2zebra_mobile"
     where = ("--data", data, "--run-dir", tmp_path / "run", "--max-images", 1)
@@ -387,7 +388,7 @@ def test_what_is_lacking_starts_new(shared, data, tmp_path):
     assert architecture_of(generator).kind == "mobile_resnet"
 
 
-def test_a_mobile_generator_from_scratch(data, tmp_path):
+def test_a_mobile_generator_from_scratch(data, tmp_path, eagerly):
     options = ("--generator", "mobile_resnet", "--mobile-filters", 2, 2, 4, 2, 2)
     options += ("--mobile-block-filters", 3, 5, "--norm", "instance_affine")
     options += ("--discriminator-filters", 2, "--padding", "same")

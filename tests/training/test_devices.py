@@ -1,17 +1,14 @@
 """Two real processes on one machine train as one would, and end together."""
 
 import json
-import os
-import pathlib
 import signal
 import socket
-import subprocess
-import sys
 import time
 
 import pytest
 import tensorflow as tf
 import tiny
+from processes import Program
 
 from cyclegan_tf.cli import main as cli
 from cyclegan_tf.models.cyclegan import CycleGAN
@@ -23,7 +20,7 @@ OPTIONS = [
     *("--discriminator-filters", "2", "--num-layers", "1"),
     *("--load-size", "20", "--crop-size", "16", "--batch-size", "4"),
     *("--validation-images", "4", "--sample-images", "1"),
-    *("--constant-epochs", "4", "--decay-epochs", "0"),
+    *("--constant-epochs", "3", "--decay-epochs", "0"),
     # With a large epsilon Adam does not make full steps of what is only rounding, as
     # the gradient of a bias before an instance norm is. The rate is low because the
     # gradient of |a - b| is a sign, which rounding turns where a and b are close: one
@@ -31,7 +28,7 @@ OPTIONS = [
     *("--learning-rate", "1e-4", "--epsilon", "1.0"),
 ]
 STEPS_PER_EPOCH = 5
-STEPS = 4 * STEPS_PER_EPOCH
+STEPS = 3 * STEPS_PER_EPOCH
 
 
 @pytest.fixture(scope="module")
@@ -59,17 +56,11 @@ def start(folders, *arguments):
             "task": {"type": "worker", "index": index},
         }
         workers.append(
-            subprocess.Popen(
-                [sys.executable, "-m", "cyclegan_tf", "train", *map(str, arguments)],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
+            Program(
+                folder.parent / f"log-{addresses[index]}",
+                *("train", *arguments),
                 cwd=folder,
-                env={
-                    **os.environ,
-                    "TF_CONFIG": json.dumps(config),
-                    "PYTHONPATH": str(pathlib.Path(__file__).parents[2]),
-                },
+                environment={"TF_CONFIG": json.dumps(config)},
             )
         )
     return workers
@@ -78,7 +69,7 @@ def start(folders, *arguments):
 def wait_for_step(workers, run_dir, step):
     def reached():
         for worker in workers:
-            assert worker.poll() is None, worker.communicate()[1]
+            assert worker.is_running, worker.end()
         folders = sorted((run_dir / "checkpoints").glob("step-*"))
         return bool(folders) and int(folders[-1].name.removeprefix("step-")) >= step
 
@@ -87,9 +78,9 @@ def wait_for_step(workers, run_dir, step):
 
 def end_of(worker):
     """Return its exit code and what it said; it has a minute."""
-    _, errors = worker.communicate(timeout=60)
-    assert "Traceback" not in errors
-    return worker.returncode, errors
+    code, said = worker.end(60)
+    assert "Traceback" not in said
+    return code, said
 
 
 def records(run_dir):
@@ -112,7 +103,7 @@ def test_two_workers_equal_one_through_death_and_resume(folder, tmp_path, eagerl
     # A relative run folder is another one for the other worker, which writes nothing.
     chief, other = workers = start([chief_folder, other_folder], *new)
     wait_for_step(workers, run_dir, STEPS_PER_EPOCH + 1)
-    other.kill()
+    other.send(signal.SIGKILL)
     began = time.monotonic()
     code, errors = end_of(chief)
     assert code == 3
@@ -126,7 +117,7 @@ def test_two_workers_equal_one_through_death_and_resume(folder, tmp_path, eagerl
     reached = Run(run_dir).step
     workers = start([chief_folder, chief_folder], "--resume", "run")
     wait_for_step(workers, run_dir, reached + 2)
-    workers[1].terminate()
+    workers[1].send(signal.SIGTERM)
     ends = [end_of(worker) for worker in workers]
     assert [code for code, _ in ends] == [130, 130]
     assert f"Resuming after step {reached}." in ends[0][1]
