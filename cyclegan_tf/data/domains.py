@@ -4,6 +4,7 @@ import concurrent.futures
 import dataclasses
 import logging
 import math
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -70,6 +71,7 @@ class Domain(Sequence[Image]):
         self._sources: list[Source] = []
         self._cache: dict[int, Image | None] = {}  # the images to keep, once read
         self._damaged: set[int] = set()
+        self._noting = threading.Lock()
         self._readable: set[int] = set()
         self._partner: Domain | None = None
         self._numbers: list[int] = []  # of the sources, before some are left out
@@ -201,8 +203,10 @@ class Domain(Sequence[Image]):
         try:
             return read(place)
         except InputError as e:
-            self._damaged.add(place)
-            self._leave_out(_naming(self._sources[place], e))
+            with self._noting:  # threads that read ahead may meet the same image
+                if place not in self._damaged:
+                    self._damaged.add(place)
+                    self._leave_out(_naming(self._sources[place], e))
             return None
 
     def _first_readable(self, i: int, read: Callable[[int], Image]) -> Image:

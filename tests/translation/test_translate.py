@@ -88,8 +88,12 @@ def test_the_translation_is_the_generators(photos, run_dir, tmp_path):
     translator = Translator(run_dir / "generator_g.keras")
     image = read_image(photos / "2.png")
     expected = translator.generator(normalize(image[None].astype("float32")))[0]
-    np.testing.assert_array_equal(
-        read_image(tmp_path / "out/2.png"), denormalize(expected)
+    # A compiled call sums in another order: a value near a half rounds the other way.
+    np.testing.assert_allclose(
+        read_image(tmp_path / "out/2.png").astype(int),
+        denormalize(expected).astype(int),
+        rtol=0,
+        atol=1,
     )
 
 
