@@ -12,6 +12,8 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+import filelock
+
 from cyclegan_tf._shared.errors import InputError
 
 
@@ -67,6 +69,59 @@ def temporary_name(name: str) -> str:
     It is short, where most systems allow names of 255 bytes.
     """
     return f".{uuid.uuid4().hex}.{name[-32:]}"
+
+
+def remove_leftovers(*folders: pathlib.Path) -> None:
+    """Remove what killed processes left in folders under temporary names.
+
+    Call it only where no other process writes, such as in `locked`.
+    """
+    for folder in folders:
+        for path in folder.glob(".*"):
+            if re.match(r"\.[0-9a-f]{32}\.", path.name):
+                remove(path)
+
+
+@contextlib.contextmanager
+def locked(folder: pathlib.Path, doing: str, option: str) -> Iterator[None]:
+    """Keep other processes out of a folder, by a lock on its file `.lock`.
+
+    Args:
+        folder: an existing folder.
+        doing: what processes do there, such as `"training"`.
+        option: name of the option that chooses the folder.
+
+    Raises:
+        InputError: if another process has the lock.
+    """
+    lock = filelock.FileLock(folder / ".lock", blocking=False)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        raise InputError(
+            f"Another process is {doing} in {folder}; wait for it, or choose another "
+            f"`{option}`."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def versions_in(folder: pathlib.Path) -> dict[int, pathlib.Path]:
+    """Return the versions of a SavedModel, as TensorFlow Serving finds them.
+
+    Returns:
+        Their folders by number, in ascending order; none if there is no folder.
+    """
+    found = {
+        int(path.name): path for path in folder.glob("[0-9]*") if _is_version(path)
+    }
+    return dict(sorted(found.items()))
+
+
+def _is_version(path: pathlib.Path) -> bool:
+    return path.name.isdecimal() and path.is_dir()
 
 
 def printable(text: object) -> str:

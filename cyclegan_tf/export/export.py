@@ -1,6 +1,6 @@
 """Export generators: files for servers, phones and browsers, and a parity report.
 
-NAME_g/1/                            SavedModel in the layout of TensorFlow Serving
+NAME_g/1/                            SavedModel for TensorFlow Serving, version 1
 litert/NAME_g_float16_256x256.tflite LiteRT, for images of one size
 litert/NAME_g_float16_any.tflite     LiteRT, for images of any size
 onnx/NAME_g.onnx                     ONNX
@@ -19,7 +19,14 @@ import keras
 import tensorflow as tf
 
 from cyclegan_tf._shared.errors import RefusedFileError
-from cyclegan_tf._shared.files import check_free, remove, replacing, write_json
+from cyclegan_tf._shared.files import (
+    check_free,
+    locked,
+    remove,
+    remove_leftovers,
+    replacing,
+    write_json,
+)
 from cyclegan_tf._shared.machine import processor_name, versions
 from cyclegan_tf._version import __version__
 from cyclegan_tf.export import onnx, savedmodel
@@ -48,7 +55,8 @@ def export_generators(config: ExportConfig) -> Report:
         after each file. It names the files that fail; useless ones are not kept.
 
     Raises:
-        InputError: if there is nothing to export, an extra is not installed, or,
+        InputError: if there is nothing to export, an extra is not installed, another
+            process exports into the folder, the version of a SavedModel is taken, or,
             without `overwrite`, the folder holds an export already.
     """
     config.check()
@@ -58,7 +66,24 @@ def export_generators(config: ExportConfig) -> Report:
         with contextlib.suppress(RuntimeError):
             tf.config.threading.set_intra_op_parallelism_threads(config.threads)
     exportables = load_exportables(config)
-    check_free(config.out / REPORT, config.overwrite)
+    config.out.mkdir(parents=True, exist_ok=True)
+    with locked(config.out, "exporting", "out"):
+        report = _export_all(exportables, config)
+    _LOG.info("See %s", config.out / "report.md")
+    return report
+
+
+def _export_all(exportables: list[Exportable], config: ExportConfig) -> Report:
+    check_free(config.out / REPORT, config.overwrite or config.adds_a_version)
+    plans = [_Plan.of(exportable, config) for exportable in exportables]
+    remove_leftovers(
+        config.out,
+        *(
+            (config.out / output.artefact.path).parent
+            for plan in plans
+            for output in plan.outputs
+        ),
+    )
     report = Report(
         str(config.source),
         f"{len(exportables[0].report_images)} "
@@ -67,13 +92,10 @@ def export_generators(config: ExportConfig) -> Report:
         earlier_files=find_earlier_files(config.out),
     )
     report.write(config.out)
-    plans = [_Plan.of(exportable, config) for exportable in exportables]
     with progress(sum(plan.steps for plan in plans)) as tell:
         for plan in plans:
             report = _export(plan, config, report, tell)
-    report = report.finish(config.out)
-    _LOG.info("See %s", config.out / "report.md")
-    return report
+    return report.finish(config.out, keeps_earlier=config.model_version is not None)
 
 
 def _check_extras(config: ExportConfig) -> None:
@@ -129,8 +151,6 @@ def _write_and_measure(
     try:
         with replacing(path) as temporary:
             output.write(temporary)
-            if path.is_dir():  # a rename does not replace a folder
-                remove(path)
         tell(f"Comparing {output.artefact.path}")
         artefact = dataclasses.replace(output.artefact, bytes=_bytes_in(path))
         measurement = judge.measure(artefact, output.load(path))

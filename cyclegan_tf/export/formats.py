@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 
 import keras
 
+from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf._shared.files import versions_in
 from cyclegan_tf.export import litert, onnx, savedmodel
 from cyclegan_tf.export.generators import Exportable
 from cyclegan_tf.export.litert_runtime import LiteRTModel
@@ -40,9 +42,10 @@ def list_outputs(
 
 
 def _savedmodel(
-    exportable: Exportable, model: keras.Model, _: ExportConfig
+    exportable: Exportable, model: keras.Model, config: ExportConfig
 ) -> Iterator[Output]:
     name = exportable.name
+    version = _new_version(config, name)
 
     def write(folder: pathlib.Path) -> None:
         savedmodel.write_saved_model(folder, model)
@@ -50,8 +53,21 @@ def _savedmodel(
             image_shape = (*exportable.size, model.input_shape[-1])
             savedmodel.write_warmup_requests(folder, name, image_shape)
 
-    artefact = Artefact(f"{name}/1", name, "savedmodel", "float32", "any")
+    artefact = Artefact(f"{name}/{version}", name, "savedmodel", "float32", "any")
     yield Output(artefact, write, savedmodel.SavedModelRuntime)
+
+
+def _new_version(config: ExportConfig, name: str) -> int:
+    """Return the version to write: servers do not load a version that they know."""
+    known = versions_in(config.out / name)
+    if not isinstance(config.model_version, int):
+        return max(known, default=0) + 1
+    if config.model_version in known:
+        raise InputError(
+            f"{known[config.model_version]} already exists, and servers do not load a "
+            "version again; choose another `model_version`, such as next."
+        )
+    return config.model_version
 
 
 def _litert(

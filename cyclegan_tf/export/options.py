@@ -13,6 +13,7 @@ ExportFormat = Literal["savedmodel", "litert", "onnx"]
 LiteRTVariant = Literal["float32", "float16", "dynamic_range", "int16x8", "int8"]
 InputSize = Literal["fixed", "any"]
 Purpose = Literal["phone", "web", "serving", "all"]
+ModelVersion = int | Literal["next"]
 
 # These variants need images to measure the range of every tensor on.
 CALIBRATED: frozenset[LiteRTVariant] = frozenset({"int16x8", "int8"})
@@ -65,7 +66,10 @@ class ExportConfig:
         calibration_images: Number of training images to calibrate on.
         report_images: Number of test images to compare.
         threads: Processor threads for the report's latencies. Default: all processors.
-        overwrite: Replace an earlier export in that folder.
+        overwrite: Replace an earlier export in that folder. SavedModels get the next
+            version, and the earlier ones go when it is complete.
+        model_version: Version of the SavedModels, a new number or next, beside those
+            that are there already and stay. Default: 1 in a new folder.
         gpu_safe: Write LiteRT files in floats and for one size in operations that old
             GPU runtimes know, and in numbers that half precision holds.
     """
@@ -82,6 +86,7 @@ class ExportConfig:
     report_images: int = 10
     threads: int | None = None
     overwrite: bool = False
+    model_version: ModelVersion | None = None
     purpose: Annotated[Purpose | None, tyro.conf.arg(name="for")] = None
     # A flag that cannot be turned off, so that it never contradicts the purpose.
     gpu_safe: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -103,6 +108,11 @@ class ExportConfig:
         return self.out if "savedmodel" in self.chosen.formats else self.source
 
     @property
+    def adds_a_version(self) -> bool:
+        """Whether the export only adds a version to SavedModels that may be there."""
+        return self.model_version is not None and self.chosen.formats == ("savedmodel",)
+
+    @property
     def calibrates(self) -> bool:
         """Whether a LiteRT variant to write needs calibration images."""
         choice = self.chosen
@@ -119,7 +129,13 @@ class ExportConfig:
             calibration_images=self.calibration_images,
             report_images=self.report_images,
             threads=self.threads,
+            model_version=1 if self.model_version == "next" else self.model_version,
         )
+        if self.model_version and "savedmodel" not in self.chosen.formats:
+            raise InputError(
+                f"`model_version={self.model_version}` is for SavedModels, but none is "
+                "written; add savedmodel to `formats`, or leave it out."
+            )
         if self.gpu_safe and "fixed" not in self.chosen.sizes:
             raise InputError(
                 "`gpu_safe` is for files of one size, but `sizes=any` leaves them out; "

@@ -42,8 +42,8 @@ class Report:
         images: which images were compared.
         machine: processor and versions.
         finished: whether the export came to its end.
-        earlier_files: paths in the folder that an earlier export left, to be removed
-            when this one finishes.
+        earlier_files: paths in the folder that earlier exports left. They are removed
+            when this one finishes, unless it adds to them.
     """
 
     source: str
@@ -98,19 +98,24 @@ class Report:
             temporary.write_text(text)
         write_json(folder / NAME, self.to_dict())
 
-    def finish(self, folder: pathlib.Path) -> "Report":
-        """Remove what the earlier export left, and write the finished report.
+    def finish(self, folder: pathlib.Path, keeps_earlier: bool = False) -> "Report":
+        """Remove what earlier exports left, and write the finished report.
 
         Args:
             folder: of the export.
+            keeps_earlier: whether this export adds to the earlier ones, whose files
+                stay then.
 
         Returns:
             The report as written.
         """
         exported = {path for entry in self.entries for path in _paths(_fields(entry))}
-        for path in set(self.earlier_files) - exported:
-            _remove_from(folder, path)
-        finished = dataclasses.replace(self, finished=True, earlier_files=())
+        left = sorted(set(self.earlier_files) - exported)
+        if not keeps_earlier:
+            for path in left:
+                _remove_from(folder, path)
+            left = []
+        finished = dataclasses.replace(self, finished=True, earlier_files=tuple(left))
         finished.write(folder)
         return finished
 

@@ -12,7 +12,7 @@ import keras
 
 from cyclegan_tf._shared.archives import open_zip, read_json_entry, reading
 from cyclegan_tf._shared.errors import InputError, first_line
-from cyclegan_tf._shared.files import check_downloaded
+from cyclegan_tf._shared.files import check_downloaded, versions_in
 from cyclegan_tf.config.directions import DIRECTIONS
 from cyclegan_tf.models.cyclegan import CycleGAN
 from cyclegan_tf.models.networks.graph import normalization_of
@@ -329,10 +329,10 @@ def _exported_in(folder: pathlib.Path) -> list[StoredGenerator]:
         if path.name == "report.json":
             continue
         about = _about_exported(path)
-        model = folder / about["name"] / "1"
-        if model.is_dir():
+        if versions := versions_in(folder / about["name"]):
+            _, newest = versions.popitem()
             size = about["training_size"]
-            found.append(StoredGenerator(about["direction"], model, size))
+            found.append(StoredGenerator(about["direction"], newest, size))
     return sorted(found, key=lambda generator: generator.direction == "f")
 
 

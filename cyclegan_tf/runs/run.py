@@ -22,13 +22,12 @@ import platform
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-import filelock
-
 from cyclegan_tf._shared.archives import reading, write_note
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import (
+    locked,
     printable,
-    remove,
+    remove_leftovers,
     replacing,
     write_json,
 )
@@ -137,25 +136,13 @@ class Run:
             self.config = config
             self.checkpoints.metric = config.record.keep_best
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> contextlib.AbstractContextManager[None, bool | None]:
         """Keep other processes from training in this folder.
 
         Raises:
             InputError: if one already does.
         """
-        lock = filelock.FileLock(self.folder / ".lock", blocking=False)
-        try:
-            lock.acquire()
-        except filelock.Timeout:
-            raise InputError(
-                f"Another process is training in {self.folder}; wait for it, or choose "
-                "another `run_dir`."
-            ) from None
-        try:
-            yield
-        finally:
-            lock.release()
+        return locked(self.folder, "training", "run_dir")
 
     @property
     def samples(self) -> pathlib.Path:
@@ -209,7 +196,7 @@ class Run:
         Raises:
             InputError: if it does not fit the model, or the disk is full.
         """
-        self._remove_leftovers()
+        remove_leftovers(self.folder, self.folder / "best", self.checkpoints.folder)
         newest = self.checkpoints.newest
         if newest is None:
             self.metrics.unlink(missing_ok=True)
@@ -298,14 +285,6 @@ class Run:
                 f"checkpoints ({good}) are untouched: make room, then resume with "
                 f"`resume={self.folder}`."
             ) from e
-
-    def _remove_leftovers(self) -> None:
-        """Remove unfinished files of a killed process."""
-        folders = (self.folder, self.folder / "best", self.checkpoints.folder)
-        for folder in folders:
-            for pattern in (".*.step-*", ".*.keras"):
-                for leftover in folder.glob(pattern):
-                    remove(leftover)
 
     def _subfolder(self, name: str) -> pathlib.Path:
         folder = self.folder / name

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -14,15 +15,16 @@ import tiny
 
 import cyclegan_tf
 from cyclegan_tf._shared.errors import InputError, RefusedFileError
+from cyclegan_tf._shared.files import locked, versions_in
 from cyclegan_tf.cli import main as cli
 from cyclegan_tf.config.options import DatasetConfig, TrainConfig
-from cyclegan_tf.export import litert
+from cyclegan_tf.export import litert, savedmodel
 from cyclegan_tf.export.export import export_generators
 from cyclegan_tf.export.generators import load_exportables
 from cyclegan_tf.export.litert_runtime import LiteRTModel
 from cyclegan_tf.export.options import Choice, ExportConfig
-from cyclegan_tf.export.savedmodel import write_saved_model
-from cyclegan_tf.pretrained.find import read_network
+from cyclegan_tf.export.savedmodel import SavedModelRuntime, write_saved_model
+from cyclegan_tf.pretrained.find import find_generators, read_network
 from cyclegan_tf.runs.run import Run
 from cyclegan_tf.translation.inference import inference_model
 
@@ -81,7 +83,7 @@ def test_a_run_in_every_format(run_dir, tmp_path, capsys):
         assert entry["images"] == (10 if entry["size"] == "48x48" else 11)
         assert entry["psnr"] is None or entry["psnr"] >= 80
     assert (out / "de_mo_g/1/assets.extra/tf_serving_warmup_requests").exists()
-    assert not list(out.rglob(".*"))
+    assert [path.name for path in out.rglob(".*")] == [".lock"]
 
     metadata = json.loads((out / "de_mo_f.json").read_text())
     assert metadata["direction"] == "f" and metadata["translates"] == "Y to X"
@@ -250,9 +252,96 @@ def test_nothing_is_overwritten_unless_asked(generator_file, instant_litert, tmp
         export_generators(after)
     export_generators(dataclasses.replace(after, overwrite=True))
     files = {path.name for path in tmp_path.rglob("*") if path.is_file()}
-    assert files == {"g.json", "keep.txt", "report.json", "report.md"} | {
+    written = {"g.json", "keep.txt", "report.json", "report.md", ".lock"}
+    assert files == written | {
         f"g_{variant}_any.tflite" for variant in ("float32", "float16", "dynamic_range")
     }
+
+
+@pytest.fixture
+def instant_savedmodel(generator_file, tmp_path_factory, monkeypatch):
+    """Spare all SavedModels but the first."""
+    written = tmp_path_factory.mktemp("written") / "1"
+    model = inference_model(read_network(generator_file).network)
+    write_saved_model(written, model)
+    monkeypatch.setattr(
+        savedmodel,
+        "write_saved_model",
+        lambda folder, _: shutil.copytree(written, folder),
+    )
+    monkeypatch.setattr(savedmodel, "can_write_warmup_requests", lambda: False)
+
+
+def serving(generator_file, out, **options):
+    return ExportConfig(
+        generator_file, out, image_size=(32, 32), purpose="serving", **options
+    )
+
+
+def test_savedmodels_have_versions(generator_file, instant_savedmodel, tmp_path):
+    """Servers look for new numbers, not for new files under an old one."""
+
+    def export(**options):
+        report = export_generators(serving(generator_file, tmp_path, **options))
+        return report.entries[0].artefact.path, set(versions_in(tmp_path / "g"))
+
+    assert export() == ("g/1", {1})
+    assert export(model_version="next") == ("g/2", {1, 2})
+    assert export(model_version=20) == ("g/20", {1, 2, 20})
+    with pytest.raises(InputError, match="g/20 already exists.*such as next"):
+        export(model_version=20)
+    with pytest.raises(InputError, match="already exists.*`overwrite=True`"):
+        export()
+    (found,) = find_generators(tmp_path)
+    assert found.path == tmp_path / "g/20"
+    assert export(overwrite=True) == ("g/21", {21})
+    with pytest.raises(InputError, match="`model_version=3` is for SavedModels"):
+        export(model_version=3, formats=("litert",))
+    with pytest.raises(InputError, match="`model_version` must be at least 1"):
+        export(model_version=0)
+
+
+@pytest.mark.parametrize("survived", [0, 1, 3])
+def test_an_overwrite_that_dies_leaves_what_can_be_served(
+    survived, generator_file, instant_savedmodel, tmp_path, monkeypatch
+):
+    """Before the rename, before the old version goes, and amid that."""
+
+    class KilledError(BaseException):
+        pass
+
+    out = tmp_path / "out"
+    export_generators(serving(generator_file, out))
+    left = iter(range(survived))
+
+    def or_die(function):
+        def call(path, *args, **kwargs):
+            if out / "g" in Path(path).parents and next(left, None) is None:
+                raise KilledError
+            return function(path, *args, **kwargs)
+
+        return call
+
+    again = serving(generator_file, out, overwrite=True)
+    with monkeypatch.context() as patch:
+        for module, name in ((os, "replace"), (Path, "unlink")):
+            patch.setattr(module, name, or_die(getattr(module, name)))
+        with pytest.raises(KilledError):
+            export_generators(again)
+    (*_, newest) = versions_in(out / "g").values()
+    SavedModelRuntime(newest)(tiny.images(1, 32))
+    export_generators(again)
+    (kept,) = versions_in(out / "g").values()
+    names = {path.name for path in out.rglob("*") if kept not in path.parents}
+    assert names == {"g", kept.name, "g.json", "report.json", "report.md", ".lock"}
+
+
+def test_two_exports_do_not_share_a_folder(generator_file, tmp_path):
+    with (
+        locked(tmp_path, "exporting", "out"),
+        pytest.raises(InputError, match="Another process is exporting.*`out`"),
+    ):
+        export_generators(serving(generator_file, tmp_path))
 
 
 def test_an_export_that_dies_says_how_far_it_came(

@@ -13,6 +13,7 @@ import pytest
 import tiny
 
 from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf._shared.files import temporary_name
 from cyclegan_tf.config.options import (
     DatasetConfig,
     NetworkConfig,
@@ -160,7 +161,7 @@ def test_restore_without_checkpoint(run, model):
 def test_restore_drops_what_came_after(run, model):
     run.save_checkpoint(model, Position(10, 10, 0.5))
     run.metrics.write_text('{"step": 10}\n{"step": 20}\n{"st')
-    leftover = run.folder / "checkpoints/.0123.step-00000020"
+    leftover = run.folder / "checkpoints" / temporary_name("step-00000020")
     leftover.mkdir()
     (leftover / "model.keras").touch()
     run.restore(model)
