@@ -5,8 +5,10 @@ import re
 import pytest
 from command_line import fails
 
+import cyclegan_tf
 from cyclegan_tf.cli import main as cli
 from cyclegan_tf.cli.commands import COMMANDS
+from cyclegan_tf.cli.parsing import parse
 
 
 def help_of(capsys, verb):
@@ -72,3 +74,20 @@ def test_the_help_of_train(capsys):
 )
 def test_advice_for_a_word_that_is_no_choice(arguments, message, capsys):
     assert message in fails(capsys, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("options", "flag", "value"),
+    [
+        (cyclegan_tf.TranslateConfig, "size", 300),
+        (cyclegan_tf.TranslateConfig, "size", "full"),
+        (cyclegan_tf.TranslateBeamConfig, "size", 300),
+        (cyclegan_tf.ExportConfig, "model_version", 3),
+        (cyclegan_tf.ExportConfig, "model_version", "next"),
+    ],
+)
+def test_a_number_where_there_are_words(options, flag, value):
+    arguments = ["g.keras", "--out", "out", f"--{flag.replace('_', '-')}", str(value)]
+    if options is not cyclegan_tf.ExportConfig:
+        arguments.insert(1, "photos")
+    assert getattr(parse(options, (), arguments, "cyclegan", None), flag) == value
