@@ -22,7 +22,7 @@ from cyclegan_tf.beam.files import (
     scratch_folder,
 )
 from cyclegan_tf.beam.options import TranslateBeamConfig
-from cyclegan_tf.pretrained.find import StoredGenerator, training_size_of
+from cyclegan_tf.pretrained.find import stored_generator
 from cyclegan_tf.translation.files import FileTranslator
 from cyclegan_tf.translation.scaling import SizeLimit
 
@@ -73,8 +73,9 @@ class Job:
             local = folder / "generator.keras"
             if exists(config.source):
                 download(config.source, local)
-            size = training_size or training_size_of(local)
-            generator = StoredGenerator(None, local, size)
+            generator = stored_generator(local)
+            if training_size:
+                generator = dataclasses.replace(generator, training_size=training_size)
             try:
                 limit = FileTranslator(generator, config.size, config.tile).limit
             except InputError as e:

@@ -25,7 +25,8 @@ class TranslateBeamConfig:
             'gs://bucket/photos/*', on any file system that Beam supports.
         out: Folder for the translations and their manifest.jsonl. All workers need
             access to it.
-        direction: Generator of a run: g translates X to Y, f translates Y to X.
+        direction: Generator of a run: g translates X to Y, f translates Y to X. Names
+            of domains do, too, such as zebra2horse. Default: g.
         size: Scale larger images down until their shorter side has so many pixels.
             trained means twice the size of the training images, full keeps every size.
         overwrite: Replace existing translations instead of keeping them.
@@ -42,7 +43,7 @@ class TranslateBeamConfig:
     source: Annotated[str, tyro.conf.Positional]
     inputs: Annotated[tuple[str, ...], tyro.conf.Positional]
     out: str = "translated"
-    direction: Literal["g", "f"] = "g"
+    direction: str | None = None
     size: Size = "trained"
     overwrite: bool = False
     tile: int | None = None

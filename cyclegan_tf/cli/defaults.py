@@ -7,7 +7,7 @@ them before it parses, so the flags that name these are looked up first.
 import argparse
 import dataclasses
 import pathlib
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 import tyro
 
@@ -100,7 +100,7 @@ class Distill(NewRun):
     """
 
     teacher: Annotated[pathlib.Path, tyro.conf.Positional]
-    teacher_direction: Literal["g", "f"] = "g"
+    teacher_direction: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,7 @@ commands are in the `options.py` of their folders.
 import dataclasses
 import math
 import pathlib
+import re
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 import tyro
@@ -29,6 +30,10 @@ Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 Preprocess = Literal[
     "resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"
 ]
+
+
+# The names of data sets such as horse2zebra and monet2photo_small.
+_A_TO_B = re.compile(r"([^\W\d_]+)2([^\W\d_]+)(?![^\W_])")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,10 +90,18 @@ class DatasetConfig:
 
     @property
     def domain_names(self) -> tuple[str, str]:
-        """The names of X and Y: those of their folders, or `"X"` and `"Y"`."""
+        """The names of X and Y: those of their folders, or `"X"` and `"Y"`.
+
+        A data set such as horse2zebra names both.
+        """
         if self.data_x and self.data_y:
             return self.data_x.absolute().name, self.data_y.absolute().name
-        return "X", "Y"
+        if self.data == "demo":
+            return "plain", "striped"
+        if not (match := _A_TO_B.match(pathlib.PurePath(self.data).name)):
+            return "X", "Y"
+        a, b = match.groups()
+        return (b, a) if self.direction == "BtoA" else (a, b)
 
     def check(self) -> None:
         """Check that the images are named in one way.

@@ -39,10 +39,11 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     """
     config.check()
     extractor = feature_extractor(config.features, config.features_weights)
-    translators = {
-        generator.direction or config.direction: load_translator(generator)
+    generators = {
+        generator.direction or config.direction: generator
         for generator in find_generators(config.source)
     }
+    translators = {name: load_translator(each) for name, each in generators.items()}
     run = Run(config.source) if Run.is_run(config.source) else None
     train_config = run.config if run else _config_of_generators(config, translators)
     train_config = dataclasses.replace(
@@ -66,6 +67,7 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
         run.step if run else None,
         train_config.dataset.name,
         directions,
+        {name: generator.translates for name, generator in generators.items()},
     )
     out = config.out or (run.evaluation if run else None)
     if out is not None:

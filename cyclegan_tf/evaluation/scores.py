@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import pathlib
+import textwrap
 from typing import Any, Literal
 
 from cyclegan_tf._shared.errors import InputError
@@ -67,12 +68,15 @@ class Evaluation:
         step: training steps of the run's generators; `None` for a file.
         data: data set of the images, as the user named it.
         directions: the metrics of `"g"` (X to Y) and `"f"` (Y to X), or of one of them.
+        translates: what each direction turns into what, such as `"horse to zebra"`, if
+            it is known.
     """
 
     source: str
     step: int | None
     data: str
     directions: dict[str, tuple[MetricScores, ...]]
+    translates: dict[str, str | None] = dataclasses.field(default_factory=dict)
 
     def score(self, direction: str, name: str) -> Score:
         """Return the score of a name.
@@ -146,10 +150,13 @@ class Evaluation:
 
     def to_text(self) -> str:
         """Return the verdict, a Markdown table of all scores, and the warnings."""
-        verdict = [
-            f"{DIRECTIONS[name].title}. {verdict.reason}\n  {verdict.next}"
-            for name, verdict in self.verdicts.items()
-        ]
+        verdicts = []
+        for name, verdict in self.verdicts.items():
+            title = DIRECTIONS[name].title(self.translates.get(name))
+            verdicts += [
+                _wrapped(f"{title}. {verdict.reason}"),
+                _wrapped(verdict.next, "  "),
+            ]
         rows = [("direction", "score", "doing nothing", "translated", "real", "better")]
         rows += [
             (
@@ -165,7 +172,13 @@ class Evaluation:
             for score in metric.scores
         ]
         notes = [f"Note: {warning}" for warning in self.warnings]
-        return "\n".join([*verdict, self.caution, "", markdown_table(rows), *notes])
+        return "\n".join(
+            [*verdicts, _wrapped(self.caution), "", markdown_table(rows), *notes]
+        )
+
+
+def _wrapped(text: str, indent: str = "") -> str:
+    return textwrap.fill(text, 80, initial_indent=indent, subsequent_indent=indent)
 
 
 def _metric_scores(content: dict[str, Any]) -> MetricScores:

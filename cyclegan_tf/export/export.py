@@ -170,7 +170,7 @@ def _write_metadata(
     content = {
         "name": exportable.name,
         "direction": exportable.direction,
-        "translates": {"g": "X to Y", "f": "Y to X", None: None}[exportable.direction],
+        "translates": exportable.translates,
         "source": str(config.source),
         "exported": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "cyclegan_tf": __version__,

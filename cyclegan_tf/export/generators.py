@@ -38,6 +38,7 @@ class Exportable:
         name: name in files and on servers.
         direction: `"g"` (X to Y) or `"f"` (Y to X); `None` if unknown.
         training_size: side of the training images in pixels; `None` if unknown.
+        translates: what it turns into what; `None` if unknown.
         size: (height, width) for files of one size.
         report_images: uint8 images of that size to compare outputs on.
         calibration_images: likewise to calibrate on; none if no variant needs them.
@@ -48,6 +49,7 @@ class Exportable:
     direction: str | None
     generator: keras.Model
     training_size: int | None
+    translates: str | None
     size: tuple[int, int]
     report_images: list[Image]
     calibration_images: list[Image]
@@ -106,6 +108,7 @@ def _from_run(found: list[StoredGenerator], config: ExportConfig) -> list[Export
             direction.name,
             network,
             run.config.dataset.training_size,
+            direction.translates(run.config.dataset.domain_names),
             size,
             _first_images(test, config.report_images, size),
             _first_images(train, calibration_images, size),
@@ -154,6 +157,7 @@ def _from_file(
         found.direction,
         generator,
         found.training_size,
+        found.translates,
         size,
         images[: config.report_images],
         others[:calibration_images],

@@ -6,7 +6,6 @@ import json
 import logging
 import pathlib
 import re
-from typing import Any
 
 import keras
 
@@ -26,8 +25,8 @@ from cyclegan_tf.pretrained.keras2.layers import build_keras2_model
 from cyclegan_tf.pretrained.keras3 import (
     Pretrained,
     load_network,
+    read_facts,
     read_generator,
-    read_origin,
     write_network,
 )
 from cyclegan_tf.pretrained.options import StateDictNorm
@@ -60,11 +59,43 @@ class StoredGenerator:
         path: a `.keras` file, or the SavedModel folder of `cyclegan export`.
         training_size: side in pixels of the images that it was trained on; `None` if
             nothing says.
+        translates: what it turns into what, such as `"horse to zebra"`; `None` if
+            nothing says.
     """
 
     direction: str | None
     path: pathlib.Path
     training_size: int | None = None
+    translates: str | None = None
+
+    @property
+    def title(self) -> str:
+        """Its title, such as `"G: horse to zebra"`."""
+        if self.direction:
+            return DIRECTIONS[self.direction].title(self.translates)
+        return self.translates or "Translation"
+
+    def load(self) -> keras.Model:
+        """Load it; see `load_generator`."""
+        if self.is_exported:
+            raise InputError(
+                f"{self.path} is a SavedModel, which is no Keras model; name the run "
+                "or the .keras file that it was exported from."
+            )
+        return read_generator(self.path)
+
+    def is_called(self, direction: str) -> bool:
+        """Whether a user means it by `"g"`, `"f"`, or a name like `"horse2zebra"`."""
+        return direction in (self.direction, self._short)
+
+    @property
+    def _short(self) -> str | None:
+        return self.translates and self.translates.replace(" to ", "2", 1)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.direction} ({self._short})" if self._short else f"{self.direction}"
+        )
 
     @property
     def is_exported(self) -> bool:
@@ -88,8 +119,7 @@ def find_generators(source: pathlib.Path) -> list[StoredGenerator]:
     if model := find_model(source):
         return _generators_of(model)
     if source.is_file() or (source / "saved_model.pb").is_file():
-        size = training_size_of(source)
-        return [StoredGenerator(_direction_in(source.stem), source, size)]
+        return [stored_generator(source, _direction_in(source.stem))]
     found = generators_in(source) or _exported_in(source)
     if found:
         return found
@@ -109,30 +139,41 @@ def find_generators(source: pathlib.Path) -> list[StoredGenerator]:
     )
 
 
-def choose_generator(source: pathlib.Path, direction: str) -> StoredGenerator:
-    """Find the generator of one direction, or the only generator of a path.
+def choose_generator(
+    source: pathlib.Path, direction: str | None = None
+) -> StoredGenerator:
+    """Find the generator of one direction.
+
+    Args:
+        source: as for `find_generators`.
+        direction: `"g"` (X to Y), `"f"` (Y to X), or the names of the domains, such as
+            `"horse2zebra"`. Defaults to the only generator, or G of two.
 
     Raises:
         InputError: if there is none.
     """
     found = find_generators(source)
-    if len(found) == 1:
+    if direction is None:
         return found[0]
     for generator in found:
-        if generator.direction == direction:
+        if generator.is_called(direction):
             return generator
+    if len(found) == 1 and found[0].direction is None and direction in DIRECTIONS:
+        return found[0]  # a file that does not say which it is
     raise InputError(
-        f"{source} has no generator of direction {direction}; choose another "
-        "`direction`, or name the file of one generator."
+        f"{source} has no generator of direction {direction}; it has "
+        f"{' and '.join(map(str, found))}."
     )
 
 
-def load_generator(source: str | pathlib.Path, direction: str = "g") -> keras.Model:
+def load_generator(
+    source: str | pathlib.Path, direction: str | None = None
+) -> keras.Model:
     """Load a generator.
 
     Args:
         source: as for `find_generators`, except for a SavedModel.
-        direction: `"g"` (X to Y) or `"f"` (Y to X), if the source has both.
+        direction: as for `choose_generator`.
 
     Returns:
         A functional model from float images (batch, height, width, channels) in
@@ -146,19 +187,13 @@ def load_generator(source: str | pathlib.Path, direction: str = "g") -> keras.Mo
     paint = cyclegan_tf.load_generator("pytorch:style_monet")
     ```
     """
-    generator = choose_generator(pathlib.Path(source), direction)
-    if generator.is_exported:
-        raise InputError(
-            f"{generator.path} is a SavedModel, which is no Keras model; name the run "
-            "or the .keras file that it was exported from."
-        )
-    return read_generator(generator.path)
+    return choose_generator(pathlib.Path(source), direction).load()
 
 
 def generators_in(folder: pathlib.Path) -> list[StoredGenerator]:
     """List the `generator_*.keras` in a folder, which need not exist."""
     return [
-        StoredGenerator(direction, path, training_size_of(path))
+        stored_generator(path, direction)
         for direction in DIRECTIONS
         if (path := generator_file(folder, direction)).is_file()
     ]
@@ -166,7 +201,12 @@ def generators_in(folder: pathlib.Path) -> list[StoredGenerator]:
 
 def _generators_of(model: NamedModel) -> list[StoredGenerator]:
     return [
-        StoredGenerator(direction, _keras_file(file, model), model.training_size)
+        StoredGenerator(
+            direction,
+            _keras_file(file, model),
+            model.training_size,
+            model.directions[direction],
+        )
         for direction, file in model.files.items()
     ]
 
@@ -183,24 +223,26 @@ def _keras_file(file: ModelFile, model: NamedModel) -> pathlib.Path:
     return path
 
 
-def training_size_of(path: pathlib.Path) -> int | None:
-    """Return the side in pixels of the images that a generator was trained on.
+def stored_generator(
+    path: pathlib.Path, direction: str | None = None
+) -> StoredGenerator:
+    """Describe a generator by what its file, its run or its export says.
 
     Args:
-        path: a file or a SavedModel, as of `StoredGenerator`.
-
-    Returns:
-        What the file, its run or its export says; `None` if they do not.
+        path: a file or a SavedModel.
+        direction: what its name says of its direction.
     """
     if path.is_dir():
         folder = path.resolve().parent
         about = folder.with_name(f"{folder.name}.json")
-        return _about_exported(about)["training_size"] if about.is_file() else None
-    _, size = read_origin(path)
+        if about.is_file():
+            return _exported(about, path)
+        return StoredGenerator(direction, path)
+    _, size, translates = read_facts(path)
     # The first runs had no notes in their files.
     if size is None and Run.is_run(path.parent):
-        return Run(path.parent).config.dataset.training_size
-    return size
+        size = Run(path.parent).config.dataset.training_size
+    return StoredGenerator(direction, path, size, translates)
 
 
 def find_networks(
@@ -253,9 +295,14 @@ def _networks_of(run: Run) -> dict[str, Pretrained]:
     if run.config.optimization.ema and not model.normalizes_images_alone:
         for generator in generators_in(run.folder):
             networks[f"generator_{generator.direction}"] = load_network(generator.path)
-    size = run.config.dataset.training_size
+    dataset = run.config.dataset
+    translates = {
+        f"generator_{name}": direction.translates(dataset.domain_names)
+        for name, direction in DIRECTIONS.items()
+    }
     return {
-        name: Pretrained(network, origin, size) for name, network in networks.items()
+        name: Pretrained(network, origin, dataset.training_size, translates.get(name))
+        for name, network in networks.items()
     }
 
 
@@ -295,8 +342,7 @@ def read_network(path: pathlib.Path, norm: StateDictNorm | None = None) -> Pretr
     if path.suffix == ".keras":
         if _keras_version(path).startswith("2."):
             return _from_keras2(path, read_keras_zip(path), "Keras 2 .keras")
-        origin, size = read_origin(path)
-        return Pretrained(load_network(path), origin, size)
+        return Pretrained(load_network(path), *read_facts(path))
     if path.suffix in SUFFIXES:
         try:
             network = network_from_state_dict(read_state_dict(path), norm=norm)
@@ -328,23 +374,30 @@ def _exported_in(folder: pathlib.Path) -> list[StoredGenerator]:
     for path in folder.glob("*.json"):
         if path.name == "report.json":
             continue
-        about = _about_exported(path)
-        if versions := versions_in(folder / about["name"]):
-            _, newest = versions.popitem()
-            size = about["training_size"]
-            found.append(StoredGenerator(about["direction"], newest, size))
+        generator = _exported(path)
+        if generator.path.is_dir():
+            found.append(generator)
     return sorted(found, key=lambda generator: generator.direction == "f")
 
 
-def _about_exported(path: pathlib.Path) -> dict[str, Any]:
-    """Read what `cyclegan export` wrote about a generator."""
-    with reading(path, "what cyclegan export writes", "export again"):
-        content = json.loads(path.read_text())
-        return {
-            "name": content["name"],
-            "direction": content["direction"],
-            "training_size": content.get("training_size"),
-        }
+def _exported(
+    about: pathlib.Path, model: pathlib.Path | None = None
+) -> StoredGenerator:
+    """Read what `cyclegan export` wrote about a generator.
+
+    Args:
+        about: its JSON file.
+        model: its SavedModel. Defaults to the newest version.
+    """
+    with reading(about, "what cyclegan export writes", "export again"):
+        content = json.loads(about.read_text())
+        folder = about.parent / content["name"]
+        return StoredGenerator(
+            content["direction"],
+            model or max(versions_in(folder).items(), default=(0, folder / "1"))[1],
+            content.get("training_size"),
+            content.get("translates"),
+        )
 
 
 def _pytorch_paths(folder: pathlib.Path) -> dict[str, pathlib.Path]:

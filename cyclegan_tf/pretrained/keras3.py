@@ -74,15 +74,20 @@ def _is_functional(network: keras.Model) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Pretrained:
-    """A network, its origin, and the size that it was trained at.
+    """A network, and what is known about it.
 
-    The origin is the `"format"` of its file, and `"file"` and `"sha256"` if imported.
-    The size is the side of the training images in pixels; `None` if it is unknown.
+    Attributes:
+        network: the model.
+        origin: the `"format"` of its file, and `"file"` and `"sha256"` if imported.
+        training_size: side of the training images in pixels; `None` if it is unknown.
+        translates: what it turns into what, such as `"horse to zebra"`; `None` if it is
+            unknown.
     """
 
     network: keras.Model
     origin: dict[str, str]
     training_size: int | None = None
+    translates: str | None = None
 
 
 def write_network(path: pathlib.Path, pretrained: Pretrained) -> None:
@@ -94,15 +99,19 @@ def write_network(path: pathlib.Path, pretrained: Pretrained) -> None:
         **pretrained.origin,
         "imported_by": f"cyclegan_tf {__version__}",
         "training_size": pretrained.training_size,
+        "translates": pretrained.translates,
     }
     with replacing(path) as temporary:
         pretrained.network.save(temporary)
         write_note(temporary, note)
 
 
-def read_origin(path: pathlib.Path) -> tuple[dict[str, str], int | None]:
-    """Read the origin and the training size that a `.keras` file notes, if any."""
+def read_facts(path: pathlib.Path) -> tuple[dict[str, str], int | None, str | None]:
+    """Read what a `.keras` file notes: `Pretrained`, but for the network."""
     note = read_note(path)
-    size = note.pop("training_size", None)
-    is_size = isinstance(size, int) and size > 0
-    return note or {"format": "Keras 3"}, size if is_size else None
+    size, translates = (note.pop(key, None) for key in ("training_size", "translates"))
+    return (
+        note or {"format": "Keras 3"},
+        size if isinstance(size, int) and size > 0 else None,
+        translates if isinstance(translates, str) else None,
+    )

@@ -45,7 +45,7 @@ class Gallery:
 
     Attributes:
         direction: `"g"` or `"f"`.
-        title: title such as `"G: X to Y"`.
+        title: title such as `"G: horse to zebra"`.
         labels: names of `input`, `translated` and `cycled` images.
         split: `"test"`, or `"training"` if there are no test images.
         total: number of images of that split.
@@ -134,7 +134,7 @@ def write_report(config: ReportConfig) -> pathlib.Path:
         versions=run.versions,
         facts=describe_run(run, records, translators, domains),
         notes=notes,
-        titles={name: direction.title for name, direction in DIRECTIONS.items()},
+        titles=_titles(run),
         evaluation=evaluation,
         step=run.step,
         galleries=galleries,
@@ -168,7 +168,7 @@ def _galleries(
     return [
         Gallery(
             direction.name,
-            direction.title,
+            _titles(run)[direction.name],
             dict(zip(("input", "translated", "cycled"), direction.labels)),
             "training" if test is domains.train[direction.source] else "test",
             len(test),
@@ -185,6 +185,14 @@ def _galleries(
         for direction in directions
         if (test := domains.test[direction.source]) and sizes[direction.name]
     ]
+
+
+def _titles(run: Run) -> dict[str, str]:
+    names = run.config.dataset.domain_names
+    return {
+        name: direction.title(direction.translates(names))
+        for name, direction in DIRECTIONS.items()
+    }
 
 
 def _sureness(

@@ -73,6 +73,7 @@ class SampleSheet(keras.callbacks.Callback):
         images: images of each direction's source domain, uint8 (height, width,
             channels).
         folder: the folder of `epoch-0001.png` and so on.
+        domains: the names of X and Y, for the headings. Defaults to `("X", "Y")`.
     """
 
     def __init__(
@@ -80,11 +81,13 @@ class SampleSheet(keras.callbacks.Callback):
         translators: Mapping[str, Translator],
         images: Mapping[str, Sequence[Image]],
         folder: pathlib.Path,
+        domains: tuple[str, str] = ("X", "Y"),
     ):
         super().__init__()
         self.translators = translators
         self.images = images
         self.folder = folder
+        self.domains = domains
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         for translator in self.translators.values():
@@ -96,7 +99,9 @@ class SampleSheet(keras.callbacks.Callback):
             [
                 label
                 for direction in self.translators
-                for label in DIRECTIONS[direction].labels[: len(columns[0][0])]
+                for label in DIRECTIONS[direction].headings(self.domains)[
+                    : len(columns[0][0])
+                ]
             ],
         )
 

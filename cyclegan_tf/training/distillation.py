@@ -25,7 +25,7 @@ def distill(
     teacher: str | pathlib.Path,
     config: TrainConfig,
     run_dir: str | pathlib.Path,
-    direction: str = "g",
+    direction: str | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> None:
     """Train a generator by pix2pix on photographs and a teacher's translations of them.
@@ -39,7 +39,7 @@ def distill(
             a folder of photographs, of which a tenth is kept for tests, or one with
             trainA and testA (for `"f"`: trainB and testB).
         run_dir: a folder that does not exist, or is empty.
-        direction: the generator of the teacher, if it has two. Defaults to `"g"`.
+        direction: the generator of the teacher, as for `load_generator`.
         callbacks: as for `train`. Defaults to none.
 
     Raises:
@@ -72,7 +72,7 @@ def distill(
 
 def write_pairs(
     teacher: str | pathlib.Path,
-    direction: str,
+    direction: str | None,
     dataset: DatasetConfig,
     folder: pathlib.Path,
 ) -> None:
@@ -80,9 +80,11 @@ def write_pairs(
 
     Photographs are scaled down to the size that the training resizes them to.
     """
-    translate = load_translator(choose_generator(pathlib.Path(teacher), direction))
+    generator = choose_generator(pathlib.Path(teacher), direction)
+    translate = load_translator(generator)
+    domain = "B" if "f" in (generator.direction, direction) else "A"
     for split in ("train", "test"):
-        sources = _photographs(dataset, split, direction)[: dataset.max_images]
+        sources = _photographs(dataset, split + domain)[: dataset.max_images]
         _LOG.info("Translating %d photographs for %s ...", len(sources), split)
         for i, source in enumerate(sources):
             path = folder / split / f"{i:06d}.png"
@@ -97,8 +99,9 @@ def write_pairs(
                 to_pillow(np.concatenate(halves, axis=1)).save(temporary)
 
 
-def _photographs(dataset: DatasetConfig, split: str, direction: str) -> list[Source]:
-    folder, name = pathlib.Path(dataset.data), split + {"g": "A", "f": "B"}[direction]
+def _photographs(dataset: DatasetConfig, name: str) -> list[Source]:
+    """Return the photographs of a split such as trainA, or of a plain folder."""
+    folder = pathlib.Path(dataset.data)
     if (folder / name).exists() or (folder / f"{name}.txt").exists():
         return find_sources(dataset.data, name)
-    return split_folder(folder, split)
+    return split_folder(folder, name[:-1])

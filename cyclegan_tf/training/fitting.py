@@ -172,6 +172,11 @@ def _writing(
         *([] if record.watchdog == "off" else [watchdog]),
         *([evaluating] if training.evaluators else []),
         keras.callbacks.TensorBoard(run.tensorboard, write_graph=False),
-        SampleSheet(translators, images("source", record.sample_images), run.samples),
+        SampleSheet(
+            translators,
+            images("source", record.sample_images),
+            run.samples,
+            run.config.dataset.domain_names,
+        ),
         MetricsLog(run.metrics, first_step),
     ]

@@ -21,7 +21,8 @@ class Translation:
     `size` is the limit of the shorter side in pixels, or `"full"`. `error` is why an
     image was skipped, else empty. Width and height are those of the translation, 0 if
     it was skipped or is not translated yet. `scaled_from` is width x height of an image
-    that was scaled down, else empty.
+    that was scaled down, else empty. `translates` is what the generator turns into
+    what, if it is known.
     """
 
     input: pathlib.Path
@@ -32,6 +33,7 @@ class Translation:
     height: int = 0
     scaled_from: str = ""
     error: str = ""
+    translates: str = ""
 
     @property
     def is_finished(self) -> bool:

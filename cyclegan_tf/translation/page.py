@@ -16,7 +16,6 @@ import numpy as np
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.extras import require_package
-from cyclegan_tf.config.directions import DIRECTIONS
 from cyclegan_tf.images import (
     Image,
     TooLargeImageError,
@@ -94,11 +93,6 @@ def _check_port(host: str, port: int) -> None:
         ) from e
 
 
-def _title(generator: StoredGenerator) -> str:
-    direction = generator.direction
-    return DIRECTIONS[direction].title if direction else "Translation"
-
-
 def build_page(
     name: str, generators: Sequence[StoredGenerator]
 ) -> "gradio.blocks.Blocks":
@@ -119,7 +113,7 @@ def build_page(
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     import gradio
 
-    served = {_title(generator): _Served.load(generator) for generator in generators}
+    served = {generator.title: _Served.load(generator) for generator in generators}
     with gradio.Blocks(
         analytics_enabled=False, title=f"CycleGAN: {name}", delete_cache=(600, 3600)
     ) as page:

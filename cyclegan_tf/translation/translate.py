@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import check_free, identity
 from cyclegan_tf.images import SUFFIXES, find_images
-from cyclegan_tf.pretrained.find import choose_generator
+from cyclegan_tf.pretrained.find import StoredGenerator, choose_generator
 from cyclegan_tf.translation.files import FileTranslator
 from cyclegan_tf.translation.manifest import Manifest, Translation
 from cyclegan_tf.translation.options import TranslateConfig
@@ -41,7 +41,7 @@ def translate(config: TranslateConfig) -> list[Translation]:
         raise InputError("There is nothing to translate; name image files or folders.")
     generator = choose_generator(config.source, config.direction)
     limit = SizeLimit.of(config.size, generator.training_size)
-    planned = _plan(config, generator.path, str(limit))
+    planned = _plan(config, generator, str(limit))
     manifest = Manifest(config.out / MANIFEST, start_anew=config.overwrite)
     _check_outputs(planned, manifest, config.overwrite)
     translate_file = FileTranslator(generator, config.size, config.tile, progress=True)
@@ -90,7 +90,7 @@ def _check_not_written(
 
 
 def _plan(
-    config: TranslateConfig, generator: pathlib.Path, size: str
+    config: TranslateConfig, generator: StoredGenerator, size: str
 ) -> list[Translation]:
     """List what is to be translated, each output once."""
     inputs: dict[pathlib.Path, pathlib.Path] = {}
@@ -103,8 +103,10 @@ def _plan(
                     f"{other} and {path} would both become {output}; translate them "
                     "into different folders."
                 )
+    translates = generator.translates or ""
     return [
-        Translation(path, output, generator, size) for output, path in inputs.items()
+        Translation(path, output, generator.path, size, translates=translates)
+        for output, path in inputs.items()
     ]
 
 

@@ -20,7 +20,7 @@ from cyclegan_tf.images import (
     upright,
 )
 from cyclegan_tf.models.networks.graph import SMALLEST_SIDE, size_multiple
-from cyclegan_tf.pretrained.find import choose_generator, load_generator
+from cyclegan_tf.pretrained.find import choose_generator
 from cyclegan_tf.translation.inference import inference_model
 from cyclegan_tf.translation.options import Size
 from cyclegan_tf.translation.scaling import SizeLimit
@@ -65,9 +65,8 @@ class Translator:
     ):
         training_size = None
         if not isinstance(generator, keras.Model):
-            source = pathlib.Path(generator)
-            generator = load_generator(source)
-            training_size = choose_generator(source, "g").training_size
+            found = choose_generator(pathlib.Path(generator))
+            generator, training_size = found.load(), found.training_size
         self.limit = SizeLimit.of(size, training_size)
         self.generator = generator
         self.size_multiple = size_multiple(generator)

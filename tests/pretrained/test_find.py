@@ -433,12 +433,46 @@ def test_generators_of_a_folder_and_of_a_file(two_generators, tmp_path):
     found = find_generators(two_generators)
     assert [generator.direction for generator in found] == ["g", "f"]
     assert choose_generator(two_generators, "f") == found[1]
+    assert choose_generator(two_generators) == found[0]
     alone = StoredGenerator("f", two_generators / "generator_f.keras")
     assert find_generators(alone.path) == [alone]
-    # A single generator is taken, whatever its direction.
-    assert choose_generator(alone.path, "g") == alone
+    assert choose_generator(alone.path) == alone
+    with pytest.raises(InputError, match="no generator of direction g; it has f"):
+        choose_generator(alone.path, "g")
     named = shutil.copy(alone.path, tmp_path / "monet.keras")
     assert find_generators(named) == [StoredGenerator(None, named)]
+    assert choose_generator(named, "f") == StoredGenerator(None, named)
+
+
+def test_generators_by_the_names_of_their_domains(tmp_path, capsys):
+    """A run's names go with its files, wherever they go."""
+    folders = tiny.write_domains(tmp_path / "data", 4, 16, ("dogs", "cats"))
+    dataset = DatasetConfig(
+        data_x=folders / "dogs", data_y=folders / "cats", load_size=16, crop_size=16
+    )
+    run = Run.create(tmp_path / "run", TrainConfig(dataset))
+    model = tiny.cyclegan(resnet=True)
+    model.compile()
+    run.save_checkpoint(model, Position(1, 1))
+    assert choose_generator(run.folder, "cats2dogs").path == run.generator_path("f")
+    assert choose_generator(run.folder, "dogs2cats").title == "G: dogs to cats"
+    message = r"of direction dogs2bats; it has g \(dogs2cats\) and f \(cats2dogs\)."
+    with pytest.raises(InputError, match=message):
+        choose_generator(run.folder, "dogs2bats")
+    copy = tmp_path / "copy.keras"
+    import_network(ImportConfig(run.generator_path("f"), copy))
+    assert choose_generator(copy, "cats2dogs").title == "cats to dogs"
+
+    photo, out = folders / "cats/0.png", tmp_path / "out"
+    command("translate", run.folder, photo, "--direction", "cats2dogs", "--out", out)
+    manifest = (out / "manifest.csv").read_text()
+    assert "generator_f.keras" in manifest and manifest.strip().endswith("cats to dogs")
+    capsys.readouterr()
+    options = ("--formats", "savedmodel", "--report-images", 1)
+    command("export", run.folder, "--out", tmp_path / "exported", *options)
+    (_, f) = find_generators(tmp_path / "exported")
+    assert f.title == "F: cats to dogs"
+    assert find_generators(f.path) == [f]
 
 
 def test_the_training_size_of_generators(tmp_path):

@@ -120,7 +120,7 @@ def upload(driver, path):
 def answer(address, photo):
     """Ask as a program would; return what the server says."""
     call = f"{address}gradio_api/call/translate"
-    body = json.dumps({"data": [photo, "G: X to Y", "As trained"]}).encode()
+    body = json.dumps({"data": [photo, "G: plain to striped", "As trained"]}).encode()
     request = urllib.request.Request(call, body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=60) as response:
         event = json.load(response)["event_id"]
@@ -136,7 +136,8 @@ def test_both_directions_of_a_run(run, photo, tmp_path):
         driver.get(address)
         upload(driver, photo)
         image = read_image(photo)
-        for direction, title in {"g": "G: X to Y", "f": "F: Y to X"}.items():
+        titles = {"g": "G: plain to striped", "f": "F: striped to plain"}
+        for direction, title in titles.items():
             choose(driver, "direction", title)
             expected = Translator(run.generator_path(direction))(image)
             chromium.wait_for(
