@@ -9,7 +9,7 @@ ADDONS_VENV := .venv-addons
 .PHONY: help setup demo test test-addons lint format notebooks bench bench-long clean
 
 help:
-	@echo "make demo    train on built-in images, translate, score (a few minutes)"
+	@echo "make demo    translate photographs, train on built-in images, show both"
 	@echo "make test    lint and the whole test suite"
 	@echo "make test-addons  compare with the real TensorFlow Addons, in an environment of its own"
 	@echo "make bench   measure, and append to benchmarks/RESULTS.md"
@@ -32,7 +32,7 @@ $(VENV)/installed: $(VENV)/package
 	touch $@
 
 demo: $(VENV)/package
-	rm -rf runs/demo
+	rm -rf runs/demo runs/demo-photographs
 	$(BIN)/cyclegan demo --run-dir runs/demo
 
 test: lint
@@ -75,4 +75,4 @@ notebooks: setup
 	$(BIN)/python notebooks/store.py
 
 clean:
-	rm -rf $(VENV) $(ADDONS_VENV) runs/demo
+	rm -rf $(VENV) $(ADDONS_VENV) runs/demo runs/demo-photographs

@@ -94,7 +94,7 @@ class Models:
 
 @dataclasses.dataclass(frozen=True)
 class Demo:
-    """Train on built-in images for a few minutes, then score.
+    """Translate photographs, train on built-in images for a few minutes, show both.
 
     Attributes:
         run_dir: Folder for the new run.
@@ -302,7 +302,7 @@ COMMANDS = (
         MORE,
         Demo,
         _demo,
-        then=lambda o: f"cyclegan report {o.run_dir}",
+        then=lambda o: "cyclegan translate photo2monet PHOTO",
     ),
     Command(
         "translate-beam",

@@ -1,5 +1,6 @@
-"""The built-in demo: train on the demo domains, score, and show translations."""
+"""The built-in demo: translate photographs, train on the demo domains, and show all."""
 
+import logging
 import pathlib
 from typing import TYPE_CHECKING
 
@@ -7,6 +8,9 @@ import cyclegan_tf as api
 
 if TYPE_CHECKING:
     from cyclegan_tf.evaluation.scores import Evaluation
+    from cyclegan_tf.report.report import Showcase
+
+_LOG = logging.getLogger(__name__)
 
 # Small networks and few epochs: a few minutes on two processor cores.
 DEMO = api.TrainConfig(
@@ -18,6 +22,7 @@ DEMO = api.TrainConfig(
         batch_size=2, constant_epochs=5, decay_epochs=5, learning_rate=3e-4
     ),
 )
+_MODEL = "photo2monet"
 _CONTACT_SHEET = "contact_sheet.png"
 _ROWS = 8
 
@@ -25,10 +30,13 @@ _ROWS = 8
 def run_demo(
     run_dir: pathlib.Path, config: api.TrainConfig | None = None
 ) -> "Evaluation":
-    """Train on the demo domains, then score the translations of the test images.
+    """Translate photographs by a trained model, then train on the demo domains.
+
+    The translations of the photographs lie beside the run, in `NAME-photographs`.
 
     Args:
-        run_dir: a new folder for the run, its scores and `contact_sheet.png`.
+        run_dir: a new folder for the run, its scores, `contact_sheet.png`, and
+            `report.html`, which also shows the photographs.
         config: other options. Defaults to `DEMO`.
 
     Returns:
@@ -37,9 +45,12 @@ def run_demo(
     Raises:
         InputError: if the folder is not empty.
     """
+    showcase = _translate_photographs(run_dir.with_name(f"{run_dir.name}-photographs"))
     api.train(config or DEMO, run_dir)
     _write_contact_sheet(run_dir)
-    return api.evaluate(api.EvaluateConfig(run_dir))
+    evaluation = api.evaluate(api.EvaluateConfig(run_dir))
+    api.write_report(api.ReportConfig(run_dir, images=_ROWS), showcase)
+    return evaluation
 
 
 def summarize(evaluation: "Evaluation", run_dir: pathlib.Path) -> str:
@@ -53,8 +64,20 @@ def summarize(evaluation: "Evaluation", run_dir: pathlib.Path) -> str:
             f"{score.translated:.1f} "
             f"(ratio {score.translated / score.untranslated:.2f})"
         )
-    lines.append(f"See {run_dir / _CONTACT_SHEET}")
+    lines.append(f"See {run_dir / 'report.html'} and {run_dir / _CONTACT_SHEET}")
     return "\n".join(lines)
+
+
+def _translate_photographs(out: pathlib.Path) -> "Showcase":
+    """Translate the package's photographs by a model that comes with it."""
+    from cyclegan_tf.photographs import CREDITS, PHOTOGRAPHS
+    from cyclegan_tf.pretrained.zoo import PREFIX, model_named
+    from cyclegan_tf.report.report import Showcase
+
+    config = api.TranslateConfig(pathlib.Path(PREFIX + _MODEL), PHOTOGRAPHS, out)
+    files = [(each.input, each.output) for each in api.translate(config)]
+    _LOG.info("Translated photographs by %s; see %s", _MODEL, out)
+    return Showcase(_MODEL, model_named(_MODEL).directions["g"], files, CREDITS)
 
 
 def _write_contact_sheet(run_dir: pathlib.Path) -> None:

@@ -8,9 +8,9 @@ PHOTOGRAPHS = tuple(
     for name in ("china", "rocket", "coffee", "chelsea")
 )
 
-# In Markdown, for wherever they are shown.
+# For wherever they are shown; Markdown makes links of the addresses.
 CREDITS = (
-    "[danielbuechele](https://www.flickr.com/photos/danielbuechele/6061409035/) "
-    "([CC BY 2.0](https://creativecommons.org/licenses/by/2.0/)), SpaceX (public "
-    "domain), Rachel Michetti (CC0), Stéfan van der Walt (CC0)"
+    "danielbuechele (https://www.flickr.com/photos/danielbuechele/6061409035, CC BY "
+    "2.0, https://creativecommons.org/licenses/by/2.0), SpaceX (public domain), Rachel "
+    "Michetti (CC0), Stéfan van der Walt (CC0)"
 )

@@ -29,6 +29,9 @@ _LOG = logging.getLogger(__name__)
 LONGEST_SIDE = 256
 LONGEST_SHEET_SIDE = 1200
 
+# Of pairs that are shown two in a row.
+LARGER_SIDE = 480
+
 # The page enlarges pictures up to this side, so they need a lossless format.
 ENLARGED_SIDE = 64
 
@@ -62,6 +65,18 @@ class CycledImage:
     def is_enlarged(self) -> bool:
         """Whether the page shows it pixel by pixel."""
         return max(self.width, self.height) <= ENLARGED_SIDE
+
+
+@dataclasses.dataclass(frozen=True)
+class ShownPair:
+    """An image and its translation, as the page shows them; see `CycledImage`."""
+
+    name: str
+    input: str
+    translated: str
+    width: int
+    height: int
+    is_enlarged: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,6 +146,28 @@ def cycle_images(
         )
         progress.step()
     return cycled_images
+
+
+def shown_pairs(
+    files: Iterable[tuple[pathlib.Path, pathlib.Path]],
+) -> list[ShownPair]:
+    """Read images and their translations for the page.
+
+    Args:
+        files: of each pair.
+    """
+    pairs = []
+    for files_of_pair in files:
+        before, after = (
+            _at_most(read_image(file), LARGER_SIDE) for file in files_of_pair
+        )
+        height, width = after.shape[:2]
+        pairs.append(
+            ShownPair(
+                files_of_pair[0].stem, data_url(before), data_url(after), width, height
+            )
+        )
+    return pairs
 
 
 def best_and_worst(

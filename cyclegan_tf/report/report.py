@@ -24,9 +24,11 @@ from cyclegan_tf.report.facts import describe_run, list_options
 from cyclegan_tf.report.images import (
     CycledImage,
     Progress,
+    ShownPair,
     best_and_worst,
     cycle_images,
     sample_sheets,
+    shown_pairs,
 )
 from cyclegan_tf.report.options import ReportConfig
 from cyclegan_tf.runs.run import Run
@@ -89,7 +91,30 @@ class Gallery:
         return best_and_worst(self.images, _EXTREMES)[1]
 
 
-def write_report(config: ReportConfig) -> pathlib.Path:
+@dataclasses.dataclass(frozen=True)
+class Showcase:
+    """What a trained model makes of photographs, to be shown before a run.
+
+    Attributes:
+        model: the name of the model.
+        title: what it turns into what.
+        files: each photograph, and its translation.
+        credits: whose photographs they are.
+    """
+
+    model: str
+    title: str
+    files: Sequence[tuple[pathlib.Path, pathlib.Path]]
+    credits: str
+
+    @property
+    def pairs(self) -> list[ShownPair]:
+        return shown_pairs(self.files)
+
+
+def write_report(
+    config: ReportConfig, showcase: Showcase | None = None
+) -> pathlib.Path:
     """Write the report of a run, replacing an earlier one, and return its path.
 
     The report leaves out what is missing, such as deleted images, and says so in a
@@ -129,6 +154,7 @@ def write_report(config: ReportConfig) -> pathlib.Path:
         _LOG.warning("%s", note)
     page = _template().render(
         name=run.folder.resolve().name,
+        showcase=showcase,
         written=datetime.datetime.now().astimezone(),
         version=__version__,
         versions=run.versions,

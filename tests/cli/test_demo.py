@@ -11,6 +11,7 @@ from cyclegan_tf.config.options import NetworkConfig
 from cyclegan_tf.data.demo import demo_images
 from cyclegan_tf.evaluation import evaluate as evaluation
 from cyclegan_tf.images import read_image
+from cyclegan_tf.photographs import PHOTOGRAPHS
 from cyclegan_tf.translation.translator import Translator
 
 
@@ -45,5 +46,16 @@ def test_the_demo(tmp_path, monkeypatch, capsys, eagerly):
             f"  {direction}: doing nothing {doing_nothing:.1f}, translated "
             f"{translated:.1f} (ratio {translated / doing_nothing:.2f})\n"
         ) in printed
-    assert f"See {run_dir / 'contact_sheet.png'}" in printed
+    assert (
+        f"See {run_dir / 'report.html'} and {run_dir / 'contact_sheet.png'}" in printed
+    )
     assert read_image(run_dir / "contact_sheet.png").shape[0] > 4 * 192
+
+    page = (run_dir / "report.html").read_text("utf-8")
+    paint = Translator("pretrained:photo2monet")
+    for photograph in PHOTOGRAPHS:
+        painted = read_image(tmp_path / "demo-photographs" / photograph.name)
+        # JPEG changes what it stores.
+        difference = painted.astype(float) - paint(photograph)
+        assert np.abs(difference).mean() < 3
+        assert f'alt="Translation of {photograph.stem}"' in page
