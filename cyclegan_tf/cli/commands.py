@@ -94,7 +94,7 @@ class Models:
 
 @dataclasses.dataclass(frozen=True)
 class Demo:
-    """Translate photographs, train on built-in images for a few minutes, show both.
+    """Translate photographs, then train on built-in images; a few minutes.
 
     Attributes:
         run_dir: Folder for the new run.

@@ -23,6 +23,8 @@ DEMO = api.TrainConfig(
     ),
 )
 _MODEL = "photo2monet"
+# The scale that the model knows: at most twice that would give finer brushwork.
+_SIDE = 286
 _CONTACT_SHEET = "contact_sheet.png"
 _ROWS = 8
 
@@ -74,7 +76,9 @@ def _translate_photographs(out: pathlib.Path) -> "Showcase":
     from cyclegan_tf.pretrained.zoo import PREFIX, model_named
     from cyclegan_tf.report.report import Showcase
 
-    config = api.TranslateConfig(pathlib.Path(PREFIX + _MODEL), PHOTOGRAPHS, out)
+    config = api.TranslateConfig(
+        pathlib.Path(PREFIX + _MODEL), PHOTOGRAPHS, out, size=_SIDE
+    )
     files = [(each.input, each.output) for each in api.translate(config)]
     _LOG.info("Translated photographs by %s; see %s", _MODEL, out)
     return Showcase(_MODEL, model_named(_MODEL).directions["g"], files, CREDITS)

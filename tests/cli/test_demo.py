@@ -52,7 +52,7 @@ def test_the_demo(tmp_path, monkeypatch, capsys, eagerly):
     assert read_image(run_dir / "contact_sheet.png").shape[0] > 4 * 192
 
     page = (run_dir / "report.html").read_text("utf-8")
-    paint = Translator("pretrained:photo2monet")
+    paint = Translator("pretrained:photo2monet", size=286)
     for photograph in PHOTOGRAPHS:
         painted = read_image(tmp_path / "demo-photographs" / photograph.name)
         # JPEG changes what it stores.
