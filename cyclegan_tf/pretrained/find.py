@@ -240,8 +240,12 @@ def stored_generator(
         return StoredGenerator(direction, path)
     _, size, translates = read_facts(path)
     # The first runs had no notes in their files.
-    if size is None and Run.is_run(path.parent):
-        size = Run(path.parent).config.dataset.training_size
+    if None in (size, translates) and Run.is_run(path.parent):
+        dataset = Run(path.parent).config.dataset
+        size = size or dataset.training_size
+        if direction:
+            domains = dataset.domain_names
+            translates = translates or DIRECTIONS[direction].translates(domains)
     return StoredGenerator(direction, path, size, translates)
 
 
