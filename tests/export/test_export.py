@@ -86,7 +86,7 @@ def test_a_run_in_every_format(run_dir, tmp_path, capsys):
     assert [path.name for path in out.rglob(".*")] == [".lock"]
 
     metadata = json.loads((out / "de_mo_f.json").read_text())
-    assert metadata["direction"] == "f" and metadata["translates"] == "Y to X"
+    assert metadata["direction"] == "f" and metadata["translates"] == "striped to plain"
     assert metadata["source"] == str(run_dir)
     assert metadata["training_size"] == Run(run_dir).config.dataset.training_size
     assert metadata["input"]["value_range"] == [-1.0, 1.0]
