@@ -114,14 +114,12 @@ def versions_in(folder: pathlib.Path) -> dict[int, pathlib.Path]:
     Returns:
         Their folders by number, in ascending order; none if there is no folder.
     """
-    found = {
-        int(path.name): path for path in folder.glob("[0-9]*") if _is_version(path)
+    folders = (path for path in folder.glob("[0-9]*") if path.is_dir())
+    return {
+        int(path.name): path
+        for path in sorted(folders, key=natural_key)
+        if path.name.isdecimal()
     }
-    return dict(sorted(found.items()))
-
-
-def _is_version(path: pathlib.Path) -> bool:
-    return path.name.isdecimal() and path.is_dir()
 
 
 def printable(text: object) -> str:

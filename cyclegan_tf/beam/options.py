@@ -25,8 +25,8 @@ class TranslateBeamConfig:
             'gs://bucket/photos/*', on any file system that Beam supports.
         out: Folder for the translations and their manifest.jsonl. All workers need
             access to it.
-        direction: Generator of a run: g translates X to Y, f translates Y to X. Names
-            of domains do, too, such as zebra2horse. Default: g.
+        direction: Generator of a run: g translates X to Y, f translates Y to X. Or name
+            the domains, as in zebra2horse. Default: g.
         size: Scale larger images down until their shorter side has so many pixels.
             trained means twice the size of the training images, full keeps every size.
         overwrite: Replace existing translations instead of keeping them.

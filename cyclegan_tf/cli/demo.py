@@ -23,8 +23,6 @@ DEMO = api.TrainConfig(
     ),
 )
 _MODEL = "photo2monet"
-# The scale that the model knows: at most twice that would give finer brushwork.
-_SIDE = 286
 _CONTACT_SHEET = "contact_sheet.png"
 _ROWS = 8
 
@@ -76,12 +74,14 @@ def _translate_photographs(out: pathlib.Path) -> "Showcase":
     from cyclegan_tf.pretrained.zoo import PREFIX, model_named
     from cyclegan_tf.report.report import Showcase
 
+    model = model_named(_MODEL)
+    # Brushwork is broad at the size of training; the default is twice that.
     config = api.TranslateConfig(
-        pathlib.Path(PREFIX + _MODEL), PHOTOGRAPHS, out, size=_SIDE
+        pathlib.Path(PREFIX + _MODEL), PHOTOGRAPHS, out, size=model.training_size
     )
     files = [(each.input, each.output) for each in api.translate(config)]
     _LOG.info("Translated photographs by %s; see %s", _MODEL, out)
-    return Showcase(_MODEL, model_named(_MODEL).directions["g"], files, CREDITS)
+    return Showcase(_MODEL, model.directions["g"], files, CREDITS)
 
 
 def _write_contact_sheet(run_dir: pathlib.Path) -> None:

@@ -14,6 +14,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 import tyro
 
 from cyclegan_tf._shared.errors import InputError, check_positive
+from cyclegan_tf.config.directions import DIRECTIONS
 from cyclegan_tf.models.choices import (
     AdversarialLossName,
     DiscriminatorKind,
@@ -102,6 +103,14 @@ class DatasetConfig:
             return "X", "Y"
         a, b = match.groups()
         return (b, a) if self.direction == "BtoA" else (a, b)
+
+    def translates(self, direction: str) -> str:
+        """Say what a generator turns into what, such as `"horse to zebra"`.
+
+        Args:
+            direction: `"g"` or `"f"`.
+        """
+        return DIRECTIONS[direction].translates(self.domain_names)
 
     def check(self) -> None:
         """Check that the images are named in one way.

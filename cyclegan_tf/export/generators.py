@@ -108,7 +108,7 @@ def _from_run(found: list[StoredGenerator], config: ExportConfig) -> list[Export
             direction.name,
             network,
             run.config.dataset.training_size,
-            direction.translates(run.config.dataset.domain_names),
+            run.config.dataset.translates(key),
             size,
             _first_images(test, config.report_images, size),
             _first_images(train, calibration_images, size),

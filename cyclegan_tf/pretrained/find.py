@@ -6,6 +6,7 @@ import json
 import logging
 import pathlib
 import re
+from typing import Any
 
 import keras
 
@@ -85,12 +86,13 @@ class StoredGenerator:
         return read_generator(self.path)
 
     def is_called(self, direction: str) -> bool:
-        """Whether a user means it by `"g"`, `"f"`, or a name like `"horse2zebra"`."""
+        """Whether `"g"`, `"f"` or a name like `"horse2zebra"` stands for it."""
         return direction in (self.direction, self._short)
 
     @property
     def _short(self) -> str | None:
-        return self.translates and self.translates.replace(" to ", "2", 1)
+        words = (self.translates or "").split()
+        return "2".join(words[::2]) if len(words) == 3 else None  # horse to zebra
 
     def __str__(self) -> str:
         return (
@@ -236,7 +238,7 @@ def stored_generator(
         folder = path.resolve().parent
         about = folder.with_name(f"{folder.name}.json")
         if about.is_file():
-            return _exported(about, path)
+            return StoredGenerator(path=path, **_about_exported(about))
         return StoredGenerator(direction, path)
     _, size, translates = read_facts(path)
     # The first runs had no notes in their files.
@@ -244,8 +246,7 @@ def stored_generator(
         dataset = Run(path.parent).config.dataset
         size = size or dataset.training_size
         if direction:
-            domains = dataset.domain_names
-            translates = translates or DIRECTIONS[direction].translates(domains)
+            translates = translates or dataset.translates(direction)
     return StoredGenerator(direction, path, size, translates)
 
 
@@ -300,10 +301,7 @@ def _networks_of(run: Run) -> dict[str, Pretrained]:
         for generator in generators_in(run.folder):
             networks[f"generator_{generator.direction}"] = load_network(generator.path)
     dataset = run.config.dataset
-    translates = {
-        f"generator_{name}": direction.translates(dataset.domain_names)
-        for name, direction in DIRECTIONS.items()
-    }
+    translates = {f"generator_{name}": dataset.translates(name) for name in DIRECTIONS}
     return {
         name: Pretrained(network, origin, dataset.training_size, translates.get(name))
         for name, network in networks.items()
@@ -378,30 +376,21 @@ def _exported_in(folder: pathlib.Path) -> list[StoredGenerator]:
     for path in folder.glob("*.json"):
         if path.name == "report.json":
             continue
-        generator = _exported(path)
-        if generator.path.is_dir():
-            found.append(generator)
+        about = _about_exported(path)
+        if versions := versions_in(path.with_suffix("")):
+            found.append(StoredGenerator(path=versions[max(versions)], **about))
     return sorted(found, key=lambda generator: generator.direction == "f")
 
 
-def _exported(
-    about: pathlib.Path, model: pathlib.Path | None = None
-) -> StoredGenerator:
-    """Read what `cyclegan export` wrote about a generator.
-
-    Args:
-        about: its JSON file.
-        model: its SavedModel. Defaults to the newest version.
-    """
-    with reading(about, "what cyclegan export writes", "export again"):
-        content = json.loads(about.read_text())
-        folder = about.parent / content["name"]
-        return StoredGenerator(
-            content["direction"],
-            model or max(versions_in(folder).items(), default=(0, folder / "1"))[1],
-            content.get("training_size"),
-            content.get("translates"),
-        )
+def _about_exported(path: pathlib.Path) -> dict[str, Any]:
+    """Read what `cyclegan export` wrote about a generator: all but its path."""
+    with reading(path, "what cyclegan export writes", "export again"):
+        content = json.loads(path.read_text())
+        return {
+            "direction": content["direction"],
+            "training_size": content.get("training_size"),
+            "translates": content.get("translates"),
+        }
 
 
 def _pytorch_paths(folder: pathlib.Path) -> dict[str, pathlib.Path]:

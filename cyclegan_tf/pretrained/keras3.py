@@ -107,7 +107,7 @@ def write_network(path: pathlib.Path, pretrained: Pretrained) -> None:
 
 
 def read_facts(path: pathlib.Path) -> tuple[dict[str, str], int | None, str | None]:
-    """Read what a `.keras` file notes: `Pretrained`, but for the network."""
+    """Read origin, training size and `translates` of a file; see `Pretrained`."""
     note = read_note(path)
     size, translates = (note.pop(key, None) for key in ("training_size", "translates"))
     return (

@@ -214,9 +214,9 @@ def _galleries(
 
 
 def _titles(run: Run) -> dict[str, str]:
-    names = run.config.dataset.domain_names
+    dataset = run.config.dataset
     return {
-        name: direction.title(direction.translates(names))
+        name: direction.title(dataset.translates(name))
         for name, direction in DIRECTIONS.items()
     }
 

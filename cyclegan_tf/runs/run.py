@@ -33,7 +33,6 @@ from cyclegan_tf._shared.files import (
 )
 from cyclegan_tf._shared.machine import versions
 from cyclegan_tf._version import __version__
-from cyclegan_tf.config.directions import DIRECTIONS
 from cyclegan_tf.config.options import TrainConfig
 from cyclegan_tf.config.stored import from_dict, to_dict
 from cyclegan_tf.runs.checkpoints import Checkpoints, Position
@@ -258,7 +257,7 @@ class Run:
         for direction, generator in model.publish().items():
             note = {
                 "training_size": dataset.training_size,
-                "translates": DIRECTIONS[direction].translates(dataset.domain_names),
+                "translates": dataset.translates(direction),
             }
             for folder in folders:
                 with replacing(generator_file(folder, direction)) as temporary:

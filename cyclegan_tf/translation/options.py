@@ -8,8 +8,8 @@ import tyro
 
 from cyclegan_tf._shared.errors import InputError, check_positive
 
-# Pixels of the shorter side; see `SizeLimit.of` for the words. The number stands first,
-# because the command line takes a word for a misspelled one as soon as it tries words.
+# Pixels of the shorter side; see `SizeLimit.of` for the words. The number comes first,
+# because the parser of the command line stops at a word that is not a choice.
 Size: TypeAlias = int | Literal["trained", "full"]
 
 
@@ -37,7 +37,7 @@ class TranslateConfig:
         inputs: Image files and folders. Folders are searched with their subfolders.
         out: Folder for the translations and their manifest.csv.
         direction: Generator of the source: g translates X to Y, f translates Y to X.
-            Names of domains do, too, such as zebra2horse. Default: g.
+            Or name the domains, as in zebra2horse. Default: g.
         size: Scale larger images down until their shorter side has so many pixels.
             trained means twice the size of the training images, full keeps every size.
         overwrite: Replace existing files, and start anew. Without it, the same command

@@ -12,6 +12,7 @@ from cyclegan_tf.data.demo import demo_images
 from cyclegan_tf.evaluation import evaluate as evaluation
 from cyclegan_tf.images import read_image
 from cyclegan_tf.photographs import PHOTOGRAPHS
+from cyclegan_tf.pretrained.zoo import model_named
 from cyclegan_tf.translation.translator import Translator
 
 
@@ -52,7 +53,9 @@ def test_the_demo(tmp_path, monkeypatch, capsys, eagerly):
     assert read_image(run_dir / "contact_sheet.png").shape[0] > 4 * 192
 
     page = (run_dir / "report.html").read_text("utf-8")
-    paint = Translator("pretrained:photo2monet", size=286)
+    paint = Translator(
+        "pretrained:photo2monet", size=model_named("photo2monet").training_size
+    )
     for photograph in PHOTOGRAPHS:
         painted = read_image(tmp_path / "demo-photographs" / photograph.name)
         # JPEG changes what it stores.
