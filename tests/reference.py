@@ -2,12 +2,16 @@
 
 import json
 import math
+import pathlib
 
 import keras
 import numpy as np
+import pytest
 
 from cyclegan_tf.pretrained.pytorch.files import read_state_dict
 from cyclegan_tf.pretrained.pytorch.keys import weights_by_key
+
+GOLDEN = pathlib.Path(__file__).parent / "golden"
 
 
 class PytorchAdam(keras.optimizers.Adam):
@@ -30,12 +34,26 @@ class PytorchAdam(keras.optimizers.Adam):
         super().apply(grads, trainable_variables)
 
 
+def recorded_training(name):
+    """Make a fixture of a recorded training: our small copy of it, and the whole."""
+
+    @pytest.fixture(params=["copy", "whole"])
+    def recorded(request):
+        if request.param == "copy":
+            return Recorded(GOLDEN / name)
+        return Recorded(request.getfixturevalue("shared") / "golden/pytorch" / name)
+
+    return recorded
+
+
 class Recorded:
     """One recorded training of the authors' code."""
 
     def __init__(self, folder):
         self.folder = folder
         record = json.loads((folder / "golden.json").read_text())
+        # Copies have the first gradients of the small weights, and may have one step.
+        self.is_whole = "copy" not in record
         self.settings = record["settings"]
         self.losses = record["losses_per_step"]
         self.arrays = np.load(folder / "golden.npz")
