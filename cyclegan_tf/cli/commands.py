@@ -207,7 +207,7 @@ COMMANDS = (
         MAIN,
         api.TranslateConfig,
         _translate,
-        then=lambda o: f"cyclegan export {o.source} --out exported",
+        then=lambda o: f"cyclegan serve {o.source}",
     ),
     Command(
         "evaluate",
@@ -310,6 +310,6 @@ COMMANDS = (
         api.TranslateBeamConfig,
         lambda o: api.translate_beam(o),
         after_dashes="pipeline_options",
-        then=lambda o: f"cyclegan export {o.source} --out exported",
+        then=lambda o: f"cyclegan serve {o.source}",
     ),
 )

@@ -179,9 +179,9 @@ class _StderrHandler(logging.StreamHandler[TextIO]):
 def _set_up_logs() -> None:
     handler = _StderrHandler()
     handler.setFormatter(_FlagsFormatter("%(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    for library in ("absl", "tensorflow", "tf2onnx", "httpx", "apache_beam"):
-        logging.getLogger(library).setLevel(logging.WARNING)
+    # Of other libraries only warnings: what they do is not what the user asked for.
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("cyclegan_tf").setLevel(logging.INFO)
     quiet_tensorflow()
 
 

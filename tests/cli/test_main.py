@@ -232,7 +232,7 @@ def test_translate(tmp_path):
     assert result.returncode == 0, result.stderr
     assert "Translated 2 of 2 images" in result.stdout
     # TensorFlow is quiet.
-    assert result.stderr == "Next: cyclegan export runs/h2z --out exported\n"
+    assert result.stderr == "Next: cyclegan serve runs/h2z\n"
     written = sorted(path.name for path in (tmp_path / "translated").iterdir())
     assert written == ["a.png", "manifest.csv", "photo.jpg"]
 

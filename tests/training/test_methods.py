@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tiny
 
+from cyclegan_tf import images
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.cli import main as cli
 from cyclegan_tf.config.options import TrainConfig
@@ -65,16 +66,35 @@ def test_a_run_resumes_to_the_same_end(method, tmp_path, capsys):
     assert f"not of --method {other}" in capsys.readouterr().err
 
 
-def test_a_run_of_pairs_is_scored_shown_and_used(tmp_path, capsys):
+def test_a_run_of_pairs_is_scored_and_shown(tmp_path, capsys):
     run_dir = tmp_path / "run"
     assert train(run_dir, "pix2pix", *epochs(1, 0)) == 0
     assert cli.main(["evaluate", str(run_dir), "--images", "4"]) == 0
     # The pairs of the demo are compared without being asked for.
     assert "| g         | ssim" in capsys.readouterr().out
     assert cli.main(["report", str(run_dir)]) == 0
-    image = next((run_dir / "samples").glob("*.png"))
-    out = tmp_path / "out"
-    assert cli.main(["translate", str(run_dir), str(image), "--out", str(out)]) == 0
+
+
+@pytest.mark.parametrize("method", ["pix2pix", "cut"])
+def test_a_run_is_used_like_any(method, tmp_path):
+    run_dir, photos = tmp_path / "run", tmp_path / "photos"
+    assert train(run_dir, method, *epochs(1, 0)) == 0
+    images.write_image(photos / "a.png", tiny.noise(1, 40)[0])
+    found = {}
+    for name, arguments in {
+        "whole": ["translate", str(run_dir), str(photos)],
+        "tiles": ["translate", str(run_dir), str(photos), "--tile", "32"],
+        "beam": ["translate-beam", str(run_dir), str(photos)],
+        "exported": ["export", str(run_dir), "--formats", "savedmodel"],
+        "served": ["translate", str(tmp_path / "exported"), str(photos)],
+    }.items():
+        out = tmp_path / name
+        assert cli.main([*arguments, "--out", str(out)]) == 0
+        if name != "exported":
+            found[name] = images.read_image(out / "a.png").astype(int)
+    for name, translated in found.items():
+        # What is near a half may be rounded the other way.
+        assert np.abs(translated - found["whole"]).max() <= 1, name
 
 
 def weights(run_dir):

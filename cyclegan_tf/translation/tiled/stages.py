@@ -246,7 +246,11 @@ _POINTWISE = frozenset(
 )
 
 
-_CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+_WINDOWS = (
+    keras.layers.AveragePooling2D,
+    keras.layers.Conv2D,
+    keras.layers.DepthwiseConv2D,
+)
 
 
 def input_names(operation: Any) -> list[str]:
@@ -261,7 +265,7 @@ def rates(operation: Any) -> tuple[int, int]:
         InputError: if the operation is unknown.
     """
     kind = type(operation).__name__
-    if isinstance(operation, _CONVOLUTIONS):
+    if isinstance(operation, _WINDOWS):
         return max(operation.strides), 1
     if isinstance(operation, keras.layers.Conv2DTranspose):
         return 1, max(operation.strides)
@@ -288,7 +292,7 @@ def margin_after(operation: Any, margin: int) -> int:
     if isinstance(operation, keras.layers.Conv2DTranspose):
         stride = max(operation.strides)
         return max(margin * stride + _extent(operation) - stride, 0)
-    if isinstance(operation, _CONVOLUTIONS):
+    if isinstance(operation, _WINDOWS):
         if operation.padding == "same":
             margin += _extent(operation) // 2
         return -(-margin // max(operation.strides))
@@ -312,6 +316,8 @@ def refused(name: str, kind: str) -> InputError:
     )
 
 
-def _extent(convolution: Any) -> int:
+def _extent(operation: Any) -> int:
     """Return the width of the window that one output pixel sees."""
-    return (max(convolution.kernel_size) - 1) * max(convolution.dilation_rate) + 1
+    if isinstance(operation, keras.layers.AveragePooling2D):
+        return max(operation.pool_size)
+    return (max(operation.kernel_size) - 1) * max(operation.dilation_rate) + 1

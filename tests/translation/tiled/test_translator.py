@@ -23,6 +23,7 @@ RESNETS = {
     "no norm": {"norm": "none"},
     "nearest": {"upsampling": "nearest", "padding": "same"},
     "bilinear": {"upsampling": "bilinear"},
+    "antialiased": {"downsampling": "antialiased", "upsampling": "antialiased"},
     "gray": {"image_shape": (None, None, 1)},
     "of one size, gray to colour": {"image_shape": (48, 48, 1), "output_channels": 3},
 }
