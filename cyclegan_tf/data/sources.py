@@ -170,7 +170,7 @@ def find_pairs(data: str, split: str) -> tuple[list[Source], list[Source]]:
             "itself; name the extracted download as a folder instead."
         )
     root = pathlib.Path(data)
-    if (root / split).is_dir() and not (root / f"{split}A").exists():
+    if is_side_by_side(data, split):
         paths = find_images(root / split)
         if not paths and split == "train":
             raise _no_images(root / split)
@@ -184,6 +184,12 @@ def find_pairs(data: str, split: str) -> tuple[list[Source], list[Source]]:
         for domain in "AB"
     )
     return match_pairs(in_a, in_b)
+
+
+def is_side_by_side(data: str, split: str) -> bool:
+    """Return whether the files of a split, such as `"train"`, are pairs, A on the left."""
+    root = pathlib.Path(data)
+    return (root / split).is_dir() and not (root / f"{split}A").exists()
 
 
 def _name_of(source: Source, folder: pathlib.Path) -> str:

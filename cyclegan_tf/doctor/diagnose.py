@@ -8,14 +8,20 @@ from collections.abc import Iterator, Sequence
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import relative_name, write_json
 from cyclegan_tf._shared.tables import markdown_table
-from cyclegan_tf.data.sources import Source, find_sources
+from cyclegan_tf.data.sources import (
+    Source,
+    find_pairs,
+    find_sources,
+    is_side_by_side,
+)
 from cyclegan_tf.doctor.checks import check
 from cyclegan_tf.doctor.findings import Finding, warn
 from cyclegan_tf.doctor.image_facts import ImageFacts, examine
 from cyclegan_tf.doctor.options import DoctorConfig
 from cyclegan_tf.images import SUFFIXES, list_folder, open_image
 
-_SPLITS = ("trainA", "trainB", "testA", "testB")
+_PHASES = ("train", "test")
+_SPLITS = tuple(phase + domain for phase in _PHASES for domain in "AB")
 _FILES_SHOWN = 5
 
 
@@ -75,7 +81,7 @@ def diagnose(config: DoctorConfig) -> Diagnosis:
     refusals: dict[str, InputError] = {}
     for split in _SPLITS:
         try:
-            sources = find_sources(config.data, split, config.data_dir)
+            sources = _find(config, split)
         except InputError as e:
             refusals[split] = e
             continue
@@ -95,6 +101,13 @@ def diagnose(config: DoctorConfig) -> Diagnosis:
     )
 
 
+def _find(config: DoctorConfig, split: str) -> Sequence[Source]:
+    phase, domain = split[:-1], split[-1]
+    if is_side_by_side(config.data, phase):
+        return find_pairs(config.data, phase)["AB".index(domain)]
+    return find_sources(config.data, split, config.data_dir)
+
+
 def _examine_all(root: pathlib.Path, sources: Sequence[Source]) -> list[ImageFacts]:
     """Examine images in threads, each with the pixels of one image at a time."""
     with concurrent.futures.ThreadPoolExecutor() as pool:
@@ -107,7 +120,8 @@ def _examine_all(root: pathlib.Path, sources: Sequence[Source]) -> list[ImageFac
 
 def _overlooked(root: pathlib.Path) -> Iterator[Finding]:
     """Find what training does not read: links without a target, unusual suffixes."""
-    for split in _SPLITS:
+    paired = (phase for phase in _PHASES if is_side_by_side(str(root), phase))
+    for split in (*_SPLITS, *paired):
         contents = list_folder(root / split)
         yield from warn(
             split,

@@ -89,6 +89,7 @@ def examine(source: Source) -> ImageFacts:
     try:
         encoded = content if isinstance(content, bytes) else content.read_bytes()
         image = read_image(encoded, max_pixels=MAX_PIXELS_TO_SHRINK)
+        image = image[:, source.columns(image.shape[1])]
         traits = _traits(encoded, content)
     except FileNotFoundError:
         return ImageFacts(name, "it does not exist", missing=True)

@@ -14,7 +14,8 @@ class DoctorConfig:
     """Check a data set for problems that would spoil a training.
 
     Attributes:
-        data: A folder with trainA and trainB, tfds:NAME or demo, as in cyclegan train.
+        data: A folder with trainA and trainB, or with train for pairs side by side;
+            tfds:NAME or demo; as in cyclegan train.
         data_dir: Folder where TensorFlow Datasets stores its data. Defaults to that of
             TensorFlow Datasets.
         crop_size: Side in pixels of the training crop. Smaller images are reported.

@@ -53,6 +53,35 @@ def only_finding(data):
     return finding
 
 
+def test_pairs_side_by_side(tmp_path):
+    for phase in ("train", "test"):
+        (tmp_path / phase).mkdir()
+        for i in range(4):
+            # An odd width, whose right half is the wider one.
+            pair = PIL.Image.new("RGB", (2 * SIDE + 1, SIDE))
+            for left, seed in ((0, i), (SIDE, 100 + i)):
+                side = SIDE + (left > 0)
+                pair.paste(scene(seed + 10 * (phase == "test"), side), (left, 0))
+            pair.save(tmp_path / phase / f"{i}.png")
+    assert findings(tmp_path) == ()
+    summaries = diagnose(DoctorConfig(str(tmp_path), crop_size=SIDE)).splits
+    sizes = {s.split: (s.images, s.sizes) for s in summaries}
+    assert sizes == {
+        split: (4, f"{SIDE + split.endswith('B')}x{SIDE}") for split in SPLITS
+    }
+
+    PIL.Image.new("RGB", (2 * SIDE, SIDE), "red").save(tmp_path / "train/4.png")
+    (tmp_path / "train/5.png").write_bytes(b"no image")
+    os.symlink("nowhere", tmp_path / "train/6.png")
+    found = {finding.what: finding.files for finding in findings(tmp_path)}
+    halves = ("train/4.png (left)", "train/4.png (right)")
+    assert found["images that occur more than once, 1 byte for byte"] == (
+        " = ".join(halves),
+    )
+    assert found["links without a target"] == ("train/6.png",)
+    assert "files that cannot be read" in found
+
+
 def test_clean_data_has_no_finding(data, capsys):
     assert findings(data) == ()
     assert cli.main(["doctor", str(data), "--crop-size", str(SIDE)]) == 0
