@@ -187,7 +187,7 @@ def find_pairs(data: str, split: str) -> tuple[list[Source], list[Source]]:
 
 
 def is_side_by_side(data: str, split: str) -> bool:
-    """Return whether the files of a split, such as `"train"`, are pairs, A on the left."""
+    """Return whether each file of a split, such as `"train"`, holds a pair."""
     root = pathlib.Path(data)
     return (root / split).is_dir() and not (root / f"{split}A").exists()
 
