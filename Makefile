@@ -58,6 +58,7 @@ bench-long: setup
 	$(BIN)/python benchmarks/training_step.py options
 	$(BIN)/python benchmarks/methods.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/averages.py
 	$(BIN)/python benchmarks/demo_scores.py
 	$(BIN)/python benchmarks/large_images.py resnet9
 

@@ -89,7 +89,7 @@ def _step(
 
 
 def preset_training(
-    preset: PresetName, size: int, precision: str
+    preset: PresetName, size: int, precision: str, ema: float = 0.0
 ) -> Callable[[], dict[str, float]]:
     """Prepare the training step of a preset; the U-Net of pix2pix fits 128x128, too."""
     config = PRESETS[preset].lay_over(_config("demo", size, precision))
@@ -97,7 +97,7 @@ def preset_training(
     config = dataclasses.replace(
         config,
         networks=dataclasses.replace(config.networks, num_levels=levels),
-        optimization=OptimizationConfig(precision=precision),
+        optimization=OptimizationConfig(precision=precision, ema=ema),
     )
     step = _step(_model(config), size)
     return lambda: {name: float(value) for name, value in step().items()}
