@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 ADDONS_PYTHON ?= python3.11
 ADDONS_VENV := .venv-addons
 
-.PHONY: help setup demo test test-addons lint format notebooks bench bench-long clean
+.PHONY: help setup demo test test-addons lint format notebooks lock bench bench-long clean
 
 help:
 	@echo "make demo    translate photographs, train on built-in images, show both"
@@ -17,6 +17,7 @@ help:
 	@echo "make notebooks  run the notebooks, and store them with their pictures"
 	@echo "make lint    ruff, mypy and the layers contract"
 	@echo "make format  let ruff format the code"
+	@echo "make lock    write down the versions and hashes that the checks of a commit use"
 	@echo "make clean   remove the virtual environments and the demo run"
 
 setup: $(VENV)/installed
@@ -71,6 +72,15 @@ lint: setup
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# PyTorch is not in it: the build for processors that the tests use lies elsewhere, and
+# its version is in pyproject.toml. UV_TORCH_BACKEND=cpu leaves out its CUDA libraries.
+# uv does not see that newer releases of backports.strenum are for older Pythons.
+lock:
+	echo 'backports.strenum<1.3' | uv pip compile pyproject.toml --extra dev --quiet --generate-hashes --no-annotate \
+		--python-version 3.11 --python-platform x86_64-manylinux_2_28 \
+		--no-emit-package torch --constraint - --custom-compile-command "make lock" \
+		--output-file .ci/requirements.lock
 
 notebooks: setup
 	$(BIN)/python notebooks/store.py
