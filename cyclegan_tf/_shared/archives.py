@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from cyclegan_tf._shared.errors import InputError, first_line
+from cyclegan_tf._shared.files import parse_json
 
 if TYPE_CHECKING:
     import h5py
@@ -112,8 +113,8 @@ def read_note(archive: pathlib.Path) -> dict[str, Any]:
     """Read what `write_note` wrote; nothing if no zip file with a note can be read."""
     try:
         with open_zip(archive) as file:
-            note = json.loads(file.comment)
-    except (OSError, zipfile.BadZipFile, ValueError, RecursionError):
+            note = parse_json(file.comment)
+    except (OSError, zipfile.BadZipFile, ValueError):
         return {}
     return note if isinstance(note, dict) else {}
 
@@ -128,7 +129,7 @@ def read_json_entry(archive: zipfile.ZipFile, name: str) -> Any:
     size = archive.getinfo(name).file_size
     if size > LARGEST_CONFIG:
         raise ValueError(f"{name} has {size} bytes, more than {LARGEST_CONFIG}")
-    return json.loads(archive.read(name))
+    return parse_json(archive.read(name))
 
 
 @contextlib.contextmanager

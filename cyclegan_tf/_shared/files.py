@@ -153,6 +153,18 @@ def write_json(path: pathlib.Path, content: Any) -> None:
         temporary.write_text(text + "\n")
 
 
+def parse_json(text: str | bytes) -> Any:
+    """Parse JSON that another program, or a stranger, may have written.
+
+    Raises:
+        ValueError: if it is none, or nested too deeply for Python's parser.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as e:
+        raise ValueError("it is nested too deeply") from e
+
+
 def _finite(content: Any) -> Any:
     if isinstance(content, dict):
         return {key: _finite(value) for key, value in content.items()}

@@ -3,7 +3,6 @@
 import dataclasses
 import inspect
 import itertools
-import json
 import logging
 import os
 import pathlib
@@ -17,7 +16,7 @@ from cyclegan_tf._shared.errors import (
     TrainingStoppedError,
     WorkerLostError,
 )
-from cyclegan_tf._shared.files import printable
+from cyclegan_tf._shared.files import parse_json, printable
 from cyclegan_tf._shared.quiet import quiet_tensorflow
 from cyclegan_tf._version import __version__
 from cyclegan_tf.cli.commands import COMMANDS, Command
@@ -190,7 +189,7 @@ def _fix_keras_settings() -> None:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     home = os.environ.get("KERAS_HOME", pathlib.Path.home() / ".keras")
     try:
-        settings = json.loads(pathlib.Path(home, "keras.json").read_text())
+        settings = parse_json(pathlib.Path(home, "keras.json").read_text())
     except (OSError, ValueError):  # Keras ignores it, too
         return
     usual = {"floatx": "float32", "image_data_format": "channels_last"}

@@ -1,14 +1,13 @@
 """Scores of an evaluation with their protocol and verdict, as JSON and as a table."""
 
 import dataclasses
-import json
 import math
 import pathlib
 import textwrap
 from typing import Any, Literal
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf._shared.files import write_json
+from cyclegan_tf._shared.files import parse_json, write_json
 from cyclegan_tf._shared.tables import markdown_table
 from cyclegan_tf.config.directions import DIRECTIONS
 from cyclegan_tf.evaluation.verdict import Verdict, caution, judge
@@ -128,7 +127,7 @@ class Evaluation:
             InputError: if it is damaged or has another format.
         """
         try:
-            content = json.loads(path.read_text())
+            content = parse_json(path.read_text())
             if content.pop("format") != FORMAT:
                 raise ValueError(f"it does not have format {FORMAT}")
             for computed in ("verdicts", "caution"):  # absent from older files

@@ -5,12 +5,11 @@ says how far it came.
 """
 
 import dataclasses
-import json
 import logging
 import pathlib
 from typing import Any
 
-from cyclegan_tf._shared.files import remove, replacing, write_json
+from cyclegan_tf._shared.files import parse_json, remove, replacing, write_json
 from cyclegan_tf._shared.tables import markdown_table
 from cyclegan_tf.export.parity import LEAST_PSNR, Artefact, Measurement
 
@@ -133,7 +132,7 @@ def find_earlier_files(folder: pathlib.Path) -> tuple[str, ...]:
     if not path.is_file():
         return ()
     try:
-        content = json.loads(path.read_text())
+        content = parse_json(path.read_text())
         files = {str(name) for name in content["earlier_files"]}
         for fields in content["artefacts"]:
             files |= _paths(fields)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import json
 import logging
 import pathlib
 import re
@@ -12,7 +11,7 @@ import keras
 
 from cyclegan_tf._shared.archives import open_zip, read_json_entry, reading
 from cyclegan_tf._shared.errors import InputError, first_line
-from cyclegan_tf._shared.files import check_downloaded, versions_in
+from cyclegan_tf._shared.files import check_downloaded, parse_json, versions_in
 from cyclegan_tf.config.directions import DIRECTIONS
 from cyclegan_tf.models.cyclegan import CycleGAN
 from cyclegan_tf.models.networks.graph import normalization_of
@@ -385,7 +384,7 @@ def _exported_in(folder: pathlib.Path) -> list[StoredGenerator]:
 def _about_exported(path: pathlib.Path) -> dict[str, Any]:
     """Read what `cyclegan export` wrote about a generator: all but its path."""
     with reading(path, "what cyclegan export writes", "export again"):
-        content = json.loads(path.read_text())
+        content = parse_json(path.read_text())
         return {
             "direction": content["direction"],
             "training_size": content.get("training_size"),

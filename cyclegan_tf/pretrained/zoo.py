@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
-import json
 import os
 import pathlib
 import socket
@@ -17,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from cyclegan_tf._shared.errors import InputError, first_line
-from cyclegan_tf._shared.files import replacing, write_json
+from cyclegan_tf._shared.files import parse_json, replacing, write_json
 from cyclegan_tf.config.directions import DIRECTIONS
 
 # Before a name, where a path of the same name would be taken.
@@ -86,7 +85,7 @@ class NamedModel:
 @functools.cache
 def models() -> dict[str, NamedModel]:
     """Return all models by name, our own first."""
-    table = json.loads((_FOLDER / "models.json").read_text("utf-8"))
+    table = parse_json((_FOLDER / "models.json").read_text("utf-8"))
     return {name: _model(name, row, table) for name, row in table.items()}
 
 
@@ -217,7 +216,7 @@ def _check_hash(file: ModelFile, path: pathlib.Path) -> str:
 
 def _recorded() -> dict[str, str]:
     try:
-        return dict(json.loads(_record().read_text("utf-8")))
+        return dict(parse_json(_record().read_text("utf-8")))
     except (OSError, ValueError):
         return {}
 

@@ -6,7 +6,6 @@ style sheet, so that curves are legible in light and dark mode.
 
 import dataclasses
 import io
-import json
 import pathlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,8 @@ from markupsafe import Markup
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+
+from cyclegan_tf._shared.files import parse_json
 
 # Placeholder colors of matplotlib, and the page's colors that replace them.
 _G, _F, _SINGLE, _TEXT, _RULE = "#000001", "#000002", "#000003", "#000004", "#000005"
@@ -158,11 +159,11 @@ def read_metrics(path: pathlib.Path) -> tuple[list[dict[str, Any]], list[str]]:
     lines = path.read_text(errors="replace").splitlines() if path.is_file() else []
     for number, line in enumerate(lines, 1):
         try:
-            record = json.loads(line)
+            record = parse_json(line)
             if type(record["epoch"]) is not int:
                 raise TypeError
             records.append(record)
-        except (json.JSONDecodeError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError):
             problems.append(
                 f"Line {number} of {path.name} is damaged; the curves leave it out."
             )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from cyclegan_tf._shared.archives import check_keras, reading
 from cyclegan_tf._shared.errors import InputError, first_line
-from cyclegan_tf._shared.files import remove, replacing
+from cyclegan_tf._shared.files import parse_json, remove, replacing
 
 if TYPE_CHECKING:  # so that a wrong folder is reported before TensorFlow loads
     import keras
@@ -57,7 +57,7 @@ class Checkpoints:
         found = {}
         for path in sorted(self.folder.glob("step-*")):
             with reading(path, "a checkpoint", _ADVICE):
-                state = json.loads((path / "state.json").read_text())
+                state = parse_json((path / "state.json").read_text())
                 found[path] = Position(**state)
         return found
 

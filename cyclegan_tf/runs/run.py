@@ -16,7 +16,6 @@ tensorboard/                  the same numbers for TensorBoard
 
 import contextlib
 import dataclasses
-import json
 import pathlib
 import platform
 from collections.abc import Iterable, Iterator
@@ -26,6 +25,7 @@ from cyclegan_tf._shared.archives import reading, write_note
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import (
     locked,
+    parse_json,
     printable,
     remove_leftovers,
     replacing,
@@ -235,7 +235,7 @@ class Run:
                 "folder of an earlier cyclegan train."
             )
         with reading(path, "the options of a run", "start one in another folder"):
-            content = json.loads(path.read_text())
+            content = parse_json(path.read_text())
             written_format, values = content["format"], content["config"]
             self.versions = content["versions"]
         if written_format != FORMAT:
@@ -268,14 +268,9 @@ class Run:
         if not self.metrics.exists():
             return
         lines = self.metrics.read_text().splitlines(keepends=True)
+        kept = [line for line in lines if _is_until(step, line)]
         with replacing(self.metrics) as temporary:
-            temporary.write_text(
-                "".join(
-                    line
-                    for line in lines
-                    if line.endswith("\n") and json.loads(line)["step"] <= step
-                )
-            )
+            temporary.write_text("".join(kept))
 
     @contextlib.contextmanager
     def _reporting_full_disk(self, step: int) -> Iterator[None]:
@@ -307,3 +302,11 @@ def _write_config(folder: pathlib.Path, config: TrainConfig) -> None:
         "config": to_dict(config),
     }
     write_json(folder / "config.json", content)
+
+
+def _is_until(step: int, line: str) -> bool:
+    """Whether a line of metrics.jsonl is whole and of this step or an earlier one."""
+    try:
+        return line.endswith("\n") and parse_json(line)["step"] <= step
+    except (ValueError, KeyError, TypeError):
+        return False

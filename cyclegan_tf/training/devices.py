@@ -5,7 +5,6 @@ folder; the others read it.
 """
 
 import contextlib
-import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from cyclegan_tf._shared.errors import InputError, WorkerLostError
+from cyclegan_tf._shared.files import parse_json
 from cyclegan_tf._shared.machine import processor_flags
 from cyclegan_tf.config.options import OptimizationConfig, Precision
 
@@ -126,7 +126,7 @@ def _read_tf_config(environment: Mapping[str, str]) -> tuple[int, int]:
             "names all workers; docs/distributed.md shows how to set it."
         )
     try:
-        content = json.loads(text)
+        content = parse_json(text)
         cluster, task = content["cluster"], content["task"]
         jobs = {job: list(cluster[job]) for job in cluster}
         job, index = task["type"], int(task["index"])

@@ -39,7 +39,9 @@ def test_the_table_has_a_row_for_each_score():
     assert cells[3] == ["g", "kid_standard_error", "", "0.0625", "", ""]
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 2}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"format": 2}', pytest.param("[" * 100_000, id="deep")]
+)
 def test_a_damaged_file(tmp_path, content):
     path = tmp_path / "evaluation.json"
     path.write_text(content)

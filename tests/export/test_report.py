@@ -101,8 +101,11 @@ def test_nothing_outside_of_the_folder_is_removed(tmp_path):
     assert (tmp_path / "mine/a.txt").exists() and (out / "keep.txt").exists()
 
 
+DEEP = "[" * 100_000  # more than Python's parser can follow
+
+
 def test_a_damaged_report_is_said_to_be(tmp_path, caplog):
-    for content in ("{", "[]", "{}", '{"earlier_files": [], "artefacts": [1]}'):
+    for content in ("{", "[]", "{}", '{"earlier_files": [], "artefacts": [1]}', DEEP):
         (tmp_path / "report.json").write_text(content)
         caplog.clear()
         assert find_earlier_files(tmp_path) == ()

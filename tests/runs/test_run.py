@@ -160,7 +160,8 @@ def test_restore_without_checkpoint(run, model):
 
 def test_restore_drops_what_came_after(run, model):
     run.save_checkpoint(model, Position(10, 10, 0.5))
-    run.metrics.write_text('{"step": 10}\n{"step": 20}\n{"st')
+    deep = "[" * 100_000
+    run.metrics.write_text('{"step": 10}\n[]\n' + deep + '\n{"step": 20}\n{"st')
     leftover = run.folder / "checkpoints" / temporary_name("step-00000020")
     leftover.mkdir()
     (leftover / "model.keras").touch()

@@ -156,6 +156,7 @@ def test_two_workers_equal_one_through_death_and_resume(folder, tmp_path, eagerl
     [
         (None, "needs the environment variable TF_CONFIG"),
         ("{", "TF_CONFIG must be like"),
+        pytest.param("[" * 100_000, "TF_CONFIG must be like", id="deep"),
         ("[]", "TF_CONFIG must be like"),
         (
             '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',

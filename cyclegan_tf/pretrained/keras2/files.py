@@ -5,7 +5,6 @@ It reads data only: it deserializes no Lambda layer and loads no SavedModel func
 
 import collections
 import dataclasses
-import json
 import math
 import pathlib
 import re
@@ -25,6 +24,7 @@ from cyclegan_tf._shared.archives import (
     reading,
 )
 from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf._shared.files import parse_json
 
 # Arrays by layer, then by attribute: {"conv2d": {"kernel": ...}}.
 Weights = Mapping[str, Mapping[str, np.ndarray]]
@@ -57,7 +57,7 @@ def read_h5(path: pathlib.Path) -> Keras2Model:
         description = file.attrs.get("model_config")
         root = file["model_weights"] if description is not None else file
         weights = _h5_weights(root)
-        config = None if description is None else json.loads(description)
+        config = None if description is None else parse_json(description)
     return Keras2Model(config, weights)
 
 
@@ -96,7 +96,7 @@ def read_saved_model(folder: pathlib.Path) -> Keras2Model:
     with reading(folder, "a SavedModel of Keras 2"):
         metadata.ParseFromString(path.read_bytes())
         described = {
-            node.node_path: json.loads(node.metadata) for node in metadata.nodes
+            node.node_path: parse_json(node.metadata) for node in metadata.nodes
         }
         root = _without_tuples(described["root"])
         config = {"class_name": root["class_name"], "config": root["config"]}
