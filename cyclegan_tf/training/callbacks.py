@@ -2,7 +2,6 @@
 
 import collections
 import contextlib
-import itertools
 import json
 import logging
 import math
@@ -10,6 +9,7 @@ import pathlib
 import signal
 import threading
 import time
+import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -74,6 +74,8 @@ class SampleSheet(keras.callbacks.Callback):
             channels).
         folder: the folder of `epoch-0001.png` and so on.
         domains: the names of X and Y, for the headings. Defaults to `("X", "Y")`.
+        truths: what each translation should be, for models of one direction that take
+            pairs. Defaults to unknown.
     """
 
     def __init__(
@@ -82,35 +84,42 @@ class SampleSheet(keras.callbacks.Callback):
         images: Mapping[str, Sequence[Image]],
         folder: pathlib.Path,
         domains: tuple[str, str] = ("X", "Y"),
+        truths: Mapping[str, Sequence[Image]] = types.MappingProxyType({}),
     ):
         super().__init__()
         self.translators = translators
         self.images = images
         self.folder = folder
         self.domains = domains
+        self.truths = truths
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         for translator in self.translators.values():
             translator.refresh()
-        columns = [self._translated(direction) for direction in self.translators]
+        columns = [
+            column
+            for direction in self.translators
+            for column in self._columns(direction)
+        ]
         write_contact_sheet(
             self.folder / f"epoch-{epoch + 1:04d}.png",
-            [list(itertools.chain(*row)) for row in zip(*columns)],
-            [
-                label
-                for direction in self.translators
-                for label in DIRECTIONS[direction].headings(self.domains)[
-                    : len(columns[0][0])
-                ]
-            ],
+            list(zip(*(images for _, images in columns))),
+            [heading for heading, _ in columns],
         )
 
-    def _translated(self, direction: str) -> list[list[Image]]:
-        """Return each image, its translation and, if possible, its reconstruction."""
-        translate = self.translators[direction]
-        back = self.translators.get(DIRECTIONS[direction].back)
-        rows = [[image, translate(image)] for image in self.images[direction]]
-        return [[*row, back(row[1])] for row in rows] if back else rows
+    def _columns(self, direction: str) -> Iterator[tuple[str, Sequence[Image]]]:
+        """Yield headings and images: as they are, translated, and back or the truth."""
+        original, translated, reconstructed = DIRECTIONS[direction].headings(
+            self.domains
+        )
+        images = self.images[direction]
+        translations = [self.translators[direction](image) for image in images]
+        yield original, images
+        yield translated, translations
+        if back := self.translators.get(DIRECTIONS[direction].back):
+            yield reconstructed, [back(image) for image in translations]
+        if direction in self.truths:
+            yield "truth", self.truths[direction]
 
 
 class Evaluating(keras.callbacks.Callback):

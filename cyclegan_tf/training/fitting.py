@@ -177,6 +177,9 @@ def _writing(
             images("source", record.sample_images),
             run.samples,
             run.config.dataset.domain_names,
+            images("target", record.sample_images)
+            if training.model.takes_pairs
+            else {},
         ),
         MetricsLog(run.metrics, first_step),
     ]

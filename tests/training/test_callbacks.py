@@ -3,16 +3,19 @@
 import math
 
 import keras
+import numpy as np
 import pytest
 import tiny
 
 from cyclegan_tf._shared.errors import TrainingStoppedError
 from cyclegan_tf.config.options import OptimizationConfig, RecordConfig
+from cyclegan_tf.images import read_image
 from cyclegan_tf.training.building import epoch_rates
 from cyclegan_tf.training.callbacks import (
     CallbackList,
     Checkpointing,
     EpochRates,
+    SampleSheet,
     score_of_epoch,
 )
 
@@ -90,3 +93,26 @@ def test_losses_stay_on_the_device_until_they_are_asked_for():
     assert not reads
     callbacks.on_train_batch_end(1, {"loss": Loss()})
     assert len(reads) == 1 and asked == [{"loss": 0.5}]
+
+
+def test_samples_of_pairs_end_with_the_truth(tmp_path):
+    class Inverting:
+        def __call__(self, image):
+            return 255 - image
+
+        def refresh(self):
+            pass
+
+    images, truths = tiny.noise(2, 16), tiny.noise(2, 16, seed=1)
+    sheet = SampleSheet(
+        {"g": Inverting()}, {"g": images}, tmp_path, truths={"g": truths}
+    )
+    sheet.on_epoch_end(0)
+    picture = read_image(tmp_path / "epoch-0001.png")
+    cell, gap = 192, 8
+    assert picture.shape[1] == 3 * (cell + gap) + gap
+    bottom = picture[-cell - gap :][:cell]
+    for i, expected in enumerate((images[1], 255 - images[1], truths[1])):
+        column = bottom[:, gap + i * (cell + gap) :][:, :cell]
+        enlarged = expected.repeat(12, axis=0).repeat(12, axis=1)
+        np.testing.assert_array_equal(column, enlarged)
