@@ -118,7 +118,7 @@ def linked(file):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"config.json": b"[" * 100_000 + b"]" * 100_000}, "recursion depth"),
+        ({"config.json": b"[" * 100_000 + b"]" * 100_000}, "nested too deeply"),
         ({"config.json": b"[]"}, "unsupported operand"),
         ({"config.json": b"\xff"}, "decode"),
         ({"config.json": b" " * (archives.LARGEST_CONFIG + 1)}, "more than 4194304"),
