@@ -17,7 +17,7 @@ help:
 	@echo "make notebooks  run the notebooks, and store them with their pictures"
 	@echo "make lint    ruff, mypy and the layers contract"
 	@echo "make format  let ruff format the code"
-	@echo "make lock    write down the versions and hashes that the checks of a commit use"
+	@echo "make lock    write down the versions and hashes that CI installs"
 	@echo "make clean   remove the virtual environments and the demo run"
 
 setup: $(VENV)/installed
@@ -77,10 +77,10 @@ format: setup
 # its version is in pyproject.toml. UV_TORCH_BACKEND=cpu leaves out its CUDA libraries.
 # uv does not see that newer releases of backports.strenum are for older Pythons.
 lock:
-	echo 'backports.strenum<1.3' | uv pip compile pyproject.toml --extra dev --quiet --generate-hashes --no-annotate \
-		--python-version 3.11 --python-platform x86_64-manylinux_2_28 \
-		--no-emit-package torch --constraint - --custom-compile-command "make lock" \
-		--output-file .ci/requirements.lock
+	echo 'backports.strenum<1.3' | uv pip compile pyproject.toml --extra dev --quiet \
+		--constraint - --generate-hashes --no-annotate --python-version 3.11 \
+		--python-platform x86_64-manylinux_2_28 --no-emit-package torch \
+		--custom-compile-command "make lock" --output-file .ci/requirements.lock
 
 notebooks: setup
 	$(BIN)/python notebooks/store.py

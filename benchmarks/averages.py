@@ -6,7 +6,6 @@ Averages do not change the training, so one training of the demo gives both scor
 the averaged generators, and of those that were trained. Without seeds, 0, 1 and 2.
 """
 
-import contextlib
 import dataclasses
 import json
 import pathlib
@@ -14,12 +13,12 @@ import sys
 import tempfile
 
 import measuring
-from measuring import Contestant, ratios, spread
+import methods
+from demo_scores import DIRECTIONS, shares
+from measuring import spread
 
 DECAY = 0.999
-DIRECTIONS = {"g": "plain to striped", "f": "striped to plain"}
 SIZE = 128
-ROUNDS = 5
 
 
 def train(seed):
@@ -44,40 +43,6 @@ def train(seed):
     print(json.dumps({name: shares(scores) for name, scores in outcomes.items()}))
 
 
-def shares(evaluation):
-    """Return the error of each direction over that of doing nothing."""
-    scores = {name: evaluation.score(name, "mae") for name in DIRECTIONS}
-    return {name: s.translated / s.untranslated for name, s in scores.items()}
-
-
-def costs():
-    """Let a step with averages and one without take turns; return their rows."""
-    step = {"preset": "pytorch-2024", "size": SIZE, "precision": "float32"}
-    with contextlib.ExitStack() as stack:
-        contestants = {
-            name: stack.enter_context(
-                Contestant("ours:preset_training", **step, ema=decay)
-            )
-            for name, decay in {"trained": 0.0, "averaged": DECAY}.items()
-        }
-        for one in contestants.values():
-            one.run()  # traces
-        answers = measuring.in_turns(
-            ROUNDS, {name: one.run for name, one in contestants.items()}
-        )
-    seconds = {
-        name: [answer["seconds"] for answer in found] for name, found in answers.items()
-    }
-    return {
-        name: (
-            spread(seconds[name], " s"),
-            spread(ratios(seconds[name], seconds["trained"])),
-            f"{max(answer['peak_bytes'] for answer in answers[name]) / 1e9:.2f} GB",
-        )
-        for name in contestants
-    }
-
-
 def main():
     """Measure, and append the result."""
     machine = measuring.machine()
@@ -87,6 +52,8 @@ def main():
         line = measuring.run_python(__file__, "train", seed)
         outcomes.append(json.loads(line))
         print(seed, line, flush=True)
+    step = {"preset": "pytorch-2024", "size": SIZE}
+    costs = methods.race({"trained": step, "averaged": {**step, "ema": DECAY}})
     rows = [
         (
             name,
@@ -96,7 +63,7 @@ def main():
             ),
             *cost,
         )
-        for name, cost in costs().items()
+        for name, cost in costs.items()
     ]
     measuring.append(
         "Averaged weights",
@@ -104,8 +71,8 @@ def main():
         f"The training of `cyclegan demo` with --ema {DECAY} from the seeds "
         f"{', '.join(seeds)}: mean absolute error of the translated test images over "
         "that of doing nothing, of the averaged generators and of those that were "
-        f"trained; a step at {SIZE} pixels with averages and without, {ROUNDS} rounds. "
-        "Medians and ranges.",
+        f"trained; a step at {SIZE} pixels with averages and without, "
+        f"{methods.ROUNDS} rounds. Medians and ranges.",
         [
             (
                 "weights",
@@ -113,6 +80,7 @@ def main():
                 "step",
                 "to that without",
                 "peak memory",
+                "first step",
             ),
             *rows,
         ],

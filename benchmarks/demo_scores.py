@@ -33,9 +33,14 @@ def train(precision, seed):
             pathlib.Path(folder, "run"),
             dataclasses.replace(DEMO, optimization=options),
         )
-    scores = {name: evaluation.score(name, "mae") for name in DIRECTIONS}
-    outcome = {name: s.translated / s.untranslated for name, s in scores.items()}
+    outcome = shares(evaluation)
     print(json.dumps({**outcome, "seconds": time.perf_counter() - start}))
+
+
+def shares(evaluation):
+    """Return the error of each direction over that of doing nothing."""
+    scores = {name: evaluation.score(name, "mae") for name in DIRECTIONS}
+    return {name: s.translated / s.untranslated for name, s in scores.items()}
 
 
 def main():

@@ -6,14 +6,54 @@ The networks and options of the presets, one image of each domain.
 """
 
 import contextlib
-import statistics
 import sys
 
 import measuring
 from measuring import Contestant, ratios, spread
 
 PRESETS = ("pytorch-2024", "cut", "fastcut", "pix2pix")
-ROUNDS = 3
+ROUNDS = 5
+
+
+def race(contestants):
+    """Let training steps take turns.
+
+    Args:
+        contestants: options of `ours.preset_training` by name. Steps are compared to
+            those of the first.
+
+    Returns:
+        For each name the cells of a row: its step, that to the first's, its peak memory
+        and its first step.
+    """
+    with contextlib.ExitStack() as stack:
+        entered = {
+            name: stack.enter_context(
+                Contestant("ours:preset_training", precision="float32", **options)
+            )
+            for name, options in contestants.items()
+        }
+        first = {name: one.seconds() for name, one in entered.items()}
+        answers = measuring.in_turns(
+            ROUNDS, {name: one.run for name, one in entered.items()}
+        )
+    seconds = {
+        name: [answer["seconds"] for answer in found] for name, found in answers.items()
+    }
+    baseline = next(iter(seconds.values()))
+    peaks = {
+        name: max(answer["peak_bytes"] for answer in found)
+        for name, found in answers.items()
+    }
+    return {
+        name: (
+            spread(seconds[name], " s"),
+            spread(ratios(seconds[name], baseline)),
+            f"{peaks[name] / 1e9:.2f} GB",
+            f"{first[name]:.0f} s",
+        )
+        for name in contestants
+    }
 
 
 def main():
@@ -22,39 +62,10 @@ def main():
     sizes = [int(size) for size in sys.argv[1:]] or [256]
     rows = [("size", "preset", "step", "to CycleGAN's", "peak memory", "first step")]
     for size in sizes:
-        with contextlib.ExitStack() as stack:
-            contestants = {
-                preset: stack.enter_context(
-                    Contestant(
-                        "ours:preset_training",
-                        preset=preset,
-                        size=size,
-                        precision="float32",
-                    )
-                )
-                for preset in PRESETS
-            }
-            first = {name: one.seconds() for name, one in contestants.items()}
-            answers = measuring.in_turns(
-                ROUNDS, {name: one.run for name, one in contestants.items()}
-            )
-        seconds = {
-            name: [answer["seconds"] for answer in found]
-            for name, found in answers.items()
-        }
-        for name in PRESETS:
-            to_cyclegan = statistics.median(ratios(seconds[name], seconds[PRESETS[0]]))
-            peak = max(answer["peak_bytes"] for answer in answers[name])
-            row = (
-                str(size),
-                name,
-                spread(seconds[name], " s"),
-                f"{to_cyclegan:.2f}",
-                f"{peak / 1e9:.2f} GB",
-                f"{first[name]:.0f} s",
-            )
-            rows.append(row)
-            print(*row, flush=True)
+        options = {preset: {"preset": preset, "size": size} for preset in PRESETS}
+        for preset, cells in race(options).items():
+            rows.append((str(size), preset, *cells))
+            print(*rows[-1], flush=True)
     measuring.append(
         "Training step of each method",
         machine,

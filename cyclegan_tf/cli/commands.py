@@ -141,6 +141,13 @@ def _after_training(options: defaults.Train) -> str:
     return f"cyclegan report {options.resume or options.folder()}"
 
 
+def _after_doctor(options: api.DoctorConfig) -> str:
+    from cyclegan_tf.data.sources import is_side_by_side  # takes too long for the help
+
+    plan = f"cyclegan plan --data {options.data}"
+    return plan + " --method pix2pix" * is_side_by_side(options.data, "train")
+
+
 def _translate(options: api.TranslateConfig) -> Text:
     translations = api.translate(options)
     skipped = [f"Skipped: {item.error}" for item in translations if item.error]
@@ -240,7 +247,7 @@ COMMANDS = (
         CHECKS,
         api.DoctorConfig,
         lambda o: api.diagnose(o),
-        then=lambda o: f"cyclegan plan --data {o.data}",
+        then=_after_doctor,
     ),
     Command(
         "plan",

@@ -38,11 +38,15 @@ class SplitSummary:
 
 @dataclasses.dataclass(frozen=True)
 class Diagnosis:
-    """The faults of a data set, errors first."""
+    """The faults of a data set, errors first.
+
+    `side_by_side` says whether a file holds a pair, which only pix2pix trains on.
+    """
 
     data: str
     splits: tuple[SplitSummary, ...]
     findings: tuple[Finding, ...]
+    side_by_side: bool = False
 
     @property
     def trainable(self) -> bool:
@@ -62,7 +66,10 @@ class Diagnosis:
             for s in self.splits
         ]
         found = [_describe(finding) for finding in self.findings]
-        return "\n\n".join([markdown_table(rows), *(found or ["No faults found."])])
+        found = found or ["No faults found."]
+        if self.side_by_side:
+            found.append("Each file is a pair, A on the left, for pix2pix only.")
+        return "\n\n".join([markdown_table(rows), *found])
 
     def write(self, path: pathlib.Path) -> None:
         """Write a JSON file with all findings and all their files."""
@@ -98,6 +105,7 @@ def diagnose(config: DoctorConfig) -> Diagnosis:
         config.data,
         tuple(_summary(split, images) for split, images in splits.items()),
         tuple(sorted(found, key=lambda finding: finding.severity != "error")),
+        is_side_by_side(config.data, "train"),
     )
 
 

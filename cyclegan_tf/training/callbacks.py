@@ -108,7 +108,7 @@ class SampleSheet(keras.callbacks.Callback):
         )
 
     def _columns(self, direction: str) -> Iterator[tuple[str, Sequence[Image]]]:
-        """Yield headings and images: as they are, translated, and back or the truth."""
+        """Yield the columns of a direction, each with its heading and images."""
         original, translated, reconstructed = DIRECTIONS[direction].headings(
             self.domains
         )

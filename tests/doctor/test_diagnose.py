@@ -53,7 +53,7 @@ def only_finding(data):
     return finding
 
 
-def test_pairs_side_by_side(tmp_path):
+def test_pairs_side_by_side(tmp_path, capsys):
     for phase in ("train", "test"):
         (tmp_path / phase).mkdir()
         for i in range(4):
@@ -64,8 +64,11 @@ def test_pairs_side_by_side(tmp_path):
                 pair.paste(scene(seed + 10 * (phase == "test"), side), (left, 0))
             pair.save(tmp_path / phase / f"{i}.png")
     assert findings(tmp_path) == ()
-    summaries = diagnose(DoctorConfig(str(tmp_path), crop_size=SIDE)).splits
-    sizes = {s.split: (s.images, s.sizes) for s in summaries}
+    diagnosis = diagnose(DoctorConfig(str(tmp_path), crop_size=SIDE))
+    assert "for pix2pix only" in diagnosis.to_text()
+    assert cli.main(["doctor", str(tmp_path), "--crop-size", str(SIDE)]) == 0
+    assert "--method pix2pix" in capsys.readouterr().err
+    sizes = {s.split: (s.images, s.sizes) for s in diagnosis.splits}
     assert sizes == {
         split: (4, f"{SIDE + split.endswith('B')}x{SIDE}") for split in SPLITS
     }
