@@ -22,7 +22,7 @@ OPTIONS = {
     "steps_per_execution=4": {"steps_per_execution": 4},
     "jit_compile=True": {"jit_compile": True},
 }
-OPTION_ROUNDS = 5  # one of them with XLA, whose steps take minutes on a processor
+OPTION_ROUNDS = 5
 
 
 def rounds(size):
@@ -189,10 +189,7 @@ def measure_options(size=32):
             }
             first = {name: one.seconds() for name, one in contestants.items()}
             work = {name: one.seconds for name, one in contestants.items()}
-            calls = measuring.in_turns(1, work)
-            del work["jit_compile=True"]
-            for name, more in measuring.in_turns(OPTION_ROUNDS - 1, work).items():
-                calls[name] += more
+            calls = measuring.in_turns(OPTION_ROUNDS, work)
         for name, options in OPTIONS.items():
             steps = options.get("steps_per_execution", 1)
             seconds = [call / steps for call in calls[name]]
@@ -209,10 +206,10 @@ def measure_options(size=32):
     measuring.append(
         f"Options of the training step at {size}",
         machine,
-        f"ResNet-9 and PatchGAN of 64 filters, batch 1: {OPTION_ROUNDS} rounds, one of "
-        "them with XLA, medians and ranges, and one first call each, which traces and "
-        "compiles; a ratio above 1 means that the default is faster. With "
-        "steps_per_execution=4 a call, also the first, is four steps.",
+        f"ResNet-9 and PatchGAN of 64 filters, batch 1: {OPTION_ROUNDS} rounds, medians "
+        "and ranges, and one first call each, which traces and compiles; a ratio above 1 "
+        "means that the default is faster. With steps_per_execution=4 a call, also the "
+        "first, is four steps.",
         rows,
     )
 

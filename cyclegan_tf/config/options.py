@@ -287,7 +287,7 @@ class OptimizationConfig:
             hardware multiplies it, else float32.
         strategy: single: one device. mirrored: all visible GPUs. multi-worker: all GPUs
             of all processes in the environment variable TF_CONFIG.
-        jit_compile: Compile the training step with XLA.
+        jit_compile: Compile the networks with XLA.
         remat: Recompute the activations inside residual blocks for the gradient instead
             of keeping them: less memory, more time.
         deterministic: Use deterministic operations: slower, but the same seed gives the

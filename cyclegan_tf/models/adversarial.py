@@ -112,8 +112,7 @@ class AdversarialModel(ImagePairTrainer):
             discriminator_optimizer: the same for all discriminators.
             adversarial_loss: `"lsgan"`, `"bce"`, `"hinge"` or `"wgan-gp"`.
                 Defaults to the method's: `"bce"` for `Pix2Pix`, else `"lsgan"`.
-            jit_compile: bool. Compile the training step with XLA. Defaults to
-                `False`.
+            jit_compile: bool. Compile the networks with XLA. Defaults to `False`.
             remat: bool. Recompute the activations inside residual blocks for the
                 gradient instead of keeping them: less memory, more time. Defaults
                 to `False`.
@@ -144,7 +143,8 @@ class AdversarialModel(ImagePairTrainer):
             )
             super().compile(
                 optimizer=None,
-                jit_compile=jit_compile,
+                # XLA compiles the networks; around them are the pools and the updates.
+                jit_compile=False,
                 run_eagerly=run_eagerly,
                 steps_per_execution=steps_per_execution,
             )
@@ -153,7 +153,7 @@ class AdversarialModel(ImagePairTrainer):
         )
         self._compiled_weights = self._weight_ids()
         self._hidden.published = {}
-        self._prepare_networks(remat)
+        self._prepare_networks(remat, jit_compile)
         self._compile_arguments = {
             "adversarial_loss": adversarial_loss,
             "jit_compile": jit_compile,
@@ -293,13 +293,15 @@ class AdversarialModel(ImagePairTrainer):
         by_name = {f"generator_{name}": network for name, network in generators.items()}
         return self.networks | by_name
 
-    def _prepare_networks(self, remat: bool) -> None:
+    def _prepare_networks(self, remat: bool, jit_compile: bool) -> None:
         """Wrap what the steps call: fused or, with `remat`, rematerialized."""
         prepare = Rematerialized if remat else fused
 
         def prepared(network: keras.Model) -> Joined:
             call = prepare(network)
-            return Joined(network, call if self.run_eagerly else traced(call))
+            if not self.run_eagerly:
+                call = traced(call, jit_compile)
+            return Joined(network, call)
 
         published = self.publish()
         in_training = self._step_models(self.generators)

@@ -8,7 +8,9 @@ from typing import Any
 import tensorflow as tf
 
 
-def traced(network: Callable[..., Any]) -> Callable[..., Any]:
+def traced(
+    network: Callable[..., Any], jit_compile: bool = False
+) -> Callable[..., Any]:
     """Let TensorFlow trace a network once instead of at each call.
 
     A CycleGAN step calls each generator more than once, with batches of different
@@ -17,12 +19,14 @@ def traced(network: Callable[..., Any]) -> Callable[..., Any]:
 
     Args:
         network: callable of an image batch and `training`, such as a `keras.Model`.
+        jit_compile: compile each call, and its gradient, with XLA.
     """
 
     @functools.partial(
         tf.function,
         # Keras networks have no Python control flow to convert.
         autograph=False,
+        jit_compile=jit_compile or None,
         # Otherwise the runtime inlines the calls before the first step.
         experimental_attributes={"_noinline": True},
     )

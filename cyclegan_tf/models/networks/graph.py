@@ -48,6 +48,24 @@ def consumers(network: keras.Model) -> Mapping[int, Sequence[Any]]:
     return found
 
 
+def calls_each_once(network: keras.Model) -> bool:
+    """Whether no operation is called twice, so that `consumers` knows all calls.
+
+    Keras remembers the tensors of an operation's first call. Those of another one end
+    in an output of the network, or in an operation that takes a tensor of nobody.
+    """
+    found = operations(network)
+    known = {id(tensor) for tensor in network.inputs}
+    known |= {
+        id(tensor) for each in found for tensor in keras.tree.flatten(each.output)
+    }
+    taken = [
+        *network.outputs,
+        *(tensor for each in found for tensor in inputs_of(each)),
+    ]
+    return all(id(tensor) in known for tensor in taken)
+
+
 def is_instance_norm(operation: Any) -> bool:
     """Whether an operation normalizes each channel of each image (batch, ..., C)."""
     return (

@@ -32,8 +32,13 @@ def outputs_and_gradients(network, weights, images):
     return [np.asarray(each, np.float32) for each in (output, *gradients)]
 
 
-@pytest.mark.parametrize("batch", [1, 3])
-@pytest.mark.parametrize(
+@pytest.fixture
+def as_on_a_gpu(monkeypatch):
+    """Processors compute the operations for GPUs, too: in graphs, by oneDNN."""
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [kind])
+
+
+NETWORKS = pytest.mark.parametrize(
     "network",
     [
         lambda: cyclegan_tf.resnet_generator(4, 2),
@@ -44,6 +49,10 @@ def outputs_and_gradients(network, weights, images):
     ],
     ids=["resnet", "mobile_resnet", "unet", "patchgan", "wide_resnet"],
 )
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@NETWORKS
 def test_results_are_the_same(network, batch):
     # Where a ReLU's input is zero but for rounding, gradients may differ by all of it.
     keras.utils.set_random_seed(0)
@@ -54,6 +63,81 @@ def test_results_are_the_same(network, batch):
     found = outputs_and_gradients(fused(network), weights, images)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, atol=2e-5)
+
+
+@NETWORKS
+def test_results_are_the_same_on_a_gpu(network, as_on_a_gpu):
+    test_results_are_the_same(network, batch=3)
+    assert "NarrowConv" not in kinds(fused(network()))
+
+
+def test_a_gpu_gets_one_operation_for_an_instance_norm(as_on_a_gpu):
+    images = keras.Input((8, 8, 4))
+    network = fused(keras.Model(images, instance_norm(scale=True)(images)))
+    call = tf.function(network, autograph=False)
+    graph = call.get_concrete_function(tf.TensorSpec((None, 8, 8, 4))).graph
+    found = collections.Counter(operation.type for operation in graph.get_operations())
+    assert found["FusedBatchNormV3"] == 1
+    assert not {"Mean", "Rsqrt"} & found.keys()
+
+
+@pytest.mark.parametrize(
+    ("network", "cancelled"),
+    [
+        # All but the first and the last convolution of a discriminator are normalized.
+        (lambda: cyclegan_tf.patchgan_discriminator(4, 2), 2),
+        (lambda: cyclegan_tf.resnet_generator(4, 2), 1 + 2 + 2 * 2 + 2),
+        (lambda: cyclegan_tf.resnet_generator(4, 2, norm="none"), 0),
+        (lambda: cyclegan_tf.mobile_resnet_generator([4, 4, 8, 4, 4], [4, 4]), 13),
+    ],
+)
+def test_a_bias_that_a_norm_takes_away_is_not_trained(network, cancelled):
+    network = network()
+    assert kinds(fused(network))["CancelledBias"] == cancelled
+    images = tf.constant(tiny.images(2, side=32))
+    biases = [
+        layer.bias.value
+        for layer in network.layers
+        if getattr(layer, "bias", None) is not None
+    ]
+    for bias in biases:
+        bias.assign(tf.fill(bias.shape, 0.5))
+    found = outputs_and_gradients(fused(network), biases, images)
+    expected = outputs_and_gradients(network, biases, images)
+    assert sum(not gradient.any() for gradient in found[2:]) == cancelled
+    np.testing.assert_allclose(found[0], expected[0], atol=2e-5)
+
+
+def normalized_twice(images):
+    """The bias shows in the second of the outputs."""
+    convolved = keras.layers.Conv2D(4, 3)(images)
+    return [instance_norm()(convolved), keras.layers.ReLU()(convolved)]
+
+
+def an_output_itself(images):
+    convolved = keras.layers.Conv2D(4, 3)(images)
+    return [instance_norm()(convolved), convolved]
+
+
+def through_an_activation(images):
+    return instance_norm()(keras.layers.Conv2D(4, 3, activation="relu")(images))
+
+
+def by_shared_layers(images):
+    """Keras knows the first calls only: of the second, one goes to a ReLU."""
+    convolution, norm = keras.layers.Conv2D(3, 3), instance_norm()
+    first = norm(convolution(images))
+    return [first, keras.layers.ReLU()(convolution(first))]
+
+
+@pytest.mark.parametrize(
+    "build",
+    [normalized_twice, an_output_itself, through_an_activation, by_shared_layers],
+)
+def test_a_bias_that_matters_stays(build):
+    images = keras.Input((16, 16, 3))
+    network = keras.Model(images, build(images))
+    assert kinds(fused(network))["CancelledBias"] == 0
 
 
 def test_the_size_of_a_batch_may_be_unknown():
