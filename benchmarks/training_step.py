@@ -206,10 +206,10 @@ def measure_options(size=32):
     measuring.append(
         f"Options of the training step at {size}",
         machine,
-        f"ResNet-9 and PatchGAN of 64 filters, batch 1: {OPTION_ROUNDS} rounds, medians "
-        "and ranges, and one first call each, which traces and compiles; a ratio above 1 "
-        "means that the default is faster. With steps_per_execution=4 a call, also the "
-        "first, is four steps.",
+        f"ResNet-9 and PatchGAN of 64 filters, batch 1: {OPTION_ROUNDS} rounds, "
+        "medians and ranges, and one first call each, which traces and compiles; a "
+        "ratio above 1 means that the default is faster. With steps_per_execution=4 a "
+        "call, also the first, is four steps.",
         rows,
     )
 

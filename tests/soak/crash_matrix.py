@@ -1,0 +1,244 @@
+"""Stop each command at random moments, and run it again: is anything lost?
+
+    python tests/soak/crash_matrix.py [MOMENTS [COMMAND ...]]
+
+A stop is SIGKILL, SIGTERM or Ctrl-C, in turn, after a random part of the time that the
+command takes undisturbed. Then no file may be half written under its final name, what
+is said holds no traceback, and the same command (a training: `--resume`) ends with the
+files of an undisturbed one, bit by bit, and no others. It prints a table, and ends with
+exit code 1 if anything was lost.
+"""
+
+import collections
+import hashlib
+import pathlib
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable
+from typing import NamedTuple
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+
+import h5py
+import tiny
+from processes import Program
+
+import cyclegan_tf
+
+PHOTOGRAPHS = pathlib.Path(cyclegan_tf.__file__).parent / "photographs"
+MOMENTS = 50
+IMAGES = 6
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+SMALL = (
+    *("--filters", "2", "--num-residual-blocks", "1", "--discriminator-filters", "2"),
+    *("--num-layers", "1", "--pool-size", "3", "--load-size", "20"),
+    *("--crop-size", "16", "--constant-epochs", "2", "--decay-epochs", "2"),
+)
+
+
+class Command(NamedTuple):
+    """A command that writes the folder it is called with.
+
+    `arguments` and `again` return the arguments of the first call and of the one after
+    the stop; `contents` what is compared, by the name of each file.
+    """
+
+    arguments: Callable[[pathlib.Path], list[str]]
+    again: Callable[[pathlib.Path], list[str]]
+    contents: Callable[[pathlib.Path], dict[str, str]]
+
+
+def main() -> None:
+    """Try the commands."""
+    moments = int(sys.argv[1]) if len(sys.argv) > 1 else MOMENTS
+    chosen = sys.argv[2:] or list(COMMANDS)
+    print("command | undisturbed | stops | ended before | lost", flush=True)
+    lost = 0
+    for name in chosen:
+        with tempfile.TemporaryDirectory() as folder:
+            lost += try_command(name, COMMANDS[name], moments, pathlib.Path(folder))
+    sys.exit(min(lost, 1))
+
+
+def try_command(name: str, command: Command, moments: int, folder: pathlib.Path) -> int:
+    """Stop a command at so many moments; print a row; return how often it lost."""
+    run(folder / "log", command.arguments(folder / "warm"))  # what is imported later
+    start = time.monotonic()
+    run(folder / "log", command.arguments(folder / "whole"))
+    seconds = time.monotonic() - start
+    expected = command.contents(folder / "whole")
+    moment = random.Random(0)
+    ended: collections.Counter[str] = collections.Counter()
+    lost = 0
+    for i in range(moments):
+        number = SIGNALS[i % len(SIGNALS)]
+        out = folder / "stopped"
+        log = folder / f"log-{i}"
+        program = Program(log, *command.arguments(out))
+        after = moment.uniform(0, seconds)
+        program.process.join(after)
+        if program.is_running:
+            program.send(number)
+            ended[number.name] += 1
+        else:
+            ended["before"] += 1
+        program.end()
+        faults = ["a traceback"] if "Traceback" in log.read_text() else []
+        faults += half_written(out, command.contents, expected)
+        run(
+            folder / "log",
+            command.again(out) if out.exists() else command.arguments(out),
+        )
+        found = command.contents(out)
+        faults += [
+            f"{path} differs" for path in expected if found.get(path) != expected[path]
+        ]
+        faults += [f"{path} is left" for path in found if path not in expected]
+        if faults:
+            lost += 1
+            print(f"{number.name} after {after:.2f} s: {faults}", flush=True)
+            print(log.read_text()[-2000:], flush=True)
+        shutil.rmtree(out)
+    stops = ", ".join(f"{ended[number.name]} {number.name}" for number in SIGNALS)
+    print(
+        f"{name} | {seconds:.1f} s | {stops} | {ended['before']} | {lost}", flush=True
+    )
+    return lost
+
+
+def run(log: pathlib.Path, arguments: list[str]) -> None:
+    """Run a command that must succeed."""
+    log.unlink(missing_ok=True)
+    code, said = Program(log, *arguments).end()
+    if code:
+        raise RuntimeError(f"{arguments} ended with {code}:\n{said}")
+
+
+def half_written(
+    out: pathlib.Path,
+    contents: Callable[[pathlib.Path], dict[str, str]],
+    expected: dict[str, str],
+) -> list[str]:
+    """List the files that have a final name, but not their final contents."""
+    if not out.exists():
+        return []
+    try:
+        found = contents(out)
+    except Exception as e:
+        return [f"unreadable: {type(e).__name__}: {e}"]
+    return [
+        f"{path} is half written"
+        for path, content in found.items()
+        if path in expected and content != expected[path] and path not in GROWING
+    ]
+
+
+# Files that grow by whole lines, or are replaced after each epoch.
+GROWING = {
+    *("manifest.csv", "generator_g.keras", "generator_f.keras", "newest checkpoint"),
+}
+
+
+def files(out: pathlib.Path) -> dict[str, str]:
+    """Return a hash of each file; the manifest names the folder, which is another."""
+    return {
+        str(path.relative_to(out)): hashlib.sha256(
+            path.read_bytes().replace(bytes(out), b"OUT")
+        ).hexdigest()
+        for path in sorted(out.rglob("*"))
+        if path.is_file()
+    }
+
+
+def generators(out: pathlib.Path) -> dict[str, str]:
+    """Return a hash of the weights of the final generators and newest checkpoint."""
+    found = {path.name: weights(path) for path in out.glob("generator_*.keras")}
+    checkpoints = sorted(out.glob("checkpoints/step-*"))
+    if checkpoints:
+        found["newest checkpoint"] = weights(checkpoints[-1] / "model.keras")
+    return found
+
+
+def weights(path: pathlib.Path) -> str:
+    """Return a hash of the weights in a `.keras` file, whatever their file's dates."""
+    digest = hashlib.sha256()
+    arrays = {}
+    with (
+        zipfile.ZipFile(path) as archive,
+        archive.open("model.weights.h5") as stream,
+        h5py.File(stream) as file,
+    ):
+        file.visititems(lambda name, item: arrays.update({name: item}))
+        for name in sorted(arrays):
+            if isinstance(arrays[name], h5py.Dataset):
+                digest.update(name.encode())
+                digest.update(arrays[name][()].tobytes())
+    return digest.hexdigest()
+
+
+def train(out: pathlib.Path) -> list[str]:
+    """Train four epochs of six images."""
+    data = out.parent / "data"
+    if not data.exists():
+        splits = ("trainA", "trainB", "testA", "testB")
+        tiny.write_domains(data, IMAGES, splits=splits)
+    return [
+        *("train", "--data", str(data), "--run-dir", str(out), "--deterministic"),
+        *("--checkpoint-minutes", "0", *SMALL),
+    ]
+
+
+def resume(out: pathlib.Path) -> list[str]:
+    """Go on, or begin where nothing was kept."""
+    is_kept = (out / "config.json").exists()
+    if not is_kept:
+        return train(out)
+    return ["train", "--resume", str(out), "--checkpoint-minutes", "0"]
+
+
+def translate(out: pathlib.Path) -> list[str]:
+    """Translate the photographs of the package."""
+    photographs = map(str, sorted(PHOTOGRAPHS.glob("*.jpg")))
+    return [
+        "translate",
+        "photo2monet",
+        *photographs,
+        "--size",
+        "128",
+        "--out",
+        str(out),
+    ]
+
+
+def export(out: pathlib.Path) -> list[str]:
+    """Export for phones, over what is there."""
+    return ["export", "photo2monet", "--for", "phone", "--overwrite", "--out", str(out)]
+
+
+def translate_beam(out: pathlib.Path) -> list[str]:
+    """Translate them by Beam's own runner."""
+    return [
+        *("translate-beam", "photo2monet", str(PHOTOGRAPHS / "*.jpg")),
+        *("--size", "128", "--out", str(out)),
+    ]
+
+
+COMMANDS = {
+    "train": Command(train, resume, generators),
+    "translate": Command(translate, translate, files),
+    "export": Command(
+        export,
+        export,
+        lambda out: {k: v for k, v in files(out).items() if k.endswith(".tflite")},
+    ),
+    "translate-beam": Command(translate_beam, translate_beam, files),
+}
+
+
+if __name__ == "__main__":
+    main()
