@@ -87,8 +87,9 @@ def try_command(name: str, command: Command, moments: int, folder: pathlib.Path)
             ended[number.name] += 1
         else:
             ended["before"] += 1
-        program.end()
-        faults = ["a traceback"] if "Traceback" in log.read_text() else []
+        program.process.join()
+        said = log.read_text() if log.exists() else ""  # or it had not even begun
+        faults = ["a traceback"] if "Traceback" in said else []
         faults += half_written(out, command.contents, expected)
         run(
             folder / "log",
@@ -102,7 +103,7 @@ def try_command(name: str, command: Command, moments: int, folder: pathlib.Path)
         if faults:
             lost += 1
             print(f"{number.name} after {after:.2f} s: {faults}", flush=True)
-            print(log.read_text()[-2000:], flush=True)
+            print(said[-2000:], flush=True)
         shutil.rmtree(out)
     stops = ", ".join(f"{ended[number.name]} {number.name}" for number in SIGNALS)
     print(

@@ -78,9 +78,10 @@ class Adam(keras.optimizers.Adam):
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
         # The bias correction is the same for all weights, so the learning rate
         # includes it; beta powers of 0 disable it in the operation. In float64, which
-        # weights may have.
+        # weights may have. Computed here, it is computed once.
         step = tf.cast(self.iterations + 1, tf.float64)
-        self._correction = tf.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
+        correction = tf.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
+        self._corrected_rate = tf.cast(self.learning_rate, tf.float64) * correction
         super().apply(grads, trainable_variables)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
@@ -92,7 +93,7 @@ class Adam(keras.optimizers.Adam):
             v=self._velocities[index].value.handle,
             beta1_power=tf.zeros((), dtype),
             beta2_power=tf.zeros((), dtype),
-            lr=tf.cast(tf.cast(learning_rate, tf.float64) * self._correction, dtype),
+            lr=tf.cast(self._corrected_rate, dtype),
             beta1=tf.constant(self.beta_1, dtype),
             beta2=tf.constant(self.beta_2, dtype),
             epsilon=tf.constant(self.epsilon, dtype),
