@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 ADDONS_PYTHON ?= python3.11
 ADDONS_VENV := .venv-addons
 
-.PHONY: help setup demo test test-addons lint format notebooks lock bench bench-long clean
+.PHONY: help setup demo test test-addons lint format notebooks lock bench bench-long soak clean
 
 help:
 	@echo "make demo    translate photographs, train on built-in images, show both"
@@ -14,6 +14,7 @@ help:
 	@echo "make test-addons  compare with the real TensorFlow Addons, in an environment of its own"
 	@echo "make bench   measure, and append to benchmarks/RESULTS.md"
 	@echo "make bench-long  measure what takes longer: XLA, --remat, the demo's scores"
+	@echo "make soak    stop the commands at 50 random moments each, for an hour"
 	@echo "make notebooks  run the notebooks, and store them with their pictures"
 	@echo "make lint    ruff, mypy and the layers contract"
 	@echo "make format  let ruff format the code"
@@ -62,6 +63,9 @@ bench-long: setup
 	$(BIN)/python benchmarks/averages.py
 	$(BIN)/python benchmarks/demo_scores.py
 	$(BIN)/python benchmarks/large_images.py resnet9
+
+soak: setup
+	$(BIN)/python tests/crash_matrix.py
 
 lint: setup
 	$(BIN)/ruff check .

@@ -1,13 +1,19 @@
 """Convolutions, and the crops after them, with fewer and faster operations."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 from keras import layers, ops
 
-from cyclegan_tf.models.networks.graph import is_instance_norm
+from cyclegan_tf.models.networks.graph import (
+    calls_each_once,
+    consumers,
+    is_instance_norm,
+    operations,
+)
+
+_CONVOLUTIONS = (layers.Conv2D, layers.Conv2DTranspose, layers.DepthwiseConv2D)
 
 
 class CancelledBias(keras.Layer):
@@ -45,44 +51,33 @@ class CancelledBias(keras.Layer):
         """Return the convolution's spec."""
         return self.convolution.compute_output_spec(x)
 
-    @staticmethod
-    def is_exact(
-        convolution: Any, consumers: Mapping[int, Sequence[Any]], outputs: Sequence[Any]
-    ) -> bool:
-        """Whether all that takes the output of a layer is instance norms.
 
-        Args:
-            convolution: a layer or operation of a network.
-            consumers: the operations by the `id` of the tensor that they take.
-            outputs: the output tensors of the network.
-        """
-        kinds = (layers.Conv2D, layers.Conv2DTranspose, layers.DepthwiseConv2D)
+def with_cancelled_bias(network: keras.Model) -> set[Any]:
+    """Return the convolutions that only instance norms follow, after crops or not."""
+    if not calls_each_once(network):
+        return set()
+    takers = consumers(network)
+
+    def is_normalized(operation: Any) -> bool:
+        following = takers.get(id(operation.output), ())
+        is_output = any(operation.output is output for output in network.outputs)
         return (
-            type(convolution) in kinds
-            and convolution.use_bias
-            and convolution.activation is keras.activations.linear
-            and convolution.data_format == "channels_last"
-            and _is_normalized(convolution, consumers, outputs)
+            bool(following) and not is_output and all(map(takes_bias_away, following))
         )
 
+    def takes_bias_away(operation: Any) -> bool:
+        is_crop = isinstance(operation, layers.Cropping2D)
+        return is_instance_norm(operation) or (is_crop and is_normalized(operation))
 
-def _is_normalized(
-    operation: Any, consumers: Mapping[int, Sequence[Any]], outputs: Sequence[Any]
-) -> bool:
-    """Whether only instance norms take an output, cropped or not."""
-    following = consumers.get(id(operation.output), ())
-    return (
-        bool(following)
-        and all(operation.output is not output for output in outputs)
-        and all(
-            is_instance_norm(each)
-            or (
-                isinstance(each, layers.Cropping2D)
-                and _is_normalized(each, consumers, outputs)
-            )
-            for each in following
-        )
-    )
+    return {
+        operation
+        for operation in operations(network)
+        if type(operation) in _CONVOLUTIONS
+        and operation.use_bias
+        and operation.activation is keras.activations.linear
+        and operation.data_format == "channels_last"
+        and is_normalized(operation)
+    }
 
 
 @tf.custom_gradient

@@ -28,15 +28,10 @@ from cyclegan_tf.models.acceleration.convolutions import (
     CancelledBias,
     Crop,
     NarrowConv,
+    with_cancelled_bias,
 )
 from cyclegan_tf.models.acceleration.norms import BatchNorm, InstanceNorm
-from cyclegan_tf.models.networks.graph import (
-    calls_each_once,
-    consumers,
-    is_instance_norm,
-    operations,
-    outputs_of,
-)
+from cyclegan_tf.models.networks.graph import is_instance_norm, outputs_of
 
 
 def fused(network: keras.Model) -> keras.Model:
@@ -51,13 +46,7 @@ def fused(network: keras.Model) -> keras.Model:
         A functional `keras.Model` on the weights of `network`, whose outputs are equal
         up to rounding in its compute dtype. It is not for saving.
     """
-    takers = consumers(network)
-    cancelled = {
-        operation
-        for operation in operations(network)
-        if calls_each_once(network)
-        and CancelledBias.is_exact(operation, takers, network.outputs)
-    }
+    cancelled = with_cancelled_bias(network)
     on_gpu = bool(tf.config.list_logical_devices("GPU"))
     return keras.models.clone_model(
         keras.Model(network.inputs[0], outputs_of(network), name=network.name),

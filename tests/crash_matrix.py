@@ -1,6 +1,6 @@
 """Stop each command at random moments, and run it again: is anything lost?
 
-    python tests/soak/crash_matrix.py [MOMENTS [COMMAND ...]]
+    python tests/crash_matrix.py [MOMENTS [COMMAND ...]]
 
 A stop is SIGKILL, SIGTERM or Ctrl-C, in turn, after a random part of the time that the
 command takes undisturbed. Then no file may be half written under its final name, what
@@ -21,8 +21,6 @@ import time
 import zipfile
 from collections.abc import Callable
 from typing import NamedTuple
-
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 import h5py
 import tiny
