@@ -227,15 +227,24 @@ def translate_beam(out: pathlib.Path) -> list[str]:
     ]
 
 
+def exported(out: pathlib.Path) -> dict[str, str]:
+    """Return a hash of each model, and the names alone of what holds times."""
+    return {
+        name: content if name.endswith(".tflite") else ""
+        for name, content in files(out).items()
+    }
+
+
+def translated_by_beam(out: pathlib.Path) -> dict[str, str]:
+    """Return a hash of each file but the manifest, which says what was there already."""
+    return {k: v for k, v in files(out).items() if k != "manifest.jsonl"}
+
+
 COMMANDS = {
     "train": Command(train, resume, generators),
     "translate": Command(translate, translate, files),
-    "export": Command(
-        export,
-        export,
-        lambda out: {k: v for k, v in files(out).items() if k.endswith(".tflite")},
-    ),
-    "translate-beam": Command(translate_beam, translate_beam, files),
+    "translate-beam": Command(translate_beam, translate_beam, translated_by_beam),
+    "export": Command(export, export, exported),
 }
 
 
