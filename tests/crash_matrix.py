@@ -236,7 +236,7 @@ def exported(out: pathlib.Path) -> dict[str, str]:
 
 
 def translated_by_beam(out: pathlib.Path) -> dict[str, str]:
-    """Return a hash of each file but the manifest, which says what was there already."""
+    """Return a hash of each file but the manifest, which says what was there before."""
     return {k: v for k, v in files(out).items() if k != "manifest.jsonl"}
 
 

@@ -64,6 +64,7 @@ def translate_beam(config: TranslateBeamConfig) -> BeamTranslation:
         InputError: if there is nothing to translate, no such generator, an unknown
             option of Beam, or another job's output in the output folder.
         JobFailedError: if the job failed.
+        KeyboardInterrupt: after Ctrl-C.
     """
     config.check()
     require_package("apache_beam", "Apache Beam", "runs the job", "beam")
@@ -160,6 +161,7 @@ def _check_flags(flags: Sequence[str], parser: Any) -> None:
 
 
 def _run(pipeline: "Pipeline", out: str) -> None:
+    logging.getLogger("apache_beam.runners.common").addFilter(_is_no_interrupt)
     try:
         result = pipeline.run()
         result.wait_until_finish()
@@ -167,11 +169,16 @@ def _run(pipeline: "Pipeline", out: str) -> None:
     except Exception as e:  # each runner raises its own type
         _LOG.debug("The job failed.", exc_info=True)
         state = (str(e).strip().splitlines() or [type(e).__name__])[-1]
+    continued = f"its output in {out} is valid, and the same command continues it."
+    if state.startswith("KeyboardInterrupt"):  # Beam's own runner wraps it
+        raise KeyboardInterrupt(f"interrupted; {continued}")
     if state != "DONE":
-        raise JobFailedError(
-            f"The job failed ({state}); its output in {out} is valid, and the same "
-            "command continues with the rest."
-        )
+        raise JobFailedError(f"The job failed ({state}); {continued}")
+
+
+def _is_no_interrupt(record: logging.LogRecord) -> bool:
+    """Beam's own runner logs Ctrl-C with a traceback."""
+    return "KeyboardInterrupt" not in record.getMessage()
 
 
 def _read_result(out: str) -> BeamTranslation:

@@ -159,6 +159,20 @@ def test_a_failed_job_goes_on(photos, run_dir, expected, tmp_path, failing_after
     assert (out / "later.png").read_bytes() == expected["2.png"]
 
 
+def test_an_interrupted_job_says_so(
+    photos, run_dir, tmp_path, monkeypatch, capfd, caplog
+):
+    def interrupted(self, path, output):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FileTranslator, "__call__", interrupted)
+    out = str(tmp_path / "out")
+    assert cli.main(["translate-beam", str(run_dir), str(photos), "--out", out]) == 130
+    said = capfd.readouterr().err
+    assert f"interrupted; its output in {out} is valid" in said
+    assert "Traceback" not in said + caplog.text
+
+
 def test_only_the_same_job_goes_on(photos, run_dir, tmp_path, failing_after):
     def job(direction="g", **options):
         inputs, out = (str(photos / "2.png"),), str(tmp_path / "out")
