@@ -170,16 +170,12 @@ def choose_strategy(options: OptimizationConfig) -> tf.distribute.Strategy:
     if options.strategy == "single":
         return tf.distribute.get_strategy()
     # Keras accumulates in a conditional branch, where replicas cannot synchronize, not
-    # even a single one; XLA compiles for one device.
-    for option, wanted in {
-        f"`accumulate={options.accumulate}`": options.accumulate > 1,
-        "`jit_compile=True`": options.jit_compile,
-    }.items():
-        if wanted:
-            raise InputError(
-                f"{option} does not work with `strategy={options.strategy}`; leave it "
-                "out, or use `strategy=single`."
-            )
+    # even a single one.
+    if options.accumulate > 1:
+        raise InputError(
+            f"`accumulate={options.accumulate}` does not work with "
+            f"`strategy={options.strategy}`; leave it out, or use `strategy=single`."
+        )
     if options.strategy == "mirrored":
         strategy = tf.distribute.MirroredStrategy()
     else:

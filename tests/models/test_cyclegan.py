@@ -301,13 +301,17 @@ def two_replicas():
     return tf.distribute.MirroredStrategy(devices)
 
 
-def trained_under(strategy, pool_size, make_optimizer, dataset):
+def trained_under(strategy, pool_size, make_optimizer, dataset, jit_compile=False):
     """On a single device without a graph, which gives the same step."""
     keras.utils.set_random_seed(0)
     alone = strategy.num_replicas_in_sync == 1
     with strategy.scope():
         model = tiny.cyclegan(pool_size=pool_size)
-        model.compile(make_optimizer(), make_optimizer(), run_eagerly=alone)
+        model.compile(
+            *(make_optimizer(), make_optimizer()),
+            run_eagerly=alone,
+            jit_compile=jit_compile,
+        )
     return model, model.fit(dataset, verbose=0).history
 
 
@@ -345,6 +349,13 @@ def test_two_replicas_equal_one_with_the_whole_batch(pool_size, two_replicas, fl
         assert two_history[name] == pytest.approx(one_history[name], rel=1e-6)
     if pool_size:
         assert int(two.pool_x.num_seen.numpy()) == 12
+
+
+def test_xla_compiles_each_replica(two_replicas, float64):
+    dataset = float64_dataset(8)
+    one, _ = trained_under(tf.distribute.get_strategy(), 3, Adam, dataset)
+    two, _ = trained_under(two_replicas, 3, Adam, dataset, jit_compile=True)
+    assert tiny.largest_difference(one, two) < 1e-9
 
 
 @pytest.mark.parametrize("pool_size", [0, 2])
