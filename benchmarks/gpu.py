@@ -2,10 +2,10 @@
 
     python benchmarks/gpu.py [SECONDS [SIDE]]
 
-Without arguments it takes four to five minutes: a borrowed GPU does not wait. TensorFlow and
-PyTorch each measure in a process of their own, with half of the time, the rows that
-matter most first; what the time is not enough for is named. With SIDE, all images have
-that many pixels a side, which tries the script on a processor.
+Without arguments it takes four to five minutes: a borrowed GPU does not wait.
+TensorFlow and PyTorch each measure in a process of their own, with half of the time,
+the rows that matter most first; what the time is not enough for is named. With SIDE,
+all images have that many pixels a side, which tries the script on a processor.
 
 A step is measured without waiting for its losses, as `fit` and PyTorch's loops run it.
 The share of the peak is the multiplications and additions of a step's convolutions, by
