@@ -128,7 +128,7 @@ def half_written(
         return []
     try:
         found = contents(out)
-    except Exception as e:
+    except (OSError, KeyError, zipfile.BadZipFile) as e:
         return [f"unreadable: {type(e).__name__}: {e}"]
     return [
         f"{path} is half written"

@@ -1,4 +1,4 @@
-"""A short turn of what `make soak` does for an hour."""
+"""Two stops of the fifty that `make soak` tries of each command."""
 
 import crash_matrix
 

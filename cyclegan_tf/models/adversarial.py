@@ -122,7 +122,8 @@ class AdversarialModel(ImagePairTrainer):
 
         Raises:
             ValueError: if the loss is unknown, a network has regularizers or cannot be
-                rematerialized, or another argument is given.
+                rematerialized, both `jit_compile` and `run_eagerly` are set, or another
+                argument is given.
         """
         if refused:
             raise ValueError(
@@ -131,6 +132,7 @@ class AdversarialModel(ImagePairTrainer):
                 "discriminator_optimizer and adversarial_loss. "
                 f"Received: {', '.join(refused)}"
             )
+        _check_xla(jit_compile, run_eagerly)
         self._check_regularizers()
         adversarial_loss = adversarial_loss or self.default_adversarial_loss
         self._adversarial_loss = losses.get_adversarial_loss(adversarial_loss)
@@ -400,3 +402,11 @@ class AdversarialModel(ImagePairTrainer):
                         f"{name} must have no regularizers, which the losses do not "
                         f"contain. Received: one in layer {layer.name}"
                     )
+
+
+def _check_xla(jit_compile: Any, run_eagerly: bool) -> None:
+    if jit_compile not in (True, False) or (jit_compile and run_eagerly):
+        raise ValueError(
+            "jit_compile must be True or False, and only one of it and run_eagerly "
+            f"True. Received: jit_compile={jit_compile!r}, run_eagerly={run_eagerly}"
+        )

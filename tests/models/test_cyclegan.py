@@ -214,6 +214,14 @@ def test_jit_compile_gives_the_same_step():
     assert tiny.largest_difference(plain, compiled) < 1e-5
 
 
+@pytest.mark.parametrize(
+    "options", [{"jit_compile": "auto"}, {"jit_compile": True, "run_eagerly": True}]
+)
+def test_xla_is_on_or_off(options):
+    with pytest.raises(ValueError, match="jit_compile must be True or False"):
+        tiny.cyclegan().compile(**options)
+
+
 def test_eager_gives_the_same_step():
     def trained(**options):
         keras.utils.set_random_seed(0)

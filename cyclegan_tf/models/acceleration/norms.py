@@ -108,10 +108,11 @@ def _normalize(x: Any, epsilon: float) -> Any:
 
 
 def _normalize_on_gpu(x: Any, epsilon: float, gamma: Any, beta: Any) -> Any:
-    """Normalize, scale and shift: a batch norm of one image with the channels of all.
+    """Normalize, scale and shift by one batch norm.
 
-    TensorFlow has one thread for each sum over height and width, so there are far too
-    few for a GPU.
+    The images of the batch become the channels of a single image. Without that,
+    TensorFlow computes each sum over height and width in one thread, and leaves most of
+    a GPU idle.
     """
     batch, height, width, channels = tf.unstack(tf.shape(x))
     image = tf.transpose(x, (0, 3, 1, 2))

@@ -51,8 +51,8 @@ def consumers(network: keras.Model) -> Mapping[int, Sequence[Any]]:
 def calls_each_once(network: keras.Model) -> bool:
     """Whether no operation is called twice, so that `consumers` knows all calls.
 
-    Keras remembers the tensors of an operation's first call. Those of another one end
-    in an output of the network, or in an operation that takes a tensor of nobody.
+    Keras remembers the tensors of an operation's first call only. A second call shows
+    where an unknown tensor enters another operation or leaves the network.
     """
     found = operations(network)
     known = {id(tensor) for tensor in network.inputs}
