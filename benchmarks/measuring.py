@@ -49,23 +49,28 @@ class Contestant:
         options: what the function is called with.
 
     Attributes:
+        folder: the benchmarks of the version that works.
         import_seconds: from the start of the process until the module is imported.
         build_seconds: until the work is prepared.
     """
 
+    folder: pathlib.Path = HERE
+
     def __init__(self, name: str, **options: Any):
         self._name = name
+        script = self.folder / "contestant.py"
+        paths = {"PYTHONPATH": f"{self.folder.parent}{os.pathsep}{HERE}"}
         with contextlib.ExitStack() as stack:
             self._complaints = stack.enter_context(tempfile.TemporaryFile("w+"))
             start = time.perf_counter()
             self._process = stack.enter_context(
                 subprocess.Popen(
-                    [sys.executable, HERE / "contestant.py", name, json.dumps(options)],
+                    [sys.executable, script, name, json.dumps(options)],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=self._complaints,
                     text=True,
-                    env=os.environ | _ENVIRONMENT,
+                    env=os.environ | _ENVIRONMENT | paths,
                 )
             )
             self._answer()

@@ -1,4 +1,4 @@
-"""Norms with a gradient of few operations, on the weights of stock layers.
+"""Norms as one operation each way, on the weights of stock layers.
 
 TensorFlow's own gradient of a group normalization passes over its images more than a
 dozen times.
@@ -11,13 +11,15 @@ import tensorflow as tf
 
 
 class InstanceNorm(keras.Layer):
-    """An instance norm whose gradient is written out.
+    """An instance norm that is computed by the kernels of batch norm.
 
-    It computes in at least float32.
+    The images of the batch become the channels of a single image. The statistics are
+    computed in at least float32.
 
     Args:
         norm: the `keras.layers.GroupNormalization` whose weights are used.
-        on_gpu: use the GPU's kernel for batch normalization.
+        on_gpu: bool. Put the channels first, which is faster on a GPU. Defaults to
+            `False`.
     """
 
     def __init__(self, norm: keras.layers.GroupNormalization, on_gpu: bool = False):
@@ -28,14 +30,14 @@ class InstanceNorm(keras.Layer):
     def call(self, x: Any) -> Any:
         """Normalize (batch, height, width, channels)."""
         norm = self.norm
-        on_gpu = self.on_gpu and x.dtype != tf.float64
-        normalize = _normalize_on_gpu if on_gpu else _normalize
-        normalized = normalize(x, norm.epsilon)
+        if x.dtype == tf.float64:  # which batch norm does not compute
+            return norm(x)
+        normalized = _normalize(x, norm.epsilon, channels_first=self.on_gpu)
         if norm.scale:
             normalized *= tf.cast(norm.gamma, normalized.dtype)
         if norm.center:
             normalized += tf.cast(norm.beta, normalized.dtype)
-        return tf.cast(normalized, x.dtype)
+        return normalized
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
@@ -81,54 +83,40 @@ class BatchNorm(keras.Layer):
         return input_shape
 
 
-def _normalize(x: Any, epsilon: float) -> Any:
-    """Return `(x - mean) / sqrt(variance + epsilon)` over height and width."""
-    dtype = tf.float64 if x.dtype == tf.float64 else tf.float32
+def _normalize(x: Any, epsilon: float, channels_first: bool) -> Any:
+    """Return `(x - mean) / sqrt(variance + epsilon)` over height and width.
 
-    def mean(values: Any) -> Any:
-        return tf.reduce_mean(values, axis=(1, 2), keepdims=True)
-
-    @tf.custom_gradient
-    def normalize(x: Any) -> tuple[Any, Any]:
-        values = tf.cast(x, dtype)
-        center = mean(values)
-        inverse = tf.math.rsqrt(mean(tf.square(values - center)) + epsilon)
-
-        def gradient(upstream: Any) -> Any:
-            # Computed again from x, which takes half of the memory in half precision.
-            normalized = (tf.cast(x, dtype) - center) * inverse
-            along = normalized * mean(normalized * upstream)
-            return tf.cast(inverse * (upstream - mean(upstream) - along), x.dtype)
-
-        return (values - center) * inverse, gradient
-
-    return normalize(x)
-
-
-def _normalize_on_gpu(x: Any, epsilon: float) -> Any:
-    """Normalize by one batch norm.
-
-    The images of the batch become the channels of a single image. Without that,
-    TensorFlow computes each sum over height and width in one thread, and leaves most of
-    a GPU idle. Its own gradient of the shapes has four times as many operations, and
-    the processor that starts them is what a small step waits for.
+    The gradient is written out: that of TensorFlow computes the shapes again, with four
+    times as many operations, and a small step waits for a GPU's operations to be
+    started.
     """
     dynamic = tf.shape(x)
     height, width, channels = (x.shape[i] or dynamic[i] for i in (1, 2, 3))
+    if channels_first:
+        to_image, to_batch = (0, 3, 1, 2), (0, 2, 3, 1)
+        image_shape: Any = (1, -1, height, width)
+        batch_shape: Any = (-1, channels, height, width)
+    else:  # without moving a pixel's channels, and of one image nothing moves
+        to_image, to_batch = (1, 2, 0, 3), (2, 0, 1, 3)
+        image_shape = (1, height, width, -1)
+        batch_shape = (height, width, -1, channels)
 
     def as_one_image(images: Any) -> Any:
-        images = tf.transpose(images, (0, 3, 1, 2))
-        return tf.reshape(images, (1, -1, height, width))
+        return tf.reshape(tf.transpose(images, to_image), image_shape)
 
     def as_batch(image: Any) -> Any:
-        image = tf.reshape(image, (-1, channels, height, width))
-        return tf.ensure_shape(tf.transpose(image, (0, 2, 3, 1)), x.shape)
+        batch = tf.transpose(tf.reshape(image, batch_shape), to_batch)
+        return tf.ensure_shape(batch, x.shape)
 
     @tf.custom_gradient
     def normalize(x: Any) -> tuple[Any, Any]:
         image = as_one_image(x)
-        scale = tf.ones((tf.shape(image)[1],))
-        options = {"epsilon": epsilon, "data_format": "NCHW"}
+        scale = tf.ones((tf.shape(image)[1 if channels_first else 3],))
+        options = {
+            "epsilon": epsilon,
+            "data_format": "NCHW" if channels_first else "NHWC",
+        }
+        # The function of `tf.nn` does not take bfloat16.
         normed = tf.raw_ops.FusedBatchNormV3(
             x=image,
             scale=scale,
