@@ -14,7 +14,7 @@ help:
 	@echo "make test-addons  compare with the real TensorFlow Addons, in an environment of its own"
 	@echo "make bench   measure, and append to benchmarks/RESULTS.md"
 	@echo "make bench-long  measure what takes longer: XLA, --remat, the demo's scores"
-	@echo "make soak    stop the commands at 50 random moments each, for an hour or more"
+	@echo "make soak    stop, crowd, feed and tire the commands, for two hours or more"
 	@echo "make notebooks  run the notebooks, and store them with their pictures"
 	@echo "make lint    ruff, mypy and the layers contract"
 	@echo "make format  let ruff format the code"
@@ -66,6 +66,10 @@ bench-long: setup
 
 soak: setup
 	$(BIN)/python tests/crash_matrix.py
+	$(BIN)/python tests/clients.py
+	$(BIN)/python tests/endurance.py
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris
+	$(BIN)/python tests/fuzzing.py
 
 lint: setup
 	$(BIN)/ruff check .

@@ -1,21 +1,18 @@
 """Forecast what a training needs of this machine, from a trial of its first steps."""
 
-import contextlib
 import dataclasses
 import json
 import logging
 import pathlib
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
 
 from cyclegan_tf._shared import machine
 from cyclegan_tf._shared.errors import InputError, TrainingStoppedError
 from cyclegan_tf._shared.files import write_json
+from cyclegan_tf._shared.signals import interrupted_by_sigterm
 from cyclegan_tf._shared.tables import markdown_table
 from cyclegan_tf.config.options import TrainConfig
 from cyclegan_tf.config.stored import to_dict
@@ -157,7 +154,7 @@ def _run_trial(config: TrainConfig) -> Forecast | None:
     """Run `trial.py` in a process of its own; return `None` if memory runs out."""
     _LOG.info("Training a few steps to measure them.")
     temporary = tempfile.TemporaryDirectory(prefix="cyclegan-plan-")
-    with _interrupted_by_sigterm(), temporary as folder:
+    with interrupted_by_sigterm(), temporary as folder:
         write_json(pathlib.Path(folder, "config.json"), to_dict(config))
         code = _run("-c", _TRIAL, folder, str(time.time()))
         if code in _DEATHS_BY_MEMORY:
@@ -184,19 +181,6 @@ def _run(*arguments: str) -> int:
         finally:
             process.kill()
             process.wait()  # It must be gone before its folder is removed.
-
-
-@contextlib.contextmanager
-def _interrupted_by_sigterm() -> Iterator[None]:
-    """Raise `KeyboardInterrupt` on SIGTERM; only the main thread can."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 def _ways_to_less_memory(config: TrainConfig) -> list[str]:

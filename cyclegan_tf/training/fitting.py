@@ -4,8 +4,10 @@ import contextlib
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
+import tensorflow as tf
 
 from cyclegan_tf.config.directions import DIRECTIONS
 from cyclegan_tf.data import batches
@@ -52,7 +54,7 @@ def fit_steps(
     last_step: int,
 ) -> None:
     """Fit from one step to another: whole epochs, or the rest of one epoch."""
-    record, steps_per_epoch = run.config.record, training.steps_per_epoch
+    steps_per_epoch = training.steps_per_epoch
     epochs = last_step // steps_per_epoch
     steps = min(steps_per_epoch, last_step - first_step)
     progress = Progress(
@@ -62,54 +64,79 @@ def fit_steps(
         first_step,
     )
     checkpointing = _checkpointing(run, training, workers, progress, first_step)
-    test = training.domains.test["x"], training.domains.test["y"]
-    # One image per replica: some operations fail on an empty batch.
-    validation_set = (*test, record.validation_images)
-    validation_batch = workers.strategy.num_replicas_in_sync
+    own = _callbacks(run, training, workers, progress, first_step)
 
     showing = progress.shown() if workers.is_chief else contextlib.nullcontext()
     reading = batches.reading_errors_in_words()
     with showing, reading, checkpointing.deferring_signals():
         training.model.fit(
-            workers.strategy.distribute_datasets_from_function(
-                functools.partial(
-                    batches.training_batches,
-                    training.domains.train["x"],
-                    training.domains.train["y"],
-                    run.config.optimization.batch_size,
-                    run.config.optimization.seed,
-                    first_step,
-                    paired=training.domains.paired_training,
-                    jitter_steps=_jitter_steps(run, steps_per_epoch),
-                )
-            ),
+            _training_set(run, training, workers, first_step),
             initial_epoch=first_step // steps_per_epoch,
             epochs=epochs,
             steps_per_epoch=steps,
-            validation_data=workers.strategy.distribute_datasets_from_function(
-                functools.partial(
-                    batches.evaluation_batches, *validation_set, validation_batch
-                )
-            ),
-            validation_steps=batches.evaluation_steps(
-                *validation_set, validation_batch
-            ),
+            **_validation_set(run, training, workers),
             callbacks=CallbackList(
-                [
-                    EpochRates(epoch_rates(run.config.optimization)),
-                    *([] if record.watchdog == "off" else [FiniteLosses()]),
-                    *([progress] if workers.is_chief else []),
-                    *(_writing(run, training, first_step) if workers.is_chief else []),
-                    *callbacks,
-                    *([StoppingTogether(workers.any)] if workers.count > 1 else []),
-                    checkpointing,  # last, as it may raise KeyboardInterrupt
-                ],
+                # Checkpoints come last, as they may raise KeyboardInterrupt.
+                [*own, *callbacks, *_stopping_together(workers), checkpointing],
                 add_history=True,
                 model=training.model,
                 epochs=epochs,
                 steps=steps,
             ),
         )
+
+
+def _training_set(
+    run: Run, training: Training, workers: Workers, first_step: int
+) -> tf.data.Dataset:
+    return workers.strategy.distribute_datasets_from_function(
+        functools.partial(
+            batches.training_batches,
+            training.domains.train["x"],
+            training.domains.train["y"],
+            run.config.optimization.batch_size,
+            run.config.optimization.seed,
+            first_step,
+            paired=training.domains.paired_training,
+            jitter_steps=_jitter_steps(run, training.steps_per_epoch),
+        )
+    )
+
+
+def _validation_set(run: Run, training: Training, workers: Workers) -> dict[str, Any]:
+    """Return the validation arguments of `fit`."""
+    images = (
+        training.domains.test["x"],
+        training.domains.test["y"],
+        run.config.record.validation_images,
+        # One image per replica: some operations fail on an empty batch.
+        workers.strategy.num_replicas_in_sync,
+    )
+    make = functools.partial(batches.evaluation_batches, *images)
+    return {
+        "validation_data": workers.strategy.distribute_datasets_from_function(make),
+        "validation_steps": batches.evaluation_steps(*images),
+    }
+
+
+def _callbacks(
+    run: Run,
+    training: Training,
+    workers: Workers,
+    progress: Progress,
+    first_step: int,
+) -> list[keras.callbacks.Callback]:
+    watched = run.config.record.watchdog != "off"
+    return [
+        EpochRates(epoch_rates(run.config.optimization)),
+        *([FiniteLosses()] if watched else []),
+        *([progress] if workers.is_chief else []),
+        *(_writing(run, training, first_step) if workers.is_chief else []),
+    ]
+
+
+def _stopping_together(workers: Workers) -> list[keras.callbacks.Callback]:
+    return [StoppingTogether(workers.any)] if workers.count > 1 else []
 
 
 def _jitter_steps(run: Run, steps_per_epoch: int) -> int | None:

@@ -8,14 +8,16 @@ import logging
 import os
 import pathlib
 import socket
+import tempfile
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.extras import require_package
+from cyclegan_tf._shared.signals import interrupted_by_sigterm
 from cyclegan_tf.images import (
     Image,
     TooLargeImageError,
@@ -42,8 +44,9 @@ _SIZES: dict[str, int | None] = {"As trained": 1, "Larger": 2, "Full": None}
 def serve(config: ServeConfig) -> None:
     """Serve a page that translates photos, until it is interrupted.
 
-    The page contacts no other computers. Uploads, of at most 100 MB, are deleted after
-    an hour and when the server stops.
+    The page contacts no other computers. Uploads, of at most 100 MB, go to a private
+    folder, and are deleted after an hour and when the server stops. On `localhost` only
+    pages of this server may send anything: no other site that the browser shows.
 
     Raises:
         InputError: if there is no generator, Gradio is not installed, or the port is
@@ -51,26 +54,37 @@ def serve(config: ServeConfig) -> None:
     """
     config.check()
     require_gradio()
+    # Both come with Gradio.
+    from starlette.middleware import Middleware
+
+    from cyclegan_tf.translation.own_pages import LOOPBACK, OwnPagesOnly
+
     generators = find_generators(config.source)
     _check_port(config.host, config.port)
-    page = build_page(config.source.resolve().name.removesuffix(".keras"), generators)
-    _, address, _ = page.launch(
-        server_name=config.host,
-        server_port=config.port,
-        prevent_thread_lock=True,
-        show_error=True,
-        quiet=True,
-        footer_links=[],
-        max_file_size="100mb",
-        # Each of these may contact other computers.
-        share=False,
-        run_history=False,
-        mcp_server=False,
-        ssr_mode=False,
-        pwa=False,
-    )
-    _LOG.info("Serving %s at %s; stop with Ctrl-C", config.source, address)
-    page.block_thread()
+    name = config.source.resolve().name.removesuffix(".keras")
+    middleware = [Middleware(OwnPagesOnly)] if config.host in LOOPBACK else []
+    uploads = tempfile.TemporaryDirectory(prefix="cyclegan-uploads-")
+    with interrupted_by_sigterm(), uploads as folder:
+        os.environ["GRADIO_TEMP_DIR"] = folder
+        page = build_page(name, generators)
+        _, address, _ = page.launch(
+            server_name=config.host,
+            server_port=config.port,
+            prevent_thread_lock=True,
+            show_error=True,
+            quiet=True,
+            footer_links=[],
+            max_file_size="100mb",
+            app_kwargs={"middleware": middleware},
+            # Each of these may contact other computers.
+            share=False,
+            run_history=False,
+            mcp_server=False,
+            ssr_mode=False,
+            pwa=False,
+        )
+        _LOG.info("Serving %s at %s; stop with Ctrl-C", config.source, address)
+        page.block_thread()
 
 
 def require_gradio() -> None:
@@ -114,85 +128,102 @@ def build_page(
     import gradio
 
     served = {generator.title: _Served.load(generator) for generator in generators}
+
+    def translate_upload(
+        path: str | None, title: str, size: str
+    ) -> tuple[tuple[Image, Image] | None, str]:
+        return _translate_upload(served[title], path, size)
+
     with gradio.Blocks(
         analytics_enabled=False, title=f"CycleGAN: {name}", delete_cache=(600, 3600)
     ) as page:
         gradio.Markdown(f"# {name}\nChoose a photo of yours, or a sample.")
         with gradio.Row():
             with gradio.Column():
-                # As a file, so that it is read as `cyclegan translate` reads it.
-                photo = gradio.Image(
-                    label="Photo",
-                    type="filepath",
-                    image_mode=None,
-                    sources=["upload", "webcam", "clipboard"],
-                    buttons=["fullscreen"],
-                    height=320,
-                    elem_id="photo",
-                )
-                gradio.Examples(
-                    list(map(str, PHOTOGRAPHS)),
-                    photo,
-                    label="Samples",
-                    elem_id="samples",
-                )
-                direction = gradio.Radio(
-                    list(served),
-                    value=next(iter(served)),
-                    label="Direction",
-                    visible=len(served) > 1,
-                    elem_id="direction",
-                )
-                size = gradio.Radio(
-                    list(_SIZES),
-                    value=next(iter(_SIZES)),
-                    label="Size",
-                    elem_id="size",
-                )
+                inputs = _inputs(list(served))
             with gradio.Column():
-                slider = gradio.ImageSlider(
-                    label="Before and after",
-                    format="png",
-                    interactive=False,
-                    buttons=["download", "fullscreen"],
-                    elem_id="translation",
-                )
-                note = gradio.Markdown(elem_id="note")
+                outputs = _outputs()
         gradio.Markdown(f"Samples: {CREDITS}.")
-        # Gradio itself would decode an upload, with a long message on failure, and
-        # would accept the path of any file on this machine from a program.
-        uploads = pathlib.Path(photo.GRADIO_CACHE).resolve()
-        photo.preprocess = lambda payload: _uploaded_file(payload, uploads)  # type: ignore[method-assign]
-
-        def translate_upload(
-            path: str | None, title: str, size: str
-        ) -> tuple[tuple[Image, Image] | None, str]:
-            if path is None:
-                return None, ""
-            try:
-                # Bytes, so that a message does not name the temporary file.
-                return served[title].translate(pathlib.Path(path).read_bytes(), size)
-            except TooLargeImageError as e:
-                raise gradio.Error(
-                    "The photo has too many pixels for this size; choose another size, "
-                    "or a smaller photo.",
-                    print_exception=False,
-                ) from e
-            except UnreadableImageError as e:
-                raise gradio.Error(
-                    "The file cannot be read as an image; choose another one, such as "
-                    "a JPEG or PNG file.",
-                    print_exception=False,
-                ) from e
-
         gradio.on(
-            [photo.change, direction.change, size.change],
+            [component.change for component in inputs],
             translate_upload,
-            [photo, direction, size],
-            [slider, note],
+            inputs,
+            outputs,
             api_name="translate",
         )
     return page
+
+
+def _inputs(titles: list[str]) -> list[Any]:
+    """Add what a visitor chooses: the photo, the direction and the size."""
+    import gradio
+
+    # As a file, so that it is read as `cyclegan translate` reads it.
+    photo = gradio.Image(
+        label="Photo",
+        type="filepath",
+        image_mode=None,
+        sources=["upload", "webcam", "clipboard"],
+        buttons=["fullscreen"],
+        height=320,
+        elem_id="photo",
+    )
+    # Gradio itself would decode an upload, with a long message on failure, and would
+    # accept the path of any file on this machine from a program.
+    uploads = pathlib.Path(photo.GRADIO_CACHE).resolve()
+    photo.preprocess = lambda payload: _uploaded_file(payload, uploads)  # type: ignore[method-assign]
+    gradio.Examples(
+        list(map(str, PHOTOGRAPHS)), photo, label="Samples", elem_id="samples"
+    )
+    direction = gradio.Radio(
+        titles,
+        value=titles[0],
+        label="Direction",
+        visible=len(titles) > 1,
+        elem_id="direction",
+    )
+    sizes = list(_SIZES)
+    size = gradio.Radio(sizes, value=sizes[0], label="Size", elem_id="size")
+    return [photo, direction, size]
+
+
+def _outputs() -> list[Any]:
+    """Add what a visitor gets: the photo before and after, and a note."""
+    import gradio
+
+    slider = gradio.ImageSlider(
+        label="Before and after",
+        format="png",
+        interactive=False,
+        buttons=["download", "fullscreen"],
+        elem_id="translation",
+    )
+    return [slider, gradio.Markdown(elem_id="note")]
+
+
+def _translate_upload(
+    served: "_Served", path: str | None, size: str
+) -> tuple[tuple[Image, Image] | None, str]:
+    """Translate an upload, if there is one; say in a sentence why not."""
+    import gradio
+
+    if path is None:
+        return None, ""
+    try:
+        # Bytes, so that a message does not name the temporary file.
+        return served.translate(pathlib.Path(path).read_bytes(), size)
+    except TooLargeImageError as e:
+        raise gradio.Error(
+            "The photo has too many pixels for this size; choose another size, or a "
+            "smaller photo.",
+            print_exception=False,
+        ) from e
+    except UnreadableImageError as e:
+        raise gradio.Error(
+            "The file cannot be read as an image; choose another one, such as a JPEG "
+            "or PNG file.",
+            print_exception=False,
+        ) from e
 
 
 def _uploaded_file(

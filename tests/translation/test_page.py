@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 
 import chromium
@@ -53,9 +54,11 @@ def free_port():
 
 
 @contextlib.contextmanager
-def served(source, log):
+def served(source, log, ended_by=signal.SIGINT):
     """Run `cyclegan serve` as a user does; yield the address it prints."""
     port = free_port()
+    temporary = log.parent / "temporary"
+    temporary.mkdir()
     command = [sys.executable, "-m", "cyclegan_tf", "serve", str(source)]
     with (
         log.open("w") as file,
@@ -66,7 +69,7 @@ def served(source, log):
             env={
                 **os.environ,
                 "PYTHONPATH": str(pathlib.Path(__file__).parents[2]),
-                "GRADIO_TEMP_DIR": str(log.parent / "uploads"),
+                "TMPDIR": str(temporary),
             },
         ) as process,
     ):
@@ -77,8 +80,10 @@ def served(source, log):
             )
             assert process.poll() is None, log.read_text()
             yield address
-            process.send_signal(signal.SIGINT)
+            process.send_signal(ended_by)
             assert process.wait(30) == 0
+            # Nothing that was uploaded or made of it is kept.
+            assert not list(temporary.rglob("*.png"))
         finally:
             process.kill()
 
@@ -148,14 +153,32 @@ def test_both_directions_of_a_run(run, photo, tmp_path):
                 title,
             )
         assert (shown(driver, "70 x 45")[0] == image).all()
-        assert list((tmp_path / "uploads").rglob("photo.png"))
+        assert list((tmp_path / "temporary").rglob("photo.png"))
         asked = chromium.requested(driver)
         assert len(asked) > 5
         assert [url for url in asked if not url.startswith(address)] == []
         # A file of this computer that nobody uploaded.
         assert "event: error" in answer(address, {"path": str(photo)})
-    # Nothing that was uploaded or made of it is kept.
-    assert not list((tmp_path / "uploads").rglob("*.png"))
+
+
+def test_other_sites_are_refused(run, tmp_path):
+    with served(run.folder, tmp_path / "log") as address:
+        port = address.strip("/").rpartition(":")[2]
+
+        def status(**headers):
+            request = urllib.request.Request(f"{address}config", headers=headers)
+            try:
+                return urllib.request.urlopen(request, timeout=60).status
+            except urllib.error.HTTPError as e:
+                return e.code
+
+        assert status() == 200
+        assert status(Host=f"localhost:{port}") == 200
+        assert status(Origin=f"http://127.0.0.1:{port}") == 200
+        assert status(Host="example.com") == 403
+        assert status(Origin="http://example.com") == 403
+        assert status(Origin="null") == 403
+        assert status(Origin="http://127.0.0.1:1") == 403
 
 
 def test_a_large_photo_and_a_sample(tmp_path):
@@ -167,7 +190,7 @@ def test_a_large_photo_and_a_sample(tmp_path):
     photo.save(tmp_path / "photo.png", exif=exif)
     translate(TranslateConfig(run.folder, (tmp_path / "photo.png",), tmp_path / "out"))
     with (
-        served(run.folder, tmp_path / "log") as address,
+        served(run.folder, tmp_path / "log", signal.SIGTERM) as address,
         chromium.browser() as driver,
     ):
         driver.get(address)
