@@ -50,13 +50,16 @@ test-addons: setup
 
 bench: setup
 	$(BIN)/python benchmarks/training_step.py
+	$(BIN)/python benchmarks/operations.py
 	$(BIN)/python benchmarks/first_step.py
 	$(BIN)/python benchmarks/input_pipeline.py
 	$(BIN)/python benchmarks/translation.py
 	$(BIN)/python benchmarks/import_checkpoint.py
 	$(BIN)/python benchmarks/large_images.py tiny
 
+# The earlier version is the first one.
 bench-long: setup
+	$(BIN)/python benchmarks/versions.py 5d7c7b1
 	$(BIN)/python benchmarks/training_step.py options
 	$(BIN)/python benchmarks/methods.py
 	$(BIN)/python benchmarks/memory.py

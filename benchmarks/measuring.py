@@ -59,7 +59,7 @@ class Contestant:
     def __init__(self, name: str, **options: Any):
         self._name = name
         script = self.folder / "contestant.py"
-        paths = {"PYTHONPATH": f"{self.folder.parent}{os.pathsep}{HERE}"}
+        paths = [str(self.folder.parent), str(HERE), os.environ.get("PYTHONPATH", "")]
         with contextlib.ExitStack() as stack:
             self._complaints = stack.enter_context(tempfile.TemporaryFile("w+"))
             start = time.perf_counter()
@@ -70,7 +70,9 @@ class Contestant:
                     stdout=subprocess.PIPE,
                     stderr=self._complaints,
                     text=True,
-                    env=os.environ | _ENVIRONMENT | paths,
+                    env=os.environ
+                    | _ENVIRONMENT
+                    | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
                 )
             )
             self._answer()

@@ -1,7 +1,6 @@
 """A training step of this version against one of an earlier version.
 
-    git worktree add /tmp/earlier REVISION
-    python benchmarks/versions.py /tmp/earlier [SIZE ...]
+    python benchmarks/versions.py REVISION [SIZE ...]
 
 The default networks and options. Both train in turns.
 """
@@ -10,7 +9,9 @@ import contextlib
 import functools
 import itertools
 import pathlib
+import subprocess
 import sys
+import tempfile
 
 import measuring
 import numpy as np
@@ -18,14 +19,22 @@ from measuring import Contestant, ratios, spread
 
 SIZES = (64, 128, 256)
 BATCH_SIZES = (1, 4)
-# Two processes that train on 4 images of this size need more than 24 GB.
-LARGEST_BATCH = 4 * 128**2
 
 
 class Earlier(Contestant):
-    """A contestant of the other checkout."""
+    """A contestant of the earlier version; `main` sets its folder."""
 
-    folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".") / "benchmarks"
+
+@contextlib.contextmanager
+def checkout(revision):
+    """Yield a folder with an earlier version."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = measuring.HERE.parent
+        subprocess.run(["git", "clone", "--quiet", root, folder], check=True)
+        subprocess.run(
+            ["git", "-C", folder, "checkout", "--quiet", revision], check=True
+        )
+        yield pathlib.Path(folder)
 
 
 def training(size, precision, batch_size):
@@ -63,28 +72,30 @@ def race(**options):
 def main():
     """Measure, and append the result."""
     machine = measuring.machine()
+    revision, *sizes = sys.argv[1:]
     rows = [("size", "batch", "precision", "earlier", "now", "now / earlier")]
-    sizes = [int(size) for size in sys.argv[2:]] or SIZES
-    cases = itertools.product(sizes, BATCH_SIZES, measuring.PRECISIONS)
-    for size, batch_size, precision in cases:
-        if size**2 * batch_size > LARGEST_BATCH:
-            continue
-        seconds = race(
-            size=size,
-            precision=measuring.PRECISIONS[precision],
-            batch_size=batch_size,
-        )
-        rows.append(
-            (
-                str(size),
-                str(batch_size),
-                precision,
-                spread(seconds["earlier"], " s", 3),
-                spread(seconds["now"], " s", 3),
-                spread(ratios(seconds["now"], seconds["earlier"])),
+    cases = itertools.product(
+        map(int, sizes or SIZES), BATCH_SIZES, measuring.PRECISIONS
+    )
+    with checkout(revision) as folder:
+        Earlier.folder = folder / "benchmarks"
+        for size, batch_size, precision in cases:
+            seconds = race(
+                size=size,
+                precision=measuring.PRECISIONS[precision],
+                batch_size=batch_size,
             )
-        )
-        print(*rows[-1], flush=True)
+            rows.append(
+                (
+                    str(size),
+                    str(batch_size),
+                    precision,
+                    spread(seconds["earlier"], " s", 3),
+                    spread(seconds["now"], " s", 3),
+                    spread(ratios(seconds["now"], seconds["earlier"])),
+                )
+            )
+            print(*rows[-1], flush=True)
     measuring.append(
         "A training step, now and earlier",
         machine,

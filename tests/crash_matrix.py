@@ -1,25 +1,29 @@
 """Stop each command at random moments, and run it again: is anything lost?
 
     python tests/crash_matrix.py [MOMENTS [COMMAND ...]]
+    sudo python tests/crash_matrix.py --full-disk [MOMENTS [COMMAND ...]]
 
 A stop is SIGKILL, SIGTERM or Ctrl-C, in turn, after a random part of the time that the
-command takes undisturbed. Then no file may be half written under its final name, what
-is said holds no traceback, and the same command (a training: `--resume`) ends with the
-files of an undisturbed one, bit by bit, and no others. It prints a table, and ends with
-exit code 1 if anything was lost.
+command takes undisturbed; or a disk that is full after a random part of what it writes.
+Then no file may be half written under its final name, what is said holds no traceback,
+and the same command (a training: `--resume`) ends with the files of an undisturbed one,
+bit by bit, and no others. It prints a table, and ends with exit code 1 if anything was
+lost.
 """
 
 import collections
+import contextlib
 import hashlib
 import pathlib
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import h5py
@@ -53,8 +57,13 @@ class Command(NamedTuple):
 
 def main() -> None:
     """Try the commands."""
-    moments = int(sys.argv[1]) if len(sys.argv) > 1 else MOMENTS
-    chosen = sys.argv[2:] or list(COMMANDS)
+    arguments = sys.argv[1:]
+    try_command = try_signals
+    if arguments[:1] == ["--full-disk"]:
+        try_command = try_full_disks
+        arguments = arguments[1:]
+    moments = int(arguments[0]) if arguments else MOMENTS
+    chosen = arguments[1:] or list(COMMANDS)
     print("command | undisturbed | stops | ended before | lost", flush=True)
     lost = 0
     for name in chosen:
@@ -63,22 +72,36 @@ def main() -> None:
     sys.exit(min(lost, 1))
 
 
-def try_command(name: str, command: Command, moments: int, folder: pathlib.Path) -> int:
+class Undisturbed(NamedTuple):
+    """How long a command takes, what it writes, and how many bytes that is."""
+
+    seconds: float
+    contents: dict[str, str]
+    size: int
+
+    @classmethod
+    def run(cls, command: Command, folder: pathlib.Path) -> "Undisturbed":
+        """Run a command; the first time, what it imports later is not loaded yet."""
+        run(folder / "log", command.arguments(folder / "warm"))
+        start = time.monotonic()
+        whole = folder / "whole"
+        run(folder / "log", command.arguments(whole))
+        seconds = time.monotonic() - start
+        size = sum(path.stat().st_size for path in whole.rglob("*"))
+        return cls(seconds, command.contents(whole), size)
+
+
+def try_signals(name: str, command: Command, moments: int, folder: pathlib.Path) -> int:
     """Stop a command at so many moments; print a row; return how often it lost."""
-    run(folder / "log", command.arguments(folder / "warm"))  # what is imported later
-    start = time.monotonic()
-    run(folder / "log", command.arguments(folder / "whole"))
-    seconds = time.monotonic() - start
-    expected = command.contents(folder / "whole")
-    moment = random.Random(0)
+    undisturbed = Undisturbed.run(command, folder)
+    random_part = random.Random(0)
     ended: collections.Counter[str] = collections.Counter()
     lost = 0
     for i in range(moments):
         number = SIGNALS[i % len(SIGNALS)]
-        out = folder / "stopped"
-        log = folder / f"log-{i}"
+        out, log = folder / "stopped", folder / f"log-{i}"
         program = Program(log, *command.arguments(out))
-        after = moment.uniform(0, seconds)
+        after = random_part.uniform(0, undisturbed.seconds)
         program.process.join(after)
         if program.is_running:
             program.send(number)
@@ -86,28 +109,77 @@ def try_command(name: str, command: Command, moments: int, folder: pathlib.Path)
         else:
             ended["before"] += 1
         program.process.join()
-        said = log.read_text() if log.exists() else ""  # or it had not even begun
-        faults = ["a traceback"] if "Traceback" in said else []
-        faults += half_written(out, command.contents, expected)
-        run(
-            folder / "log",
-            command.again(out) if out.exists() else command.arguments(out),
-        )
-        found = command.contents(out)
-        faults += [
-            f"{path} differs" for path in expected if found.get(path) != expected[path]
-        ]
-        faults += [f"{path} is left" for path in found if path not in expected]
-        if faults:
-            lost += 1
-            print(f"{number.name} after {after:.2f} s: {faults}", flush=True)
-            print(said[-2000:], flush=True)
+        lost += is_lost(command, out, log, undisturbed, f"{number.name}, {after:.2f} s")
         shutil.rmtree(out)
     stops = ", ".join(f"{ended[number.name]} {number.name}" for number in SIGNALS)
-    print(
-        f"{name} | {seconds:.1f} s | {stops} | {ended['before']} | {lost}", flush=True
-    )
+    print_row(name, undisturbed, stops, ended["before"], lost)
     return lost
+
+
+def try_full_disks(
+    name: str, command: Command, moments: int, folder: pathlib.Path
+) -> int:
+    """Give a command too little disk so many times, then enough; as `try_signals`."""
+    undisturbed = Undisturbed.run(command, folder)
+    random_part = random.Random(0)
+    full = lost = 0
+    for i in range(moments):
+        size = int(random_part.uniform(0, undisturbed.size))
+        out, log = folder / "stopped", folder / f"log-{i}"
+        out.mkdir()
+        with small_disk(out, size) as grow:
+            program = Program(log, *command.arguments(out))
+            code, _ = program.end()
+            full += code != 0
+            grow()
+            lost += is_lost(command, out, log, undisturbed, f"{size} bytes")
+        out.rmdir()
+    print_row(name, undisturbed, f"{full} full disks", moments - full, lost)
+    return lost
+
+
+@contextlib.contextmanager
+def small_disk(out: pathlib.Path, size: int) -> Iterator[Callable[[], None]]:
+    """Make a folder a disk of so many bytes; yield what makes it large."""
+    where, options = str(out), f"size={max(size, 1)}"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "disk", where], check=True)
+    enough = ["mount", "-o", "remount,size=1G", where]
+    try:
+        yield lambda: subprocess.run(enough, check=True)
+    finally:
+        subprocess.run(["umount", where], check=True)
+
+
+def is_lost(
+    command: Command,
+    out: pathlib.Path,
+    log: pathlib.Path,
+    undisturbed: Undisturbed,
+    stop: str,
+) -> bool:
+    """Look at what a stop has left, run the command again, and print the faults."""
+    expected = undisturbed.contents
+    said = log.read_text() if log.exists() else ""  # or it had not even begun
+    faults = ["a traceback"] if "Traceback" in said else []
+    faults += half_written(out, command.contents, expected)
+    again = command.again if out.exists() else command.arguments
+    run(log.with_name("log"), again(out))
+    found = command.contents(out)
+    faults += [
+        f"{path} differs" for path in expected if found.get(path) != expected[path]
+    ]
+    faults += [f"{path} is left" for path in found if path not in expected]
+    if faults:
+        print(f"{stop}: {faults}\n{said[-2000:]}", flush=True)
+    return bool(faults)
+
+
+def print_row(
+    name: str, undisturbed: Undisturbed, stops: str, before: int, lost: int
+) -> None:
+    """Print what became of a command."""
+    seconds = f"{undisturbed.seconds:.1f} s"
+    print(name, seconds, stops, before, lost, sep=" | ", flush=True)
 
 
 def run(log: pathlib.Path, arguments: list[str]) -> None:

@@ -5,7 +5,7 @@ import crash_matrix
 
 def test_a_translation_survives_two_stops(tmp_path, capfd):
     command = crash_matrix.COMMANDS["translate"]
-    assert crash_matrix.try_command("translate", command, 2, tmp_path) == 0
+    assert crash_matrix.try_signals("translate", command, 2, tmp_path) == 0
     assert "translate | " in capfd.readouterr().out
 
 
@@ -15,5 +15,5 @@ def test_a_file_that_differs_is_lost(tmp_path, capfd):
     changing = kept._replace(
         contents=lambda out: {"file": str(next(each_time_another))}
     )
-    assert crash_matrix.try_command("translate", changing, 1, tmp_path) == 1
+    assert crash_matrix.try_signals("translate", changing, 1, tmp_path) == 1
     assert "file differs" in capfd.readouterr().out

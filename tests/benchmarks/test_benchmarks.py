@@ -205,7 +205,7 @@ def test_make_bench_runs_every_script():
         for path in BENCHMARKS.glob("*.py")
         if "measuring.append(" in path.read_text()
     }
-    assert len(scripts) == 10
+    assert len(scripts) == 12
     assert all(f"benchmarks/{name}" in makefile for name in scripts)
 
 

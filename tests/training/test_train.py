@@ -185,9 +185,11 @@ def test_the_run_folder_is_complete(uninterrupted):
 
 def test_it_says_little(uninterrupted):
     """Where nobody watches: the hardware, a line an epoch, and what to type next."""
-    said, *_, advice = (
+    *hints, said, advice = (
         (uninterrupted.parent / "stderr.txt").read_text().strip().splitlines()
     )
+    # One line where the processor multiplies bfloat16.
+    assert all("--precision auto" in hint for hint in hints) and len(hints) <= 1
     assert re.fullmatch(r"Training on .+ in float32: 4 epochs of 6 steps\.", said)
     assert advice == f"Next: cyclegan report {uninterrupted}"
     *epochs, end = (uninterrupted.parent / "stdout.txt").read_text().splitlines()
