@@ -7,6 +7,7 @@ nor the help waits for TensorFlow.
 import dataclasses
 import json
 import pathlib
+import shlex
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Protocol
 
@@ -48,13 +49,13 @@ class Command:
         verb: the first argument.
         group: heading in `cyclegan --help`.
         options: dataclass of the other arguments; its docstring is the help.
-        function: takes the options. If they have a `json`, `result.write(json)` is
-            called.
+        function: takes the options. If these have a `json` that is set, `main` also
+            calls `result.write(json)`.
         default: takes the raw arguments; returns options pre-filled from a recipe, a
             preset or a run.
-        after_dashes: name of the option for all arguments after a lone `--`.
-        first: names of the options that come first in the help, ten at most; all if
-            there are none.
+        after_dashes: name of the option that takes all arguments after a lone `--`.
+        first: options listed first in the help, at most ten; empty lists all options
+            together.
         then: takes the options; returns what to type after a success.
     """
 
@@ -81,11 +82,11 @@ class Recipes:
 
 @dataclasses.dataclass(frozen=True)
 class Models:
-    """List the trained generators at hand, or describe one.
+    """List the trained generators that come with the package, or describe one.
 
     Attributes:
         name: A model.
-        all: Also list the models of others, which are downloaded when they are used.
+        all: Also list models by others, which are downloaded on first use.
     """
 
     name: Annotated[str | None, tyro.conf.Positional] = None
@@ -104,7 +105,7 @@ class Demo:
 
 
 def _train(options: defaults.Train) -> Text:
-    from cyclegan_tf.runs.run import Run  # takes too long for the help
+    from cyclegan_tf.runs.run import Run  # slow to import; the help must be fast
 
     config = options.config()
     if options.explain:
@@ -128,9 +129,8 @@ def _train(options: defaults.Train) -> Text:
     except KeyboardInterrupt:
         if not Run.is_run(folder):
             raise
-        raise KeyboardInterrupt(
-            f"interrupted; go on with cyclegan train --resume {folder}"
-        ) from None
+        again = _command("train", "--resume", folder)
+        raise KeyboardInterrupt(f"interrupted; continue with {again}") from None
     return Text(f"Trained: {folder}")
 
 
@@ -138,14 +138,16 @@ def _after_training(options: defaults.Train) -> str:
     for flag, given in (("--explain", options.explain), ("--dry-run", options.dry_run)):
         if given:
             return f"the same command without {flag}"
-    return f"cyclegan report {options.resume or options.folder()}"
+    return _command("report", options.resume or options.folder())
 
 
 def _after_doctor(options: api.DoctorConfig) -> str:
-    from cyclegan_tf.data.sources import is_side_by_side  # takes too long for the help
+    # Slow to import; the help must be fast.
+    from cyclegan_tf.data.sources import is_side_by_side
 
-    plan = f"cyclegan plan --data {options.data}"
-    return plan + " --method pix2pix" * is_side_by_side(options.data, "train")
+    plan = _command("plan", "--data", options.data)
+    paired = is_side_by_side(options.data, "train")
+    return f"{plan} --method pix2pix" if paired else plan
 
 
 def _translate(options: api.TranslateConfig) -> Text:
@@ -169,6 +171,18 @@ def _inspect(options: InspectConfig) -> Text:
     return Text("\n".join(lines))
 
 
+def _after_inspect(options: InspectConfig) -> str:
+    from cyclegan_tf.pretrained.find import find_generators
+
+    is_pytorch = options.path.suffix in (".pth", ".pt", ".safetensors")
+    try:
+        if not is_pytorch and find_generators(options.path):
+            return _command("translate", options.path, "PHOTO")
+    except InputError:  # such as a folder of PyTorch files
+        pass
+    return _command("import", options.path, "--out", "OUT")
+
+
 def _recipes(options: Recipes) -> Text:
     name = options.name
     return Text(catalogue.describe(name) if name else catalogue.overview())
@@ -183,6 +197,11 @@ def _demo(options: Demo) -> Text:
     return Text(demo.summarize(demo.run_demo(options.run_dir), options.run_dir))
 
 
+def _command(*words: object) -> str:
+    """Return a command that can be pasted into a shell."""
+    return shlex.join(["cyclegan", *map(str, words)])
+
+
 def _written(what: str, paths: Iterable[pathlib.Path]) -> Text:
     lines = [f"{what}: {path}, {path.stat().st_size / 1e6:.1f} MB" for path in paths]
     return Text("\n".join(lines))
@@ -193,12 +212,19 @@ CHECKS = "Check and report"
 MORE = "Convert and more"
 
 _OF_A_TRAINING = (
-    *("data", "recipe", "run_dir", "generator", "load_size", "crop_size", "epochs"),
-    *("batch_size", "precision"),
+    "data",
+    "recipe",
+    "run_dir",
+    "generator",
+    "load_size",
+    "crop_size",
+    "epochs",
+    "batch_size",
+    "precision",
 )
 
-# Lambdas, because naming a function imports it, and TensorFlow with it. The options
-# import neither.
+# Lambdas delay the import of the functions, and thus of TensorFlow. The option classes
+# do not import TensorFlow.
 COMMANDS = (
     Command(
         "train",
@@ -214,14 +240,14 @@ COMMANDS = (
         MAIN,
         api.TranslateConfig,
         _translate,
-        then=lambda o: f"cyclegan serve {o.source}",
+        then=lambda o: _command("serve", o.source),
     ),
     Command(
         "evaluate",
         MAIN,
         api.EvaluateConfig,
         lambda o: api.evaluate(o),
-        then=lambda o: f"cyclegan translate {o.source} PHOTO",
+        then=lambda o: _command("translate", o.source, "PHOTO"),
     ),
     Command(
         "export",
@@ -229,10 +255,18 @@ COMMANDS = (
         api.ExportConfig,
         lambda o: api.export_generators(o),
         first=(
-            *("out", "purpose", "formats", "variants", "sizes", "image_size"),
-            *("gpu_safe", "name", "calibration", "overwrite"),
+            "out",
+            "purpose",
+            "formats",
+            "variants",
+            "sizes",
+            "image_size",
+            "gpu_safe",
+            "name",
+            "calibration",
+            "overwrite",
         ),
-        then=lambda o: f"cyclegan translate {o.translates} PHOTO",
+        then=lambda o: _command("translate", o.translates, "PHOTO"),
     ),
     Command("serve", MAIN, api.ServeConfig, lambda o: api.serve(o)),
     Command(
@@ -240,7 +274,7 @@ COMMANDS = (
         MAIN,
         Models,
         _models,
-        then=lambda o: f"cyclegan translate --pretrained {o.name or 'NAME'} PHOTO",
+        then=lambda o: _command("translate", o.name or "NAME", "PHOTO"),
     ),
     Command(
         "doctor",
@@ -256,35 +290,35 @@ COMMANDS = (
         lambda o: api.plan_training(o.config(), o.folder()),
         default=defaults.of_plan,
         first=(*_OF_A_TRAINING, "json"),
-        then=lambda o: "cyclegan train with the same options",
+        then=lambda o: "cyclegan train, with the same options",
     ),
     Command(
         "report",
         CHECKS,
         api.ReportConfig,
         lambda o: _written("Report", [api.write_report(o)]),
-        then=lambda o: f"cyclegan translate {o.run_dir} PHOTO",
+        then=lambda o: _command("translate", o.run_dir, "PHOTO"),
     ),
     Command(
         "import",
         MORE,
         api.ImportConfig,
         lambda o: _written("Imported", api.import_network(o)),
-        then=lambda o: f"cyclegan inspect {o.out}",
+        then=lambda o: _command("inspect", o.out),
     ),
     Command(
         "export-pytorch",
         MORE,
         api.ExportPytorchConfig,
         lambda o: _written("Exported", api.export_pytorch(o)),
-        then=lambda o: f"cyclegan inspect {o.out}",
+        then=lambda o: _command("inspect", o.out),
     ),
     Command(
         "inspect",
         MORE,
         InspectConfig,
         _inspect,
-        then=lambda o: f"cyclegan translate {o.path} PHOTO",
+        then=_after_inspect,
     ),
     Command(
         "distill",
@@ -293,7 +327,7 @@ COMMANDS = (
         _distill,
         default=defaults.of_distill,
         first=(*_OF_A_TRAINING, "teacher_direction"),
-        then=lambda o: f"cyclegan evaluate {o.folder()}",
+        then=lambda o: _command("evaluate", o.folder()),
     ),
     Command(
         "recipes",
@@ -309,7 +343,7 @@ COMMANDS = (
         MORE,
         Demo,
         _demo,
-        then=lambda o: "cyclegan translate photo2monet PHOTO",
+        then=lambda o: _command("translate", "photo2monet", "PHOTO"),
     ),
     Command(
         "translate-beam",
@@ -317,6 +351,6 @@ COMMANDS = (
         api.TranslateBeamConfig,
         lambda o: api.translate_beam(o),
         after_dashes="pipeline_options",
-        then=lambda o: f"cyclegan serve {o.source}",
+        then=lambda o: _command("serve", o.source),
     ),
 )

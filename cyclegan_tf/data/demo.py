@@ -76,11 +76,11 @@ def draw_scene(seed: int, striped: bool) -> Image:
         depth = rows - (y - half_height)
         dark = striped & (depth // _STRIPE_WIDTH % 2 == 0)
         light = striped & ~dark
-        colour = np.select([dark[..., None], light[..., None]], [_DARK, _LIGHT], _PLAIN)
+        color = np.select([dark[..., None], light[..., None]], [_DARK, _LIGHT], _PLAIN)
         # Light from above gives each row of a plain object its own shade, so that a
         # network can learn where the stripes belong.
         shade = 1.0 - 0.6 * depth[..., None] / _LARGEST_OBJECT
-        scene = np.where(inside[..., None], colour * shade, scene)
+        scene = np.where(inside[..., None], color * shade, scene)
     noise = random.normal(0.0, 1.0, scene.shape)
     return np.clip(scene + noise, 0, 255).round().astype(np.uint8)
 

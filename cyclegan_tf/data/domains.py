@@ -291,8 +291,8 @@ class StillImages(Sequence[Image]):
         if not 0 <= i < self._count:
             raise IndexError(i)
         if self._preprocessing == self._domain.preprocessing:
-            return self._preprocessing.crop_centre(self._domain[i])
-        return self._preprocessing.crop_centre(
+            return self._preprocessing.crop_center(self._domain[i])
+        return self._preprocessing.crop_center(
             self._preprocessing.resize(self._domain.decoded(i))
         )
 

@@ -89,7 +89,7 @@ class Preprocessing:
             image = tf.image.stateless_random_flip_left_right(image, flip_seed)
         return image
 
-    def crop_centre(self, image: Image) -> Image:
+    def crop_center(self, image: Image) -> Image:
         """Crop an evaluation image at the center."""
         if not self.crops:
             return image

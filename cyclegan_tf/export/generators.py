@@ -101,7 +101,7 @@ def _from_run(found: list[StoredGenerator], config: ExportConfig) -> list[Export
     def exportable(key: str, network: keras.Model) -> Exportable:
         direction = DIRECTIONS[key]
         test, train = domains.test[direction.source], domains.train[direction.source]
-        first = test.preprocessing.crop_centre(test[0])
+        first = test.preprocessing.crop_center(test[0])
         size = _check_size(config.image_size or first.shape[:2], network)
         return Exportable(
             f"{name}_{direction.name}",
@@ -182,7 +182,7 @@ def _check_size(size: tuple[int, int], generator: keras.Model) -> tuple[int, int
 
 def _first_images(domain: Domain, count: int, size: tuple[int, int]) -> list[Image]:
     return [
-        resize_image(domain.preprocessing.crop_centre(domain[i]), *size)
+        resize_image(domain.preprocessing.crop_center(domain[i]), *size)
         for i in range(min(count, len(domain)))
     ]
 

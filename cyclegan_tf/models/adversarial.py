@@ -1,6 +1,6 @@
 """The base of all adversarial models: two optimizers, replicas, metrics, saving.
 
-The model of each method adds the game: the training step and the losses.
+Each method's subclass adds the training step and its losses.
 """
 
 import types
@@ -33,7 +33,7 @@ class AdversarialModel(ImagePairTrainer):
         network_names: names of the networks, in the order of saving. The name of a
             generator is `generator_` and its direction, such as `generator_g`.
         loss_names: names of the losses that a step reports, after `loss`.
-        quality_losses: names of the losses whose sum is `loss`: less is better, so
+        quality_losses: names of the losses whose sum is `loss`: lower is better, so
             its value on validation images ranks checkpoints.
         takes_pairs: whether `real_x[i]` and `real_y[i]` show the same scene.
         default_adversarial_loss: the adversarial loss of `compile`.
@@ -77,12 +77,12 @@ class AdversarialModel(ImagePairTrainer):
     @property
     def generator_weights(self) -> list[keras.Variable]:
         """The weights that the generators' optimizer trains."""
-        return self._trainable_weights_of(lambda name: name not in self._judges)
+        return self._trainable_weights(of_discriminators=False)
 
     @property
     def discriminator_weights(self) -> list[keras.Variable]:
         """The weights that the discriminators' optimizer trains."""
-        return self._trainable_weights_of(lambda name: name in self._judges)
+        return self._trainable_weights(of_discriminators=True)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -145,7 +145,7 @@ class AdversarialModel(ImagePairTrainer):
             )
             super().compile(
                 optimizer=None,
-                # XLA compiles the networks; around them are the pools and the updates.
+                # XLA compiles the networks only, not the image pools and the updates.
                 jit_compile=False,
                 run_eagerly=run_eagerly,
                 steps_per_execution=steps_per_execution,
@@ -160,13 +160,15 @@ class AdversarialModel(ImagePairTrainer):
             "adversarial_loss": adversarial_loss,
             "jit_compile": jit_compile,
             "remat": remat,
+            "run_eagerly": run_eagerly,
+            "steps_per_execution": steps_per_execution,
         }
 
     def publish(self) -> dict[str, keras.Model]:
         """Return the generators for use outside of training, up to date.
 
-        With averaged weights they have the averages. The networks stay the same
-        objects from call to call.
+        If training averages the weights, they hold the averages. Until the next
+        `compile`, each call returns the same objects.
 
         Returns:
             Functional `keras.Model`s of stock layers by direction, as `generators`.
@@ -207,12 +209,13 @@ class AdversarialModel(ImagePairTrainer):
         self.publish()["g"].export(filepath, *args, **kwargs)
 
     def save_own_variables(self, store: Any) -> None:
+        # Keras does not save the random states; without them, a training with dropout
+        # would not resume exactly.
         super().save_own_variables(store)
         for i, state in enumerate(self._random_states()):
             store[f"random_state_{i}"] = state.numpy()
 
     def load_own_variables(self, store: Any) -> None:
-        # Keras does not save these: a training with dropout would not resume exactly.
         own = {name: store[name] for name in store.keys()}  # noqa: SIM118 (not a dict)
         for i, state in enumerate(self._random_states()):
             state.assign(own.pop(f"random_state_{i}"))
@@ -315,12 +318,12 @@ class AdversarialModel(ImagePairTrainer):
                 for name, network in self._step_models(published).items()
                 if network is not in_training[name]
             }
-        # The namespaces hide them from Keras's saving.
+        # In namespaces, Keras does not find and save them.
         self._calls_in_training = types.SimpleNamespace(**calls)
         self._calls_in_test = types.SimpleNamespace(**calls_of_test)
 
     def _calls(self, training: bool) -> types.SimpleNamespace:
-        """Return what a step calls by name, each of image batches and `training`."""
+        """Return what a step calls, by network: with image batches and `training`."""
         return self._calls_in_training if training else self._calls_in_test
 
     def _train_discriminators(
@@ -345,14 +348,14 @@ class AdversarialModel(ImagePairTrainer):
     ) -> Any:
         """Return half of a discriminator's loss on each example.
 
-        Half the loss slows the discriminators down (section 7.1).
+        Halving the loss slows the discriminators down (section 7.1).
 
         Args:
             name: the name of the discriminator.
             real: a batch of real images, float in [-1, 1].
             fake: a batch of generated images, the shape of `real`.
-            logits: what the discriminator says of `real` and of `fake`.
-            training: as of the step.
+            logits: the discriminator's outputs for `real` and for `fake`.
+            training: whether this is a training step.
         """
         loss = self._adversarial_loss.discriminator(*logits)
         penalty_weight = self._adversarial_loss.gradient_penalty_weight
@@ -369,25 +372,19 @@ class AdversarialModel(ImagePairTrainer):
         weights = {id(weight) for weight in self.weights}
         return [state for state in self.variables if id(state) not in weights]
 
-    @property
-    def _judges(self) -> list[str]:
-        return [name for name in self.network_names if name.startswith("discriminator")]
-
-    def _trainable_weights_of(
-        self, is_meant: Callable[[str], bool]
-    ) -> list[keras.Variable]:
+    def _trainable_weights(self, of_discriminators: bool) -> list[keras.Variable]:
         return [
             weight
             for name, network in self.networks.items()
-            if is_meant(name)
+            if name.startswith("discriminator") == of_discriminators
             for weight in network.trainable_weights
         ]
 
     def _check_weights_of_compile(self) -> None:
         if self.compiled and self._compiled_weights != self._weight_ids():
             raise ValueError(
-                "Layers were frozen or thawed since compile; compile again, so that "
-                "the optimizers know which weights to train."
+                "Layers were frozen or unfrozen after compile; compile again with new "
+                "optimizers, so that they train the right weights."
             )
 
     def _weight_ids(self) -> tuple[tuple[int, ...], ...]:

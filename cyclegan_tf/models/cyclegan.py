@@ -1,6 +1,5 @@
 """CycleGAN: four networks and one training step, as in the paper."""
 
-import functools
 import math
 from typing import Any
 
@@ -20,8 +19,9 @@ class CycleGAN(AdversarialModel):
     """Two generators and two discriminators that translate between two domains.
 
     Train it with `fit` on a `tf.data.Dataset` of `(real_x, real_y)` batches: float
-    images in [-1, 1], unpaired, both batches of equal length. Calling the model (or
-    `predict`) translates images of X to Y; `generator_f` translates back.
+    images in [-1, 1], unpaired, both batches of equal length. `predict` translates
+    images of X to Y by the published generator, with averaged weights if there are any;
+    calling the model uses the generator in training. `generator_f` translates back.
 
     The generators minimize, over the batch,
 
@@ -39,9 +39,8 @@ class CycleGAN(AdversarialModel):
         discriminator_x: `keras.Model`, judges images of X.
         discriminator_y: `keras.Model`, judges images of Y.
         cycle_weight: float. Weight of both cycle losses. Defaults to `10.0`.
-        identity_weight: float. Weight of both identity losses, an absolute weight
-            (in the authors' PyTorch code, `lambda_identity` times
-            `lambda_A`); 0 skips them.
+        identity_weight: float. Weight of both identity losses; 0 skips them. It is
+            absolute: `lambda_identity` times `lambda_A` in the authors' PyTorch code.
             Defaults to `5.0`.
         pool_size: int. Fakes in each image pool; 0 for no pool. Defaults to `50`.
         seed: int. Seed of the image pools and the gradient penalty. Defaults to
@@ -119,23 +118,16 @@ class CycleGAN(AdversarialModel):
         with tf.GradientTape() as tape:
             fake_x, fake_y, generator_losses = self._generator_losses(real_x, real_y)
             loss = self._batch_mean(generator_losses["generator_loss"])
-            scaled_loss = self.generator_optimizer.scale_loss(loss)  # in float16 only
-        generator_gradients = tape.gradient(scaled_loss, self.generator_weights)
+            # Changes nothing except in float16.
+            scaled_loss = self.generator_optimizer.scale_loss(loss)
+        gradients = tape.gradient(scaled_loss, self.generator_weights)
+        self.generator_optimizer.apply(gradients)
 
-        # Discriminator losses, on these fakes mixed with older ones (section 4). This
-        # tape starts after the generators, so no gradient reaches them.
+        # Discriminator losses, on these fakes mixed with older ones (section 4).
         pooled_x, pooled_y = self.pool_x(fake_x), self.pool_y(fake_y)
-        with tf.GradientTape() as tape:
-            discriminator_losses = self._discriminator_losses(
-                real_x, real_y, pooled_x, pooled_y
-            )
-            loss = self._batch_mean(sum(discriminator_losses.values()))
-            scaled_loss = self.discriminator_optimizer.scale_loss(loss)
-        discriminator_gradients = tape.gradient(scaled_loss, self.discriminator_weights)
-
-        # Both gradients are of the networks as they were before this step.
-        self.generator_optimizer.apply(generator_gradients)
-        self.discriminator_optimizer.apply(discriminator_gradients)
+        discriminator_losses = self._train_discriminators(
+            lambda: self._discriminator_losses(real_x, real_y, pooled_x, pooled_y)
+        )
         return self._track(generator_losses | discriminator_losses)
 
     def test_step(self, data: Any) -> dict[str, Any]:
@@ -158,7 +150,7 @@ class CycleGAN(AdversarialModel):
         d_x, d_y = calls.discriminator_x, calls.discriminator_y
         adversarial_loss = self._adversarial_loss.generator
 
-        # A network takes several batches in one call, where that changes nothing.
+        # Several batches go through a network in one call where the result is the same.
         if self.identity_weight:
             # Each generator also sees its target domain: G sees y, F sees x.
             fake_y, same_y = g(real_x, real_y, training=training)
@@ -212,8 +204,8 @@ class CycleGAN(AdversarialModel):
             shape_y: likewise, of `real_y`.
 
         Raises:
-            ValueError: if the generators do not give images of these sizes back, or
-                the pools need one size and have another or none.
+            ValueError: if the generators do not preserve these sizes, or the image
+                pools need a fixed size or hold images of another.
         """
         shape_x, shape_y = tuple(shape_x), tuple(shape_y)
         if self._built_for == (shape_x[1:], shape_y[1:]):
@@ -228,7 +220,7 @@ class CycleGAN(AdversarialModel):
             if cycled[1:3] != real[1:3]:
                 multiple = math.lcm(size_multiple(g), size_multiple(f))
                 raise ValueError(
-                    "The generators must give images back in their size. Received: "
+                    "The generators must preserve the size of images. Received: "
                     f"{name} of height {real[1]} and width {real[2]}; make both "
                     f"multiples of {multiple}."
                 )
@@ -237,7 +229,8 @@ class CycleGAN(AdversarialModel):
         self._built_for = shape_x[1:], shape_y[1:]
 
     def set_weights(self, weights: Any) -> None:
-        """Set the weights of another model's `get_weights`, with its image pools."""
+        """Set weights returned by another model's `get_weights`, pools included."""
+        # Each of both pools has `images` and `num_seen`.
         if self.pool_size and len(weights) == len(self.weights) + 4:
             images_x, _, images_y, _ = weights[-4:]
             self.pool_x.build_for((None, *np.shape(images_x)[1:]))
@@ -275,7 +268,6 @@ class CycleGAN(AdversarialModel):
             )
 
 
-@functools.lru_cache(maxsize=8)  # Keras goes through all layers, which takes a while
 def _output_shape(network: keras.Model, shape: Shape) -> Shape:
     """Return the shape that a network makes of another, empty if it does not fit."""
     try:

@@ -36,7 +36,8 @@ from cyclegan_tf.translation.translator import Translator
 class Training:
     """A model and its data, prepared before anything is written to a run folder.
 
-    `evaluators` are by direction; there are none if this process does not evaluate.
+    `evaluators` maps directions to evaluators; it is empty in a process that does not
+    evaluate.
     """
 
     model: AdversarialModel
@@ -175,29 +176,35 @@ def _writing(
         for direction, generator in training.model.publish().items()
     }
 
-    def images(domain: str, count: int) -> Mapping[str, StillImages]:
+    def images(role: str, count: int) -> Mapping[str, StillImages]:
         """Return test images of each direction's `"source"` or `"target"` domain."""
         return {
-            direction: StillImages(test[getattr(DIRECTIONS[direction], domain)], count)
+            direction: StillImages(test[getattr(DIRECTIONS[direction], role)], count)
             for direction in translators
         }
 
-    watchdog = Watchdog(
-        translators,
-        images("source", record.validation_images),
-        images("target", record.validation_images),
-        run.config.objective,
-        stop=record.watchdog == "stop",
-    )
-    evaluating = Evaluating(
-        translators,
-        training.evaluators,
-        record.evaluate_every,
-        run.config.optimization.epochs,
-    )
+    callbacks: list[keras.callbacks.Callback] = []
+    if record.watchdog != "off":
+        callbacks.append(
+            Watchdog(
+                translators,
+                images("source", record.validation_images),
+                images("target", record.validation_images),
+                run.config.objective,
+                stop=record.watchdog == "stop",
+            )
+        )
+    if training.evaluators:
+        callbacks.append(
+            Evaluating(
+                translators,
+                training.evaluators,
+                record.evaluate_every,
+                run.config.optimization.epochs,
+            )
+        )
     return [
-        *([] if record.watchdog == "off" else [watchdog]),
-        *([evaluating] if training.evaluators else []),
+        *callbacks,
         keras.callbacks.TensorBoard(run.tensorboard, write_graph=False),
         SampleSheet(
             translators,

@@ -1,4 +1,4 @@
-"""Which requests `cyclegan serve` answers on the computer of its user."""
+"""Protect `cyclegan serve` from requests by other websites."""
 
 import urllib.parse
 from collections.abc import Awaitable, Callable
@@ -11,10 +11,10 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
 
 
 class OwnPagesOnly:
-    """Refuse what another site's page makes a browser on this computer send.
+    """Refuse requests that another website makes the user's browser send.
 
-    Its `Origin` is not this server; or it gave its own name this computer's address,
-    and that name is the `Host`.
+    Such a request has a foreign `Origin` (cross-site request) or a foreign `Host` (DNS
+    rebinding: a foreign name that resolves to this computer).
 
     Args:
         app: the ASGI application that answers the other requests.
@@ -33,8 +33,8 @@ class OwnPagesOnly:
             is_own = origin is None or urllib.parse.urlsplit(origin).netloc == host
             if not (is_here and is_own):
                 app = PlainTextResponse(
-                    "This page answers its own computer only; serve it to others with "
-                    "--host.\n",
+                    "This page can be used only on the computer that serves it; to "
+                    "serve it to others, use --host.\n",
                     status_code=403,
                 )
         await app(scope, receive, send)

@@ -27,6 +27,7 @@ from cyclegan_tf.images import (
 )
 from cyclegan_tf.photographs import CREDITS, PHOTOGRAPHS
 from cyclegan_tf.pretrained.find import StoredGenerator, find_generators
+from cyclegan_tf.pretrained.zoo import PREFIX
 from cyclegan_tf.translation.exported import ExportedTranslator, load_translator
 from cyclegan_tf.translation.options import ServeConfig
 from cyclegan_tf.translation.scaling import SizeLimit
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-# Multiples of the size at which `cyclegan translate` translates; `None` is no limit.
+# Multiples of the default size limit of `cyclegan translate`; `None` means no limit.
 _SIZES: dict[str, int | None] = {"As trained": 1, "Larger": 2, "Full": None}
 
 
@@ -45,8 +46,8 @@ def serve(config: ServeConfig) -> None:
     """Serve a page that translates photos, until it is interrupted.
 
     The page contacts no other computers. Uploads, of at most 100 MB, go to a private
-    folder, and are deleted after an hour and when the server stops. On `localhost` only
-    pages of this server may send anything: no other site that the browser shows.
+    folder, and are deleted after an hour and when the server stops. On a loopback
+    address, requests from pages of other websites are refused.
 
     Raises:
         InputError: if there is no generator, Gradio is not installed, or the port is
@@ -54,14 +55,14 @@ def serve(config: ServeConfig) -> None:
     """
     config.check()
     require_gradio()
-    # Both come with Gradio.
+    # Starlette comes with Gradio.
     from starlette.middleware import Middleware
 
     from cyclegan_tf.translation.own_pages import LOOPBACK, OwnPagesOnly
 
     generators = find_generators(config.source)
     _check_port(config.host, config.port)
-    name = config.source.resolve().name.removesuffix(".keras")
+    name = config.source.resolve().name.removeprefix(PREFIX).removesuffix(".keras")
     middleware = [Middleware(OwnPagesOnly)] if config.host in LOOPBACK else []
     uploads = tempfile.TemporaryDirectory(prefix="cyclegan-uploads-")
     with interrupted_by_sigterm(), uploads as folder:
@@ -103,7 +104,8 @@ def _check_port(host: str, port: int) -> None:
         socket.create_server((host.strip("[]"), port), family=family).close()
     except OSError as e:
         raise InputError(
-            f"Port {port} of {host} cannot be used ({e}); choose another `port`."
+            f"Port {port} of {host} cannot be used ({e}); choose another `port` or "
+            "`host`."
         ) from e
 
 
@@ -212,6 +214,11 @@ def _translate_upload(
     try:
         # Bytes, so that a message does not name the temporary file.
         return served.translate(pathlib.Path(path).read_bytes(), size)
+    except FileNotFoundError as e:  # deleted an hour after the upload
+        raise gradio.Error(
+            "The photo is no longer on the server; choose it again.",
+            print_exception=False,
+        ) from e
     except TooLargeImageError as e:
         raise gradio.Error(
             "The photo has too many pixels for this size; choose another size, or a "
@@ -252,7 +259,7 @@ class _Served:
         return cls(translator, generator.training_size)
 
     def translate(self, file: bytes, size: str) -> tuple[tuple[Image, Image], str]:
-        """Return the photo before and after, in colour, and a note for people."""
+        """Return the photo before and after, in color, and a note for the visitor."""
         side = SizeLimit.of("trained", self.training_size).side
         factor = _SIZES[size]
         limit = factor * side if factor and side else None

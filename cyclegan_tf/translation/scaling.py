@@ -1,6 +1,6 @@
 """Photographs at the scale that a generator knows.
 
-A generator draws what it has learnt in pixels: trained on zebras of 256 pixels, it
+A generator draws what it has learned in pixels: trained on zebras of 256 pixels, it
 gives a horse of 2,000 pixels stripes as thin as hair.
 """
 

@@ -226,13 +226,14 @@ def test_translate(tmp_path):
         generator.save(run_folder.generator_path(direction))
     write_image(tmp_path / "photo.jpg", np.zeros((8, 8, 3), np.uint8))
     write_image(tmp_path / "folder/a.png", np.zeros((8, 8, 3), np.uint8))
-    arguments = ["translate", "runs/h2z", "--direction", "g"]
+    (tmp_path / "runs/h2z").rename(tmp_path / "runs/my horses")
+    arguments = ["translate", "runs/my horses", "--direction", "g"]
     inputs = ["photo.jpg", "folder/", "--out", "translated/"]
     result = run([*arguments, *inputs], cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "Translated 2 of 2 images" in result.stdout
     # TensorFlow is quiet.
-    assert result.stderr == "Next: cyclegan serve runs/h2z\n"
+    assert result.stderr == "Next: cyclegan serve 'runs/my horses'\n"
     written = sorted(path.name for path in (tmp_path / "translated").iterdir())
     assert written == ["a.png", "manifest.csv", "photo.jpg"]
 

@@ -188,7 +188,7 @@ def test_what_is_not_cropped_is_evaluated_as_large_as_trained(mode):
     still = preprocessing.for_evaluation()
     image = gradient(30, 61)
     trained, evaluated = (each.resize(image) for each in (preprocessing, still))
-    np.testing.assert_array_equal(still.crop_centre(evaluated), trained)
+    np.testing.assert_array_equal(still.crop_center(evaluated), trained)
 
 
 def test_evaluation_fills_up_its_batches():
@@ -199,7 +199,7 @@ def test_evaluation_fills_up_its_batches():
 
 def test_evaluation_crops_the_centre():
     preprocessing = Preprocessing("crop", crop_size=8).for_evaluation()
-    crop = preprocessing.crop_centre(gradient(16, 12))
+    crop = preprocessing.crop_center(gradient(16, 12))
     assert crop.shape == (8, 8, 3) and crop[0, 0].tolist() == [4, 2, 0]
 
 

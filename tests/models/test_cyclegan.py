@@ -414,6 +414,7 @@ def test_a_saved_model_goes_on_training(tmp_path):
         "rmsprop",
         adversarial_loss="bce",
         remat=True,
+        steps_per_execution=2,
     )
     model.fit(tiny.dataset(), verbose=0)
     model.save(tmp_path / "model.keras")
@@ -421,6 +422,7 @@ def test_a_saved_model_goes_on_training(tmp_path):
     assert isinstance(restored.discriminator_optimizer, keras.optimizers.RMSprop)
     assert int(restored.generator_optimizer.iterations) == 1
     assert restored.get_compile_config()["remat"]
+    assert restored.steps_per_execution == 2
     model.fit(tiny.dataset(), verbose=0)
     restored.fit(tiny.dataset(), verbose=0)
     assert tiny.largest_difference(model, restored) == 0.0

@@ -111,6 +111,8 @@ def test_a_pix2pix_discriminator_takes_six_channels(shared, tmp_path, capsys):
     command("inspect", tmp_path / "d.keras")
     facts = capsys.readouterr().out
     assert "6 in, 1 out" in facts and "batch, epsilon 1e-05" in facts
+    command("inspect", source)
+    assert f"Next: cyclegan import {source} --out OUT" in capsys.readouterr().err
 
 
 def assert_there_and_back(imported, source, folder):

@@ -151,7 +151,7 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(folder, uninterrupted, tm
     assert code == 130
     assert f"Resuming after step {reached}." in said
     assert "Finishing this step" in said and "Traceback" not in said
-    assert f"go on with cyclegan train --resume {run_dir}" in said
+    assert f"continue with cyclegan train --resume {run_dir}" in said
 
     code, said = Program(tmp_path / "ended", *resume, 10).end()
     assert code == 0, said

@@ -1,6 +1,7 @@
-"""A network for training, of faster operations, with the same weights and results.
+"""A copy of a network for training: faster operations, shared weights, equal outputs.
 
-Stock layers are slow to train in four places:
+Only the running variance of a batch norm differs from Keras's: it is PyTorch's. Stock
+layers are slow to train in four places:
 
 - The gradient of an instance norm passes over its images more than a dozen times.
   `InstanceNorm` is one batch norm. Against a gradient that is written out in a dozen
@@ -12,10 +13,10 @@ Stock layers are slow to train in four places:
 - The gradient of a bias before an instance norm is zero. Its computation was 30 ms of
   those 94. `CancelledBias` leaves it out.
 - The gradient of `Cropping2D` works element by element; that of `Crop` is a padding.
-- A convolution to three channels takes a processor as long as one to sixteen. With
-  `NarrowConv` a ResNet-6 with its gradient takes 0.75 of the time where there is AVX2,
-  at 64x64 (184 for 245 ms) and at 128x128 (683 for 908 ms); with AVX-512, a whole step
-  takes 0.97.
+- A convolution to three channels takes a CPU as long as one to 16 channels. With
+  `NarrowConv` a ResNet-6 with its gradient takes 0.75 of the time on CPUs with AVX2, at
+  64x64 (184 ms instead of 245 ms) and at 128x128 (683 ms instead of 908 ms); with
+  AVX-512, a whole step takes 0.97.
 """
 
 import functools
@@ -37,14 +38,14 @@ from cyclegan_tf.models.networks.graph import is_instance_norm, outputs_of
 def fused(network: keras.Model) -> keras.Model:
     """Replace the slow layers of a network for training, with shared weights.
 
-    A batch norm keeps running statistics as the authors' code does.
+    Batch norms update their running variance as PyTorch does.
 
     Args:
         network: functional or sequential `keras.Model` with one input.
 
     Returns:
         A functional `keras.Model` on the weights of `network`, whose outputs are equal
-        up to rounding in its compute dtype. It is not for saving.
+        up to rounding in its compute dtype. Do not save it.
     """
     cancelled = with_cancelled_bias(network)
     on_gpu = bool(tf.config.list_logical_devices("GPU"))
@@ -60,15 +61,16 @@ def fused(network: keras.Model) -> keras.Model:
 def _call_fused(
     operation: Any, *args: Any, cancelled: set[Any], on_gpu: bool, **kwargs: Any
 ) -> Any:
+    is_image = len(args[0].shape) == 4
     if operation in cancelled:
         return CancelledBias(operation)(*args)
     if isinstance(operation, keras.layers.Cropping2D):
         if operation.data_format == "channels_last":
             return Crop(operation.cropping)(*args)
-    elif is_instance_norm(operation):
+    elif is_instance_norm(operation) and is_image:
         return InstanceNorm(operation, on_gpu)(*args)
     elif type(operation) is keras.layers.BatchNormalization:
-        if not operation.synchronized:
+        if is_image and operation.axis in (-1, 3) and not operation.synchronized:
             return BatchNorm(operation)(*args)
     elif (
         type(operation) is keras.layers.Conv2D

@@ -1,7 +1,6 @@
-"""Norms as one operation each way, on the weights of stock layers.
+"""A faster instance norm, and a batch norm with PyTorch's running variance.
 
-TensorFlow's own gradient of a group normalization passes over its images more than a
-dozen times.
+Both use the weights of stock Keras layers.
 """
 
 from typing import Any
@@ -30,7 +29,7 @@ class InstanceNorm(keras.Layer):
     def call(self, x: Any) -> Any:
         """Normalize (batch, height, width, channels)."""
         norm = self.norm
-        if x.dtype == tf.float64:  # which batch norm does not compute
+        if x.dtype == tf.float64:  # which the batch norm kernels do not support
             return norm(x)
         normalized = _normalize(x, norm.epsilon, channels_first=self.on_gpu)
         if norm.scale:
@@ -44,10 +43,10 @@ class InstanceNorm(keras.Layer):
 
 
 class BatchNorm(keras.Layer):
-    """A batch norm whose running variance is that of PyTorch: without bias.
+    """A batch norm whose running variance is unbiased, as in PyTorch.
 
-    It computes in at least float32. Of a small map, as inside a U-Net, Keras's biased
-    variance is less: by an eighth of 2x2 pixels in a batch of two.
+    It computes in at least float32. On small maps, as inside a U-Net, Keras's biased
+    variance is smaller: by one eighth for 2x2 pixels and a batch of two.
 
     Args:
         norm: the `keras.layers.BatchNormalization` whose weights are used.
@@ -86,9 +85,9 @@ class BatchNorm(keras.Layer):
 def _normalize(x: Any, epsilon: float, channels_first: bool) -> Any:
     """Return `(x - mean) / sqrt(variance + epsilon)` over height and width.
 
-    The gradient is written out: that of TensorFlow computes the shapes again, with four
-    times as many operations, and a small step waits for a GPU's operations to be
-    started.
+    The gradient is written out because TensorFlow's recomputes the shapes, with four
+    times as many operations. In a small step, a GPU spends its time waiting for
+    operations to be launched.
     """
     dynamic = tf.shape(x)
     height, width, channels = (x.shape[i] or dynamic[i] for i in (1, 2, 3))
@@ -96,7 +95,7 @@ def _normalize(x: Any, epsilon: float, channels_first: bool) -> Any:
         to_image, to_batch = (0, 3, 1, 2), (0, 2, 3, 1)
         image_shape: Any = (1, -1, height, width)
         batch_shape: Any = (-1, channels, height, width)
-    else:  # without moving a pixel's channels, and of one image nothing moves
+    else:  # keeps the channels of a pixel together; for a batch of one, nothing moves
         to_image, to_batch = (1, 2, 0, 3), (2, 0, 1, 3)
         image_shape = (1, height, width, -1)
         batch_shape = (height, width, -1, channels)
@@ -116,7 +115,7 @@ def _normalize(x: Any, epsilon: float, channels_first: bool) -> Any:
             "epsilon": epsilon,
             "data_format": "NCHW" if channels_first else "NHWC",
         }
-        # The function of `tf.nn` does not take bfloat16.
+        # `tf.compat.v1.nn.fused_batch_norm` does not take bfloat16.
         normed = tf.raw_ops.FusedBatchNormV3(
             x=image,
             scale=scale,

@@ -321,3 +321,13 @@ def test_an_image_of_one_pixel():
     images = keras.Input((1, 1, 3))
     network = keras.Model(images, instance_norm()(images))
     assert np.all(fused(network)(tf.fill((2, 1, 1, 3), 5.0)) == 0)
+
+
+def test_norms_of_other_data_than_images_stay():
+    network = keras.Sequential(
+        [keras.Input((2,)), keras.layers.Dense(4), keras.layers.BatchNormalization()]
+    )
+    points = tf.constant([[1.0, 2.0], [3.0, 5.0]])
+    np.testing.assert_allclose(
+        fused(network)(points, training=True), network(points, training=True)
+    )
