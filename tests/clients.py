@@ -164,7 +164,7 @@ def serve_page(run, folder, seconds, clients, tally):
 def ask_saved_model(run, folder, seconds, clients, tally):
     """Let threads ask the exported SavedModel until the time is over."""
     where = ("--for", "serving", "--out", str(folder / "exported"))
-    if cyclegan(["export", str(run.folder), "--direction", "g", *where]):
+    if cyclegan(["export", str(run.generator_path("g")), *where]):
         raise RuntimeError("the run cannot be exported")
     (graph,) = (folder / "exported").rglob("saved_model.pb")
     loaded = tf.saved_model.load(str(graph.parent))

@@ -61,16 +61,16 @@ def fused(network: keras.Model) -> keras.Model:
 def _call_fused(
     operation: Any, *args: Any, cancelled: set[Any], on_gpu: bool, **kwargs: Any
 ) -> Any:
-    is_image = len(args[0].shape) == 4
     if operation in cancelled:
         return CancelledBias(operation)(*args)
     if isinstance(operation, keras.layers.Cropping2D):
         if operation.data_format == "channels_last":
             return Crop(operation.cropping)(*args)
-    elif is_instance_norm(operation) and is_image:
+    elif is_instance_norm(operation) and _are_images(*args):
         return InstanceNorm(operation, on_gpu)(*args)
     elif type(operation) is keras.layers.BatchNormalization:
-        if is_image and operation.axis in (-1, 3) and not operation.synchronized:
+        of_channels = _are_images(*args) and operation.axis in (-1, 3)
+        if of_channels and not operation.synchronized:
             return BatchNorm(operation)(*args)
     elif (
         type(operation) is keras.layers.Conv2D
@@ -79,3 +79,7 @@ def _call_fused(
     ):
         return NarrowConv(operation)(*args)
     return operation(*args, **kwargs)
+
+
+def _are_images(x: Any) -> bool:
+    return len(x.shape) == 4
