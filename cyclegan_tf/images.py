@@ -335,8 +335,19 @@ def write_image(path: pathlib.Path, image: Image) -> None:
         path: the file; missing folders are created.
         image: uint8 array (height, width, 1 or 3).
     """
+    content = io.BytesIO()
+    kind = PIL.Image.registered_extensions()[path.suffix.lower()]
+    to_pillow(image).save(content, kind, quality=95)
+    _write(path, content)
+
+
+def _write(path: pathlib.Path, content: io.BytesIO) -> None:
+    """Write a file that Pillow wrote to memory.
+
+    On a full disk Pillow itself would write a part of it, and raise nothing.
+    """
     with replacing(path) as temporary:
-        to_pillow(image).save(temporary, quality=95)
+        temporary.write_bytes(content.getbuffer())
 
 
 def to_pillow(image: Image) -> PIL.Image.Image:
@@ -473,8 +484,9 @@ def write_contact_sheet(
             enlarged = image.repeat(zoom, axis=0).repeat(zoom, axis=1)
             bottom = height - header - i * (cell_height * zoom + gap)
             figure.figimage(enlarged, left, bottom - enlarged.shape[0])
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=dpi, format="png")
+    content = io.BytesIO()
+    figure.savefig(content, dpi=dpi, format="png")
+    _write(path, content)
 
 
 def _shrunk_to_one_sheet(rows: Sequence[Sequence[Image]]) -> Sequence[Sequence[Image]]:

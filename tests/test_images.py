@@ -1,6 +1,7 @@
 """Reading and writing image files."""
 
 import os
+import resource
 
 import exported
 import numpy as np
@@ -286,3 +287,18 @@ def test_an_image_that_is_read_smaller_may_have_more_pixels(tmp_path, monkeypatc
     bomb = exported.png_that_claims(20_000, 20_000)
     with pytest.raises(TooLargeImageError, match="more than 134.2 megapixels"):
         read_shrunk(bomb, 3, 30)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_a_disk_that_is_full_leaves_no_part_of_a_file(suffix, tmp_path):
+    (noise,) = tiny.noise(1, side=128)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(OSError):
+            write_image(tmp_path / f"photo{suffix}", noise)
+        with pytest.raises(OSError):
+            write_contact_sheet(tmp_path / "sheet.png", [[noise]], ["x"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())

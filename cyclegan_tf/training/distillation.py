@@ -9,10 +9,9 @@ import keras
 import numpy as np
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf._shared.files import replacing
 from cyclegan_tf.config.options import DatasetConfig, TrainConfig
 from cyclegan_tf.data.sources import Source, find_sources, split_folder
-from cyclegan_tf.images import read_shrunk, to_pillow
+from cyclegan_tf.images import read_shrunk, write_image
 from cyclegan_tf.pretrained.find import choose_generator
 from cyclegan_tf.runs.run import Run
 from cyclegan_tf.training.train import train
@@ -95,8 +94,7 @@ def write_pairs(
                 source.content, translate.channels, dataset.load_size
             )
             halves = np.broadcast_arrays(image, translate(image))
-            with replacing(path) as temporary:
-                to_pillow(np.concatenate(halves, axis=1)).save(temporary)
+            write_image(path, np.concatenate(halves, axis=1))
 
 
 def _photographs(dataset: DatasetConfig, name: str) -> list[Source]:
