@@ -5,7 +5,7 @@
 Needs `pip install atheris`. Each target has SECONDS in a process of its own, which
 starts from sound files. A file may be read, or refused by an `InputError`; another
 exception, a crash, 20 seconds for one file or 2 GB of memory is a fault. It prints a
-table, and ends with exit code 1 after a fault.
+table, and ends with exit code 1 after a fault, whose file it keeps in fuzzed-files.
 """
 
 import contextlib
@@ -14,6 +14,7 @@ import io
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -47,6 +48,7 @@ LIMITS = (
     *("-timeout=20", "-rss_limit_mb=2048", "-max_len=65536", "-seed=1"),
     *("-print_final_stats=1", "-verbosity=0"),
 )
+KEPT = pathlib.Path("fuzzed-files")
 FOLDER = pathlib.Path("fuzzed")  # in the temporary folder of the process
 Read = Callable[[bytes], object]
 
@@ -181,6 +183,9 @@ def fuzz(name: str, seconds: int) -> Ended:
             errors="replace",
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
         )
+        for path in pathlib.Path(folder).glob("*-*"):  # such as crash-HASH
+            KEPT.mkdir(exist_ok=True)
+            shutil.copy(path, KEPT / f"{name}-{path.name}")
     return Ended(name, done.returncode, done.stdout)
 
 
