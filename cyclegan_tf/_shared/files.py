@@ -9,12 +9,15 @@ import os
 import pathlib
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import filelock
 
 from cyclegan_tf._shared.errors import InputError
+
+# Characters of a name in its temporary name, so that this is short.
+_KEPT_OF_A_NAME = 32
 
 
 @contextlib.contextmanager
@@ -68,17 +71,23 @@ def temporary_name(name: str) -> str:
 
     It is short, where most systems allow names of 255 bytes.
     """
-    return f".{uuid.uuid4().hex}.{name[-32:]}"
+    return f".{uuid.uuid4().hex}.{name[-_KEPT_OF_A_NAME:]}"
 
 
-def remove_leftovers(*folders: pathlib.Path) -> None:
+def remove_leftovers(*folders: pathlib.Path, of: Iterable[str] | None = None) -> None:
     """Remove what killed processes left in folders under temporary names.
 
     Call it only where no other process writes, such as in `locked`.
+
+    Args:
+        *folders: existing or not.
+        of: the names of the files that were to be written. Defaults to any.
     """
+    ends = None if of is None else {name[-_KEPT_OF_A_NAME:] for name in of}
     for folder in folders:
         for path in folder.glob(".*"):
-            if re.match(r"\.[0-9a-f]{32}\.", path.name):
+            found = re.match(r"\.[0-9a-f]{32}\.(.*)", path.name, re.DOTALL)
+            if found and (ends is None or found[1] in ends):
                 remove(path)
 
 

@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf._shared.files import check_free, identity
+from cyclegan_tf._shared.files import check_free, identity, remove_leftovers
 from cyclegan_tf.images import SUFFIXES, find_images
 from cyclegan_tf.pretrained.find import StoredGenerator, choose_generator
 from cyclegan_tf.translation.files import FileTranslator
@@ -45,6 +45,7 @@ def translate(config: TranslateConfig) -> list[Translation]:
     manifest = Manifest(config.out / MANIFEST, start_anew=config.overwrite)
     _check_outputs(planned, manifest, config.overwrite)
     translate_file = FileTranslator(generator, config.size, config.tile, progress=True)
+    _remove_leftovers(config.out, planned)
     translations = [manifest.resumed(item) for item in planned]
     manifest.write(translations)
     written: dict[tuple[int, int] | None, pathlib.Path] = {}
@@ -58,6 +59,13 @@ def translate(config: TranslateConfig) -> list[Translation]:
     if scaled := sum(bool(item.scaled_from) for item in translations):
         _LOG.info("%s", limit.describe(scaled))
     return translations
+
+
+def _remove_leftovers(out: pathlib.Path, planned: Sequence[Translation]) -> None:
+    """Remove the half-written files of this job, if it was killed before."""
+    outputs = [out / MANIFEST, *(item.output for item in planned)]
+    folders = {path.parent for path in outputs}
+    remove_leftovers(*folders, of=[path.name for path in outputs])
 
 
 def _translate(

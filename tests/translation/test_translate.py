@@ -178,6 +178,20 @@ def test_the_same_command_goes_on(before, photos, run_dir, tmp_path, stopping_af
     assert done[-4:] == ["2.png", "10.jpg", "a.bmp", "gray.png"]
 
 
+def test_what_a_killed_job_left_half_written_is_removed(photos, run_dir, tmp_path):
+    config = TranslateConfig(run_dir, (photos,), tmp_path / "out")
+    first = translate(config)
+    output = first[0].output
+    folder, prefix = output.parent, "." + "0" * 32
+    left = folder / f"{prefix}.{output.name}"
+    not_ours = [folder / f"{prefix}.other.jpg", folder / ".hidden.jpg"]
+    for path in (left, *not_ours):
+        path.write_bytes(b"half")
+    translate(config)
+    assert not left.exists()
+    assert all(path.exists() for path in not_ours)
+
+
 def test_translations_by_an_older_generator_are_kept_but_not_taken_for_done(
     photos, tmp_path
 ):
