@@ -53,7 +53,7 @@ def repeat(contestant, steps):
 
 
 def race(**options):
-    """Return the seconds of a step of both, round by round."""
+    """Return the seconds of a step of both, round by round, and their peak memory."""
     steps = max(1, 64 // options["size"] * 4 // options["batch_size"])
     with contextlib.ExitStack() as stack:
         both = {
@@ -63,24 +63,27 @@ def race(**options):
         for contestant in both.values():
             contestant.run()  # traces
         rounds = 3 if options["size"] >= 256 else 5
-        return measuring.in_turns(
+        seconds = measuring.in_turns(
             rounds,
             {name: functools.partial(repeat, one, steps) for name, one in both.items()},
         )
+        peaks = {name: one.run()["peak_bytes"] for name, one in both.items()}
+    return seconds, peaks
 
 
 def main():
     """Measure, and append the result."""
     machine = measuring.machine()
     revision, *sizes = sys.argv[1:]
-    rows = [("size", "batch", "precision", "earlier", "now", "now / earlier")]
+    headings = ("size", "batch", "precision", "earlier", "now", "now / earlier")
+    rows = [(*headings, "peak memory, earlier", "now")]
     cases = itertools.product(
         map(int, sizes or SIZES), BATCH_SIZES, measuring.PRECISIONS
     )
     with checkout(revision) as folder:
         Earlier.folder = folder / "benchmarks"
         for size, batch_size, precision in cases:
-            seconds = race(
+            seconds, peaks = race(
                 size=size,
                 precision=measuring.PRECISIONS[precision],
                 batch_size=batch_size,
@@ -93,6 +96,8 @@ def main():
                     spread(seconds["earlier"], " s", 3),
                     spread(seconds["now"], " s", 3),
                     spread(ratios(seconds["now"], seconds["earlier"])),
+                    f"{peaks['earlier'] / 1e9:.2f} GB",
+                    f"{peaks['now'] / 1e9:.2f} GB",
                 )
             )
             print(*rows[-1], flush=True)

@@ -6,10 +6,10 @@ layers are slow to train in four places:
 - The gradient of an instance norm passes over its images more than a dozen times.
   `InstanceNorm` is one batch norm. Against a gradient that is written out in a dozen
   operations, a step on a processor takes 0.91 to 0.97 of the time in bfloat16 and 0.97
-  to 1.01 in float32 (ResNet-9 at 64x64 and 128x128, batch 1 and 4, in turns by a
-  script that was not kept). On a GPU, where each sum over height and width is computed
-  by one thread, those sums were 38 ms of the 94 that it computed in a step (H200,
-  ResNet-9 at 256x256, batch 1, bfloat16, TensorFlow's profiler).
+  to 1.01 in float32 (ResNet-9 at 64x64 and 128x128, batch 1 and 4, AVX-512, in turns
+  by a script that was not kept). On a GPU, where each sum over height and width is
+  computed by one thread, those sums were 38 ms of the 94 that it computed in a step
+  (H200, ResNet-9 at 256x256, batch 1, bfloat16, TensorFlow's profiler).
 - The gradient of a bias before an instance norm is zero. Its computation was 30 ms of
   those 94. `CancelledBias` leaves it out.
 - The gradient of `Cropping2D` works element by element; that of `Crop` is a padding.
