@@ -303,9 +303,7 @@ class AdversarialModel(ImagePairTrainer):
         prepare = Rematerialized if remat else fused
 
         def prepared(network: keras.Model) -> Joined:
-            call = prepare(network)
-            if not self.run_eagerly:
-                call = traced(call, jit_compile)
+            call = traced(prepare(network), jit_compile, self.run_eagerly)
             return Joined(network, call)
 
         published = self.publish()

@@ -38,14 +38,13 @@ class CancelledBias(keras.Layer):
             "padding": layer.padding,
             "dilation_rate": layer.dilation_rate,
         }
+        kernel = _kernel_beside(layer.kernel, layer.bias)
         if isinstance(layer, layers.Conv2DTranspose):
             window["output_padding"] = layer.output_padding
-            x = ops.conv_transpose(x, layer.kernel, **window)
-        elif isinstance(layer, layers.DepthwiseConv2D):
-            x = ops.depthwise_conv(x, layer.kernel, **window)
-        else:
-            x = ops.conv(x, layer.kernel, **window)
-        return _without_gradient(x, tf.convert_to_tensor(layer.bias))
+            return ops.conv_transpose(x, kernel, **window)
+        if isinstance(layer, layers.DepthwiseConv2D):
+            return ops.depthwise_conv(x, kernel, **window)
+        return ops.conv(x, kernel, **window)
 
     def compute_output_spec(self, x: Any) -> keras.KerasTensor:
         """Return the convolution's spec."""
@@ -80,10 +79,14 @@ def with_cancelled_bias(network: keras.Model) -> set[Any]:
     }
 
 
-@tf.custom_gradient
-def _without_gradient(x: Any, weight: Any) -> tuple[Any, Any]:
-    """Return x, which the weight does not change."""
-    return tf.identity(x), lambda upstream: (upstream, tf.zeros_like(weight))
+def _kernel_beside(kernel: Any, bias: Any) -> Any:
+    """Return the kernel, and give the bias a gradient of zeros."""
+
+    @tf.custom_gradient
+    def take_both(kernel: Any, bias: Any) -> tuple[Any, Any]:
+        return tf.identity(kernel), lambda upstream: (upstream, tf.zeros_like(bias))
+
+    return take_both(tf.convert_to_tensor(kernel), tf.convert_to_tensor(bias))
 
 
 class Crop(keras.Operation):

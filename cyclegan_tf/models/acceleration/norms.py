@@ -3,9 +3,11 @@
 Both use the weights of stock Keras layers.
 """
 
+import contextlib
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 
@@ -83,12 +85,7 @@ class BatchNorm(keras.Layer):
 
 
 def _normalize(x: Any, epsilon: float, channels_first: bool) -> Any:
-    """Return `(x - mean) / sqrt(variance + epsilon)` over height and width.
-
-    The gradient is written out because TensorFlow's recomputes the shapes, with four
-    times as many operations. In a small step, a GPU spends its time waiting for
-    operations to be launched.
-    """
+    """Return `(x - mean) / sqrt(variance + epsilon)` over height and width."""
     dynamic = tf.shape(x)
     height, width, channels = (x.shape[i] or dynamic[i] for i in (1, 2, 3))
     if channels_first:
@@ -100,44 +97,46 @@ def _normalize(x: Any, epsilon: float, channels_first: bool) -> Any:
         image_shape = (1, height, width, -1)
         batch_shape = (height, width, -1, channels)
 
-    def as_one_image(images: Any) -> Any:
-        return tf.reshape(tf.transpose(images, to_image), image_shape)
-
-    def as_batch(image: Any) -> Any:
-        batch = tf.transpose(tf.reshape(image, batch_shape), to_batch)
-        return tf.ensure_shape(batch, x.shape)
-
-    @tf.custom_gradient
-    def normalize(x: Any) -> tuple[Any, Any]:
-        image = as_one_image(x)
+    with _gradients_of_static_shapes():
+        image = tf.reshape(tf.transpose(x, to_image), image_shape)
         scale = tf.ones((tf.shape(image)[1 if channels_first else 3],))
-        options = {
-            "epsilon": epsilon,
-            "data_format": "NCHW" if channels_first else "NHWC",
-        }
         # `tf.compat.v1.nn.fused_batch_norm` does not take bfloat16.
-        normed = tf.raw_ops.FusedBatchNormV3(
+        normalized = tf.raw_ops.FusedBatchNormV3(
             x=image,
             scale=scale,
             offset=tf.zeros_like(scale),
             mean=(),
             variance=(),
-            **options,
-        )
+            epsilon=epsilon,
+            data_format="NCHW" if channels_first else "NHWC",
+        ).y
+        batch = tf.transpose(tf.reshape(normalized, batch_shape), to_batch)
+    return tf.ensure_shape(batch, x.shape)
 
-        def gradient(upstream: Any) -> Any:
-            return as_batch(
-                tf.raw_ops.FusedBatchNormGradV3(
-                    y_backprop=as_one_image(upstream),
-                    x=image,
-                    scale=scale,
-                    reserve_space_1=normed.reserve_space_1,
-                    reserve_space_2=normed.reserve_space_2,
-                    reserve_space_3=normed.reserve_space_3,
-                    **options,
-                ).x_backprop
-            )
 
-        return as_batch(normed.y), gradient
+def _gradients_of_static_shapes() -> contextlib.AbstractContextManager[None]:
+    """Let the gradients of reshapes and transposes use what is known of the shapes.
 
-    return normalize(x)
+    TensorFlow's recompute the shapes, with four times as many operations, for which a
+    GPU waits in a small step. They also keep the reshaped tensors until then, and
+    `tf.custom_gradient` keeps its arguments.
+    """
+    graph = tf.compat.v1.get_default_graph()
+    context: contextlib.AbstractContextManager[None] = graph.gradient_override_map(
+        {"Reshape": "CycleGANReshape", "Transpose": "CycleGANTranspose"}
+    )
+    return context
+
+
+@tf.RegisterGradient("CycleGANReshape")
+def _reshape_gradient(reshape: tf.Operation, upstream: Any) -> tuple[Any, None]:
+    x = reshape.inputs[0]
+    if x.shape.rank is None or list(x.shape).count(None) > 1:
+        return tf.reshape(upstream, tf.shape(x)), None
+    return tf.reshape(upstream, [-1 if n is None else n for n in x.shape]), None
+
+
+@tf.RegisterGradient("CycleGANTranspose")
+def _transpose_gradient(transpose: tf.Operation, upstream: Any) -> tuple[Any, None]:
+    permutation = tf.get_static_value(transpose.inputs[1])
+    return tf.transpose(upstream, np.argsort(permutation)), None

@@ -9,18 +9,31 @@ import tensorflow as tf
 
 
 def traced(
-    network: Callable[..., Any], jit_compile: bool = False
+    network: Callable[..., Any], jit_compile: bool = False, run_eagerly: bool = False
 ) -> Callable[..., Any]:
     """Let TensorFlow trace a network once instead of at each call.
 
-    A CycleGAN step calls each generator more than once, with batches of different
-    lengths. Inlined, every call adds all of the network's operations and their
-    gradients to the graph of the step; traced, a call is one operation.
+    A CycleGAN step calls each generator more than once. Inlined, every call adds all of
+    the network's operations and their gradients to the graph of the step; traced, a
+    call is one operation.
 
     Args:
         network: callable of an image batch and `training`, such as a `keras.Model`.
         jit_compile: compile each call, and its gradient, with XLA.
+        run_eagerly: call the network as it is.
+
+    Returns:
+        A callable of an image batch, `training`, and `any_length`: whether one trace
+        is for batches of any length. Otherwise it is for this length, and the gradient
+        needs less memory: an addition of activations whose length is unknown keeps both
+        for their shapes.
     """
+
+    def call_eagerly(images: Any, training: bool, any_length: bool = False) -> Any:
+        return network(images, training=training)
+
+    if run_eagerly:
+        return call_eagerly
 
     @functools.partial(
         tf.function,
@@ -33,8 +46,9 @@ def traced(
     def traced_network(images: Any, training: bool) -> Any:
         return network(images, training=training)
 
-    def call(images: Any, training: bool) -> Any:
-        spec = tf.TensorSpec((None, *images.shape[1:]), images.dtype)
+    def call(images: Any, training: bool, any_length: bool = False) -> Any:
+        length, *others = images.shape
+        spec = tf.TensorSpec((None if any_length else length, *others), images.dtype)
         return traced_network.get_concrete_function(spec, training)(images)
 
     return call

@@ -10,6 +10,7 @@ import tiny
 
 import cyclegan_tf
 from cyclegan_tf.models.acceleration.fusion import fused
+from cyclegan_tf.models.acceleration.tracing import traced
 from cyclegan_tf.models.networks.blocks import instance_norm
 
 
@@ -71,22 +72,48 @@ def test_results_are_the_same_on_a_gpu(network, as_on_a_gpu):
     assert "NarrowConv" not in kinds(fused(network()))
 
 
-def test_a_gpu_gets_one_operation_for_an_instance_norm(as_on_a_gpu):
-    images = keras.Input((8, 8, 4))
-    network = fused(keras.Model(images, instance_norm(scale=True)(images)))
+def calls_in_a_gradient(network, spec):
+    """Return the call of a traced network in a graph, and that of its gradient."""
+    call = traced(network)
 
+    @tf.function(autograph=False)
     def gradient(x):
         with tf.GradientTape() as tape:
             tape.watch(x)
-            y = network(x)
+            y = call(x, training=True, any_length=spec.shape[0] is None)
         return tape.gradient(y, x)
 
-    call = tf.function(gradient, autograph=False)
-    graph = call.get_concrete_function(tf.TensorSpec((None, 8, 8, 4))).graph
-    found = collections.Counter(operation.type for operation in graph.get_operations())
+    operations = gradient.get_concrete_function(spec).graph.get_operations()
+    return [each for each in operations if "PartitionedCall" in each.type]
+
+
+def test_a_gpu_gets_one_operation_for_an_instance_norm(as_on_a_gpu):
+    images = keras.Input((8, 8, 4))
+    network = fused(keras.Model(images, instance_norm(scale=True)(images)))
+    calls = calls_in_a_gradient(network, tf.TensorSpec((None, 8, 8, 4)))
+    library = calls[0].graph.as_graph_def().library.function
+    names = {call.get_attr("f").name for call in calls}
+    found = collections.Counter(
+        node.op
+        for function in library
+        if function.signature.name in names
+        for node in function.node_def
+    )
     assert found["FusedBatchNormV3"] == found["FusedBatchNormGradV3"] == 1
     assert found["Transpose"] == 4
     assert not {"Mean", "Rsqrt", "InvertPermutation", "Tile"} & found.keys()
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_the_gradient_of_an_instance_norm_keeps_its_input_once(batch):
+    images = keras.Input((64, 64, 8))
+    network = fused(keras.Model(images, keras.ops.relu(instance_norm()(images))))
+    shape = (batch, 64, 64, 8)
+    forward, backward = calls_in_a_gradient(network, tf.TensorSpec(shape))
+    kept = [each.shape for each in backward.inputs if each.op is forward]
+    sizes = [shape.num_elements() for shape in kept]
+    # The input of the norm, and the output of the ReLU.
+    assert sizes.count(batch * 64 * 64 * 8) == 2
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """A traced network is one operation, which XLA can compile."""
 
+import functools
+
 import pytest
 import tensorflow as tf
 import tiny
@@ -30,16 +32,19 @@ def test_xla_compiles_networks_if_it_should(jit_compile):
     assert compiled_by_xla(jit_compile) == {jit_compile}
 
 
-def test_networks_are_traced_once():
-    calls = []
+@pytest.mark.parametrize(
+    ("any_length", "expected"), [(True, [None]), (False, [2, 1, 3])]
+)
+def test_networks_are_traced_once_for_all_lengths_or_for_each(any_length, expected):
+    lengths = []
     network = cyclegan_tf.resnet_generator(2, 1)
 
-    def counted(images, training):
-        calls.append(images.shape)
+    def recorded(images, training):
+        lengths.append(images.shape[0])
         return network(images, training=training)
 
-    call = traced(counted)
-    step = tf.function(lambda images: call(images, False) + call(images[:1], False))
+    call = functools.partial(traced(recorded), training=False, any_length=any_length)
+    step = tf.function(lambda images: call(images) + call(images[:1]))
     step(tf.constant(tiny.images(2, side=16)))
     step(tf.constant(tiny.images(3, side=16)))
-    assert calls == [(None, 16, 16, 3)]
+    assert lengths == expected
