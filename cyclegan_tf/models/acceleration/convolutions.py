@@ -20,7 +20,7 @@ class CancelledBias(keras.Layer):
     """A convolution without its bias, which an instance norm takes away again.
 
     The gradient of such a bias is zero. Computed, it would be rounding, which Adam
-    turns into steps as large as any.
+    turns into steps as large as any. `UnusedBiases` provides the zeros.
 
     Args:
         convolution: the layer whose kernel is used.
@@ -38,23 +38,22 @@ class CancelledBias(keras.Layer):
             "padding": layer.padding,
             "dilation_rate": layer.dilation_rate,
         }
-        kernel = _kernel_beside(layer.kernel, layer.bias)
         if isinstance(layer, layers.Conv2DTranspose):
             window["output_padding"] = layer.output_padding
-            return ops.conv_transpose(x, kernel, **window)
+            return ops.conv_transpose(x, layer.kernel, **window)
         if isinstance(layer, layers.DepthwiseConv2D):
-            return ops.depthwise_conv(x, kernel, **window)
-        return ops.conv(x, kernel, **window)
+            return ops.depthwise_conv(x, layer.kernel, **window)
+        return ops.conv(x, layer.kernel, **window)
 
     def compute_output_spec(self, x: Any) -> keras.KerasTensor:
         """Return the convolution's spec."""
         return self.convolution.compute_output_spec(x)
 
 
-def with_cancelled_bias(network: keras.Model) -> set[Any]:
+def with_cancelled_bias(network: keras.Model) -> list[Any]:
     """Return the convolutions that only instance norms follow, after crops or not."""
     if not calls_each_once(network):
-        return set()
+        return []
     takers = consumers(network)
 
     def is_normalized(operation: Any) -> bool:
@@ -68,7 +67,7 @@ def with_cancelled_bias(network: keras.Model) -> set[Any]:
         is_crop = isinstance(operation, layers.Cropping2D)
         return is_instance_norm(operation) or (is_crop and is_normalized(operation))
 
-    return {
+    return [
         operation
         for operation in operations(network)
         if type(operation) in _CONVOLUTIONS
@@ -76,17 +75,34 @@ def with_cancelled_bias(network: keras.Model) -> set[Any]:
         and operation.activation is keras.activations.linear
         and operation.data_format == "channels_last"
         and is_normalized(operation)
-    }
+    ]
 
 
-def _kernel_beside(kernel: Any, bias: Any) -> Any:
-    """Return the kernel, and give the bias a gradient of zeros."""
+class UnusedBiases(keras.Operation):
+    """Pass on the outputs of a network, and give biases a gradient of zeros.
 
-    @tf.custom_gradient
-    def take_both(kernel: Any, bias: Any) -> tuple[Any, Any]:
-        return tf.identity(kernel), lambda upstream: (upstream, tf.zeros_like(bias))
+    Args:
+        biases: variables that the network does not use.
+    """
 
-    return take_both(tf.convert_to_tensor(kernel), tf.convert_to_tensor(bias))
+    def __init__(self, biases: list[keras.Variable]):
+        super().__init__()
+        self.biases = biases
+
+    def call(self, outputs: list[Any]) -> list[Any]:
+        count = len(outputs)
+
+        @tf.custom_gradient
+        def pass_on(*tensors: Any) -> tuple[Any, Any]:
+            zeros = map(tf.zeros_like, tensors[count:])
+            return tensors[:count], lambda *upstream: (*upstream, *zeros)
+
+        passed: list[Any] = pass_on(*outputs, *map(tf.convert_to_tensor, self.biases))
+        return passed
+
+    def compute_output_spec(self, outputs: list[Any]) -> list[Any]:
+        """Return the specs of the outputs."""
+        return [keras.KerasTensor(each.shape, each.dtype) for each in outputs]
 
 
 class Crop(keras.Operation):

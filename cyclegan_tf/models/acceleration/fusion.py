@@ -29,6 +29,7 @@ from cyclegan_tf.models.acceleration.convolutions import (
     CancelledBias,
     Crop,
     NarrowConv,
+    UnusedBiases,
     with_cancelled_bias,
 )
 from cyclegan_tf.models.acceleration.norms import BatchNorm, InstanceNorm
@@ -49,17 +50,23 @@ def fused(network: keras.Model) -> keras.Model:
     """
     cancelled = with_cancelled_bias(network)
     on_gpu = bool(tf.config.list_logical_devices("GPU"))
-    return keras.models.clone_model(
+    copy = keras.models.clone_model(
         keras.Model(network.inputs[0], outputs_of(network), name=network.name),
         clone_function=lambda operation: operation,
         call_function=functools.partial(
             _call_fused, cancelled=cancelled, on_gpu=on_gpu
         ),
     )
+    if not cancelled:
+        return copy
+    outputs = UnusedBiases([each.bias for each in cancelled])(copy.outputs)
+    return keras.Model(
+        copy.inputs[0], outputs if len(outputs) > 1 else outputs[0], name=network.name
+    )
 
 
 def _call_fused(
-    operation: Any, *args: Any, cancelled: set[Any], on_gpu: bool, **kwargs: Any
+    operation: Any, *args: Any, cancelled: list[Any], on_gpu: bool, **kwargs: Any
 ) -> Any:
     if operation in cancelled:
         return CancelledBias(operation)(*args)

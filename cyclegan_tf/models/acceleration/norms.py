@@ -86,20 +86,23 @@ class BatchNorm(keras.Layer):
 
 def _normalize(x: Any, epsilon: float, channels_first: bool) -> Any:
     """Return `(x - mean) / sqrt(variance + epsilon)` over height and width."""
-    dynamic = tf.shape(x)
+    dynamic = tf.shape(x) if None in x.shape[1:] else ()
     height, width, channels = (x.shape[i] or dynamic[i] for i in (1, 2, 3))
     if channels_first:
-        to_image, to_batch = (0, 3, 1, 2), (0, 2, 3, 1)
+        axis, to_image, to_batch = 1, (0, 3, 1, 2), (0, 2, 3, 1)
         image_shape: Any = (1, -1, height, width)
         batch_shape: Any = (-1, channels, height, width)
     else:  # keeps the channels of a pixel together; for a batch of one, nothing moves
-        to_image, to_batch = (1, 2, 0, 3), (2, 0, 1, 3)
+        axis, to_image, to_batch = 3, (1, 2, 0, 3), (2, 0, 1, 3)
         image_shape = (1, height, width, -1)
         batch_shape = (height, width, -1, channels)
 
     with _gradients_of_static_shapes():
         image = tf.reshape(tf.transpose(x, to_image), image_shape)
-        scale = tf.ones((tf.shape(image)[1 if channels_first else 3],))
+        length = image.shape[axis : axis + 1]
+        if not length.is_fully_defined():
+            length = tf.shape(image)[axis : axis + 1]
+        scale = tf.ones(length)
         # `tf.compat.v1.nn.fused_batch_norm` does not take bfloat16.
         normalized = tf.raw_ops.FusedBatchNormV3(
             x=image,
@@ -111,7 +114,8 @@ def _normalize(x: Any, epsilon: float, channels_first: bool) -> Any:
             data_format="NCHW" if channels_first else "NHWC",
         ).y
         batch = tf.transpose(tf.reshape(normalized, batch_shape), to_batch)
-    return tf.ensure_shape(batch, x.shape)
+    batch.set_shape(x.shape)
+    return batch
 
 
 def _gradients_of_static_shapes() -> contextlib.AbstractContextManager[None]:
