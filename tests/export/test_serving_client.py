@@ -11,6 +11,7 @@ import exported
 import grpc
 import numpy as np
 import PIL.Image
+import PIL.ImageFile
 import pytest
 import serving_endpoints
 import tensorflow as tf
@@ -20,7 +21,6 @@ from google.protobuf import (
     descriptor_pool,
     message_factory,
     text_format,
-    wrappers_pb2,
 )
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
@@ -31,7 +31,7 @@ from tensorflow_serving.apis import (
 from tensorflow_serving.config import model_server_config_pb2
 
 from cyclegan_tf.export.savedmodel import write_saved_model
-from cyclegan_tf.images import read_image, resize_image
+from cyclegan_tf.images import read_image, resize_image, shrink_image
 from cyclegan_tf.translation.inference import inference_model
 from cyclegan_tf.translation.translator import Translator
 
@@ -112,11 +112,6 @@ def test_refusals_are_one_sentence(ports, tmp_path, capsys, protocol):
         return message
 
     assert "text.jpg cannot be read as an image" in fails(tmp_path / "text.jpg")
-    (tmp_path / "photo.gif").write_bytes(
-        exported.encode(exported.photo(9, 9, 3), "GIF")
-    )
-    message = fails(tmp_path / "photo.gif")
-    assert "image_bytes[0] is not a JPEG or PNG image" in message
     unknown = fails(tmp_path / "photo.png", "--model", "horse2cow")
     assert "Servable not found for request: Latest(horse2cow)" in unknown
     fails(tmp_path / "photo.png", "--model", "no such/model")
@@ -165,7 +160,8 @@ def test_photos_are_turned_upright(tmp_path, kind):
         exif = PIL.Image.Exif()
         exif[0x0112] = orientation
         photo.save(path, kind, exif=exif)
-        sent = client.read_photo(path, None)
+        sent, scaled = client.read_photo(path, None)
+        assert scaled == ""
         np.testing.assert_array_equal(read_image(sent), read_image(path))
         assert PIL.Image.open(io.BytesIO(sent)).getexif().get(0x0112, 1) == 1
         assert (sent == path.read_bytes()) == (orientation == 1)
@@ -185,7 +181,7 @@ def test_a_lying_photo_reaches_the_generator_upright(ports, generators, tmp_path
 
 @pytest.mark.parametrize("size", [64, "full"])
 def test_a_large_photo_is_scaled_as_by_the_translator(
-    ports, generators, tmp_path, size
+    ports, generators, tmp_path, capsys, size
 ):
     exif = PIL.Image.Exif()
     exif[0x0112] = 6
@@ -193,6 +189,8 @@ def test_a_large_photo_is_scaled_as_by_the_translator(
     photo.save(tmp_path / "photo.png", exif=exif)
     options = ("--size", size, "--out", tmp_path / "out.png")
     assert run(ports, "rest", tmp_path / "photo.png", *options) == 0
+    said = "Scaled 101x151 down to 64x96 pixels; --size full keeps every size.\n"
+    assert capsys.readouterr().out.startswith(said) == (size == 64)
     translate = Translator(generators[NAMES[0]], size=size)
     expected = translate(tmp_path / "photo.png").astype(int)
     assert expected.shape == ((96, 64, 3) if size == 64 else (151, 101, 3))
@@ -203,9 +201,73 @@ def test_a_large_photo_is_scaled_as_by_the_translator(
 def test_a_large_photo_of_16_bits(tmp_path):
     levels = np.linspace(0, 65535, 80 * 60).astype("uint16").reshape(60, 80)
     PIL.Image.fromarray(levels).save(tmp_path / "photo.png")
-    sent = read_image(client.read_photo(tmp_path / "photo.png", 30)).astype(int)
+    sent, _ = client.read_photo(tmp_path / "photo.png", 30)
+    sent = read_image(sent).astype(int)
     expected = resize_image(read_image(tmp_path / "photo.png"), 30, 40)
     assert sent.shape == (30, 40, 3) and np.abs(sent - expected).max() <= 1
+
+
+@pytest.mark.parametrize("size", [None, 10])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("float01.tif", "has floating-point numbers from 0 to 0.996078"),
+        ("int16HU.tif", "has 32-bit numbers from -1000 to 3048"),
+        ("damaged_0.tif", "cannot be read as an image"),
+        ("eps_named.jpg", "cannot identify image file"),  # never for Ghostscript
+    ],
+)
+def test_files_that_are_refused_before_they_are_sent(shared, name, message, size):
+    with pytest.raises(client.PhotoError, match=message) as error:
+        client.read_photo(shared / "cases" / name, size)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("size", [None, 10])
+@pytest.mark.parametrize("name", ["badexif.jpg", "damaged_2.jpg", "exif_bad.png"])
+def test_damaged_exif_data_count_as_upright(shared, name, size):
+    path = shared / "cases" / name
+    sent, _ = client.read_photo(path, size)
+    expected = shrink_image(read_image(path), size)
+    np.testing.assert_array_equal(read_image(sent), expected)
+
+
+def test_pixels_are_counted_before_they_are_decoded(tmp_path, monkeypatch, capsys):
+    # 81 megapixels in less than a megabyte.
+    PIL.Image.new("1", (9000, 9000)).save(tmp_path / "flat.png")
+    with monkeypatch.context() as patch:
+        patch.setattr(PIL.ImageFile.ImageFile, "load", lambda _: pytest.fail("decoded"))
+        for size in ("full", "8999"):
+            assert client.main([str(tmp_path / "flat.png"), "--size", size]) == 2
+            message = capsys.readouterr().err
+            assert "flat.png has 81.0 megapixels, more than can be tr" in message
+            assert message.count("\n") == 1
+    sent, scaled = client.read_photo(tmp_path / "flat.png", 20)
+    assert read_image(sent).shape == (20, 20, 3)
+    assert scaled == "Scaled 9000x9000 down to 20x20 pixels"
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TIFF", "BMP", "WEBP", "PPM"])
+def test_other_formats_are_sent_as_png(tmp_path, kind):
+    (tmp_path / "photo").write_bytes(exported.encode(exported.photo(9, 8, 3), kind))
+    sent, _ = client.read_photo(tmp_path / "photo", None)
+    assert sent.startswith(b"\x89PNG")
+    np.testing.assert_array_equal(read_image(sent), read_image(tmp_path / "photo"))
+
+
+def test_a_pfm_is_refused(tmp_path):
+    (tmp_path / "depth.pfm").write_bytes(b"Pf 1 1 -1.0\n" + np.float32(0.5).tobytes())
+    with pytest.raises(client.PhotoError, match="floating-point numbers from 0.5"):
+        client.read_photo(tmp_path / "depth.pfm", None)
+
+
+def test_names_may_be_as_long_as_the_file_system_permits(ports, tmp_path):
+    (tmp_path / "photo.png").write_bytes(exported.encode(exported.photo(8, 8, 3)))
+    out = tmp_path / ("n" * 251 + ".png")
+    assert run(ports, "rest", tmp_path / "photo.png", "--out", out) == 0
+    assert sorted(os.listdir(tmp_path)) == sorted([out.name, "photo.png"])
+    # A folder has no place for the photo.
+    assert run(ports, "rest", tmp_path / "photo.png", "--out", ".") == 2
 
 
 @pytest.mark.parametrize("size", ["0", "large"])
@@ -251,7 +313,10 @@ def test_the_files_that_docker_compose_names_are_there():
     # The server is of the release of the TensorFlow that writes the models.
     release = tf.__version__.rpartition(".")[0]
     assert f":${{TF_SERVING_TAG:-{release}." in service["image"]
-    assert flags["enable_batching"] == flags["enable_model_warmup"] == "true"
+    assert flags["enable_model_warmup"] == "true"
+    # Photos of different sizes cannot be joined, and one bad file failed all others.
+    assert not any("batching" in name for name in flags)
+    assert service["mem_limit"] == service["memswap_limit"]
     for port, local in zip(service["ports"], client.PORTS.values(), strict=True):
         assert port == f"127.0.0.1:{local}:{local}"
 
@@ -277,11 +342,10 @@ def test_rest_from_what_is_no_rest_server(ports, tmp_path, capsys):
 def message_class(name, *fields):
     """Make a message class that tensorflow-serving-api does not ship.
 
-    Names and types are those of monitoring_config.proto and
-    session_bundle_config.proto of TensorFlow Serving; the text format has no more.
+    Names and types are those of monitoring_config.proto of TensorFlow Serving; the text
+    format has no more.
     """
     file = descriptor_pb2.FileDescriptorProto(name=f"{name}.proto", syntax="proto3")
-    file.dependency.append("google/protobuf/wrappers.proto")
     message = file.message_type.add(name=name)
     for number, (field, kind) in enumerate(fields, 1):
         added = message.field.add(name=field, number=number)
@@ -293,17 +357,6 @@ def message_class(name, *fields):
     pool = descriptor_pool.Default()
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
-
-
-def test_batching_parameters():
-    int64 = wrappers_pb2.Int64Value.DESCRIPTOR.full_name
-    names = ("max_batch_size", "batch_timeout_micros")
-    names += ("max_enqueued_batches", "num_batch_threads")
-    parameters = message_class(
-        "BatchingParameters", *((name, f".{int64}") for name in names)
-    )()
-    text_format.Parse((SERVING / "batching_parameters.txt").read_text(), parameters)
-    assert all(getattr(parameters, name).value >= 1 for name in names)
 
 
 def test_monitoring_config():
