@@ -321,6 +321,10 @@ def test_the_files_that_docker_compose_names_are_there():
         assert port == f"127.0.0.1:{local}:{local}"
 
 
+def test_the_client_may_be_newer_than_the_server():
+    assert "<" not in (SERVING / "requirements.txt").read_text()
+
+
 def test_the_server_for_gpus_has_gpus():
     """As Docker joins both files."""
     (service,) = yaml.safe_load((SERVING / "docker-compose.gpu.yml").read_text())[
