@@ -23,21 +23,30 @@ SIZE = (32, 40)
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    """The address of the built page; built beside, as other tests run at once."""
+def source(tmp_path_factory):
+    """The page's source, to be built; a copy, as other tests run at once."""
     chromium.require("npm")
     folder = tmp_path_factory.mktemp("web") / "source"
-    shutil.copytree(
-        SOURCE, folder, ignore=shutil.ignore_patterns("node_modules", "dist")
+    left_out = shutil.ignore_patterns("node_modules", "dist", "sample")
+    shutil.copytree(SOURCE, folder, ignore=left_out)
+    npm(folder, "ci", "--no-audit", "--no-fund")
+    return folder
+
+
+def npm(folder, *command):
+    result = subprocess.run(
+        ["npm", *command], cwd=folder, capture_output=True, text=True, check=False
     )
-    for command in (["ci", "--no-audit", "--no-fund"], ["run", "build"]):
-        result = subprocess.run(
-            ["npm", *command], cwd=folder, capture_output=True, text=True, check=False
-        )
-        assert result.returncode == 0, result.stdout + result.stderr
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.fixture(scope="module")
+def page(source):
+    """The address of the built page."""
+    npm(source, "run", "build")
     # Not at the root of the server: all paths of the page are relative.
-    shutil.move(folder / "dist", folder.parent / "served/some/where")
-    with chromium.serving(folder.parent / "served") as address:
+    shutil.move(source / "dist", source.parent / "served/some/where")
+    with chromium.serving(source.parent / "served") as address:
         yield f"{address}/some/where/"
 
 
@@ -156,6 +165,23 @@ def test_the_translation_has_the_size_of_the_photo(driver, page, files, tmp_path
     assert (read_image(saved) == result(driver)).all()
 
 
+@pytest.mark.parametrize("height", [20, 5])
+def test_photos_of_other_shapes_keep_their_proportions(
+    driver, page, files, tmp_path, height
+):
+    """As wide as the generator, so nothing is scaled; less high, so mirrored."""
+    photo = read_image(files / "photo.png")[:height]
+    write_image(tmp_path / "photo.png", photo)
+    driver.get(page)
+    choose(driver, "model", files / "float32.tflite")
+    said = choose(driver, "photo", tmp_path / "photo.png")
+    assert said.startswith(f"Translated at 40x{height} pixels in ")
+    mirrored = np.pad(photo, ((0, 32 - height), (0, 0), (0, 0)), "symmetric")
+    generator = LiteRTModel(files / "float32.tflite")
+    translated = generator(normalize(mirrored[None].astype(np.float32)))[0]
+    assert_same(result(driver), translated[:height])
+
+
 def test_mistakes_are_one_sentence(driver, page, files):
     driver.get(page)
     said = choose(driver, "model", files / "text.tflite")
@@ -172,6 +198,32 @@ def test_mistakes_are_one_sentence(driver, page, files):
     choose(driver, "model", files / "float32.tflite")
     assert "Translated" in choose(driver, "photo", files / "photo.png")
     assert_same(result(driver), expected(files / "float32.tflite"))
+
+
+def test_samples_are_there_at_once(source, page, driver, files):
+    """Built again, with what `npm run sample` leaves."""
+    (source / "sample/litert").mkdir(parents=True)
+    shutil.copy(files / "float16.tflite", source / "sample/litert")
+    random = np.random.default_rng(0)
+    for name in ("china", "rocket"):
+        photo = random.integers(0, 256, (16, 24, 3), np.uint8)
+        write_image(source / f"sample/{name}.jpg", photo)
+    npm(source, "run", "build")
+    try:
+        with chromium.serving(source / "dist") as address:
+            chromium.requested(driver)
+            driver.get(f"{address}/")
+            assert outcome(driver).startswith("Translated at 24x16 pixels in ")
+            before = result(driver)
+            driver.find_element(By.CSS_SELECTOR, "[alt='rocket.jpg']").click()
+            assert "Translated" in outcome(driver)
+            assert (result(driver) != before).any()
+            assert "danielbuechele" in driver.find_element(By.TAG_NAME, "main").text
+            asked = chromium.requested(driver)
+            assert all(url.startswith(address) for url in asked)
+    finally:
+        shutil.rmtree(source / "sample")
+        driver.get(page)
 
 
 def test_fits_a_phone(driver, page, files):

@@ -24,6 +24,7 @@ const litertFiles: Plugin = {
 export default defineConfig({
   // The built folder works under any path of any server.
   base: "./",
-  build: { target: "es2022" },
+  // The Content Security Policy lets the page fetch files, but no data: addresses.
+  build: { target: "es2022", assetsInlineLimit: 0 },
   plugins: [litertFiles],
 });

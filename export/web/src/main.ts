@@ -3,6 +3,8 @@
 import type { Accelerator } from "@litertjs/core";
 
 import { takePicture } from "./camera";
+import { fittingSize, mirrored } from "./pixels";
+import { fetchSample, firstPhoto, sampleModel, samplePhotos } from "./samples";
 import { InputError, Translator } from "./translator";
 
 const controls = element("controls", HTMLFieldSetElement);
@@ -20,7 +22,9 @@ let hasPhoto = false;
 
 modelInput.addEventListener("change", () => attempt(loadModel));
 accelerator.addEventListener("change", () => attempt(loadModel));
-photoInput.addEventListener("change", () => attempt(loadPhoto));
+photoInput.addEventListener("change", () =>
+  attempt(() => loadPhoto(photoInput.files?.[0])),
+);
 element("camera", HTMLButtonElement).addEventListener("click", () =>
   attempt(async () => {
     const picture = await takePicture();
@@ -29,10 +33,12 @@ element("camera", HTMLButtonElement).addEventListener("click", () =>
 );
 again.addEventListener("click", () => attempt(async () => {}));
 void offerWebGPU();
-// Browsers keep the choice when a page is loaded again.
+offerSamples();
 void attempt(async () => {
   await loadModel();
-  await loadPhoto();
+  // Browsers keep the choice when a page is loaded again.
+  const chosen = photoInput.files?.[0];
+  await loadPhoto(chosen ?? (firstPhoto && (await fetchSample(firstPhoto))));
 });
 
 /** Does one thing at a time, translates if it can, and says how it went. */
@@ -65,14 +71,14 @@ async function loadModel(): Promise<void> {
   translator?.delete();
   translator = undefined;
   clearResult();
-  const file = modelInput.files?.[0];
+  const chosen = modelInput.files?.[0];
+  const file = chosen ?? (sampleModel && (await fetchSample(sampleModel)));
   if (!file) return;
   say(`Loading ${file.name}...`);
   translator = await Translator.load(file, accelerator.value as Accelerator);
 }
 
-async function loadPhoto(): Promise<void> {
-  const file = photoInput.files?.[0];
+async function loadPhoto(file: File | undefined): Promise<void> {
   if (!file) return;
   try {
     showPhoto(await createImageBitmap(file));
@@ -101,11 +107,13 @@ async function translatePhoto(translator: Translator): Promise<void> {
   say("Translating...");
   // The network keeps this thread busy: let the browser paint the line above first.
   await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
-  const { width, height } = translator;
+  // With its sides in proportion, or the generator would see another picture.
+  const { width, height } = fittingSize(inputCanvas, translator);
+  const photo = resized(inputCanvas, width, height).getImageData(0, 0, width, height);
   const { image, milliseconds } = await translator.translate(
-    resized(inputCanvas, width, height).getImageData(0, 0, width, height),
+    mirrored(photo, translator.width, translator.height),
   );
-  const translated = new OffscreenCanvas(image.width, image.height);
+  const translated = new OffscreenCanvas(width, height);
   translated.getContext("2d")!.putImageData(image, 0, 0);
   resultCanvas.width = inputCanvas.width;
   resultCanvas.height = inputCanvas.height;
@@ -117,7 +125,8 @@ async function translatePhoto(translator: Translator): Promise<void> {
       0,
     );
   await offerDownload();
-  say(`Translated at ${width}x${height} pixels in ${milliseconds.toFixed(0)} ms.`);
+  const time = milliseconds.toFixed(0);
+  say(`Translated at ${width}x${height} pixels in ${time} ms by ${translator.name}.`);
 }
 
 async function offerDownload(): Promise<void> {
@@ -141,6 +150,24 @@ function resized(
   context.imageSmoothingQuality = "high";
   context.drawImage(source, 0, 0, width, height);
   return context;
+}
+
+/** Shows the photographs that come with the page, to click. */
+function offerSamples(): void {
+  const samples = element("samples", HTMLDivElement);
+  for (const photo of samplePhotos) {
+    const button = document.createElement("button");
+    const picture = document.createElement("img");
+    picture.src = photo.url;
+    picture.alt = photo.name;
+    button.type = "button";
+    button.append(picture);
+    button.addEventListener("click", () =>
+      attempt(async () => loadPhoto(await fetchSample(photo))),
+    );
+    samples.append(button);
+  }
+  element("credits", HTMLParagraphElement).hidden = samplePhotos.length === 0;
 }
 
 /** Adds the choice where there is a graphics card that the browser lets pages use. */

@@ -3,6 +3,45 @@
 /** Colour, or gray weighted as in Pillow's mode L. */
 export type Channels = 1 | 3;
 
+export interface Size {
+  width: number;
+  height: number;
+}
+
+/** Scales a size down, with its sides in proportion, until it fits into another. */
+export function fittingSize(size: Size, into: Size): Size {
+  const scale = Math.min(1, into.width / size.width, into.height / size.height);
+  return {
+    width: Math.max(1, Math.round(size.width * scale)),
+    height: Math.max(1, Math.round(size.height * scale)),
+  };
+}
+
+/**
+ * Fills up pixels with their mirror image, on the right and at the bottom.
+ *
+ * A generator in a file takes one shape alone, and instance norms use means over all of it:
+ * mirror images hardly change these, black bars would.
+ */
+export function mirrored(image: ImageData, width: number, height: number): ImageData {
+  const result = new ImageData(width, height);
+  // Red, green, blue and alpha at once.
+  const from = new Uint32Array(image.data.buffer);
+  const to = new Uint32Array(result.data.buffer);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const place = mirror(y, image.height) * image.width + mirror(x, image.width);
+      to[y * width + x] = from[place]!;
+    }
+  }
+  return result;
+}
+
+function mirror(place: number, length: number): number {
+  const along = place % (2 * length);
+  return along < length ? along : 2 * length - 1 - along;
+}
+
 /**
  * Turns pixels into the input of a network.
  *

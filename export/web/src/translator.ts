@@ -21,6 +21,8 @@ export interface Translation {
 
 export class Translator {
   private constructor(
+    /** Of the file. */
+    readonly name: string,
     private readonly model: CompiledModel,
     private readonly inputShape: Shape,
     private readonly outputShape: Shape,
@@ -42,6 +44,7 @@ export class Translator {
     const model = await compile(file.name, content, accelerator);
     try {
       return new Translator(
+        file.name,
         model,
         readShape(file.name, model.getInputDetails()),
         readShape(file.name, model.getOutputDetails()),
