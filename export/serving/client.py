@@ -311,4 +311,6 @@ def _fail(message: str) -> int:
 
 
 if __name__ == "__main__":
+    # Names of files need not be UTF-8.
+    sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(main())

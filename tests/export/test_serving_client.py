@@ -144,12 +144,13 @@ def test_rest_needs_pillow_only(ports, tmp_path):
     for folder in (pillow, pillow.with_name("pillow.libs")):
         if folder.exists():
             (tmp_path / "packages" / folder.name).symlink_to(folder)
-    arguments = [tmp_path / "photo.png", "--out", tmp_path / "out.png"]
+    out = tmp_path / os.fsdecode(b"\xff.png")  # a name that is not UTF-8
+    arguments = [tmp_path / "photo.png", "--out", out]
     port = ["--protocol", "rest", "--port", ports["rest"]]
     command = [sys.executable, "-S", CLIENT, *arguments, *port]
     packages = {"PYTHONPATH": str(tmp_path / "packages")}
     subprocess.run(list(map(str, command)), check=True, env=os.environ | packages)
-    assert read_image(tmp_path / "out.png").shape == (8, 8, 3)
+    assert read_image(out).shape == (8, 8, 3)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
