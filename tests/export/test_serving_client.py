@@ -148,8 +148,11 @@ def test_rest_needs_pillow_only(ports, tmp_path):
     arguments = [tmp_path / "photo.png", "--out", out]
     port = ["--protocol", "rest", "--port", ports["rest"]]
     command = [sys.executable, "-S", CLIENT, *arguments, *port]
-    packages = {"PYTHONPATH": str(tmp_path / "packages")}
-    subprocess.run(list(map(str, command)), check=True, env=os.environ | packages)
+    variables = {
+        "PYTHONPATH": str(tmp_path / "packages"),
+        "PYTHONIOENCODING": "utf-8:strict",  # as where a language is set
+    }
+    subprocess.run(list(map(str, command)), check=True, env=os.environ | variables)
     assert read_image(out).shape == (8, 8, 3)
 
 
