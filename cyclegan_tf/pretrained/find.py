@@ -85,18 +85,28 @@ class StoredGenerator:
         return read_generator(self.path)
 
     def is_called(self, direction: str) -> bool:
-        """Whether `"g"`, `"f"` or a name like `"horse2zebra"` stands for it."""
-        return direction in (self.direction, self._short)
+        """Whether `"g"`, `"f"`, or what it translates stands for it.
 
-    @property
-    def _short(self) -> str | None:
-        words = (self.translates or "").split()
-        return "2".join(words[::2]) if len(words) == 3 else None  # horse to zebra
+        That is `"horse2zebra"` or `"horse to zebra"`, also for horses and zebras: both
+        names may be beginnings.
+        """
+        if direction == self.direction:
+            return True
+        return any(
+            re.search(
+                rf"(?<!\w){re.escape(direction[: middle.start()])}.* to (.*\W)?"
+                rf"{re.escape(direction[middle.end() :])}",
+                self.translates or "",
+                re.IGNORECASE,
+            )
+            for middle in re.finditer("(?<=.)(2| to )(?=.)", direction)
+        )
 
     def __str__(self) -> str:
-        return (
-            f"{self.direction} ({self._short})" if self._short else f"{self.direction}"
-        )
+        name = (self.translates or "").replace(" to ", "2")
+        if self.direction and name:
+            return f"{self.direction} ({name})"
+        return self.direction or name or "one whose direction its file does not say"
 
     @property
     def is_exported(self) -> bool:
@@ -147,23 +157,24 @@ def choose_generator(
 
     Args:
         source: as for `find_generators`.
-        direction: `"g"` (X to Y), `"f"` (Y to X), or the names of the domains, such as
-            `"horse2zebra"`. Defaults to the only generator, or G of two.
+        direction: `"g"` (X to Y), `"f"` (Y to X), or the names of the domains or their
+            beginnings, such as `"horse2zebra"`. Defaults to the only generator, or G of
+            two.
 
     Raises:
-        InputError: if there is none.
+        InputError: if there is none, or `direction` stands for both.
     """
     found = find_generators(source)
     if direction is None:
         return found[0]
-    for generator in found:
-        if generator.is_called(direction):
-            return generator
+    called = [generator for generator in found if generator.is_called(direction)]
+    if len(called) == 1:
+        return called[0]
     if len(found) == 1 and found[0].direction is None and direction in DIRECTIONS:
         return found[0]  # a file that does not say which it is
     raise InputError(
-        f"{source} has no generator of direction {direction}; it has "
-        f"{' and '.join(map(str, found))}."
+        f"{source} has {'more than one' if called else 'no'} generator of direction "
+        f"{direction}; it has {' and '.join(map(str, found))}."
     )
 
 

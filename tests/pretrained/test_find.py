@@ -444,6 +444,8 @@ def test_generators_of_a_folder_and_of_a_file(two_generators, tmp_path):
     named = shutil.copy(alone.path, tmp_path / "monet.keras")
     assert find_generators(named) == [StoredGenerator(None, named)]
     assert choose_generator(named, "f") == StoredGenerator(None, named)
+    with pytest.raises(InputError, match="it has one whose direction its file does"):
+        choose_generator(named, "photo2monet")
 
 
 def test_generators_by_the_names_of_their_domains(tmp_path, capsys):
@@ -456,7 +458,7 @@ def test_generators_by_the_names_of_their_domains(tmp_path, capsys):
     model = tiny.cyclegan(resnet=True)
     model.compile()
     run.save_checkpoint(model, Position(1, 1))
-    assert choose_generator(run.folder, "cats2dogs").path == run.generator_path("f")
+    assert choose_generator(run.folder, "cat2dog").path == run.generator_path("f")
     assert choose_generator(run.folder, "dogs2cats").title == "G: dogs to cats"
     message = r"of direction dogs2bats; it has g \(dogs2cats\) and f \(cats2dogs\)."
     with pytest.raises(InputError, match=message):
@@ -475,6 +477,37 @@ def test_generators_by_the_names_of_their_domains(tmp_path, capsys):
     (_, f) = find_generators(tmp_path / "exported")
     assert f.title == "F: cats to dogs"
     assert find_generators(f.path) == [f]
+
+
+@pytest.mark.parametrize(
+    ("translates", "names", "others"),
+    [
+        (
+            "horses to zebras",
+            ["horse2zebra", "horses2zebras", "horse to zebra"],
+            ["zebra2horse", "orse2zebra", "horse2ebra", "horses2", "2zebras", "2", ""],
+        ),
+        ("my horses to zebras", ["my horses2zebras"], ["zebras2my horses"]),
+        ("set2 to set3", ["set22set3"], ["set32set2"]),
+        ("photograph to painting by Monet", ["photo2monet"], ["monet2photo"]),
+    ],
+)
+def test_what_a_generator_is_called(translates, names, others):
+    generator = StoredGenerator("g", pathlib.Path("g.keras"), None, translates)
+    assert all(map(generator.is_called, ["g", *names]))
+    assert not any(map(generator.is_called, ["f", *others]))
+
+
+def test_names_of_domains_with_spaces(tmp_path):
+    names = {"data_x": tmp_path / "old dogs", "data_y": tmp_path / "dogs"}
+    run = tiny.untrained_run(tmp_path / "run", **names)
+    f = choose_generator(run.folder, "dogs2old dogs")
+    assert f.path == run.generator_path("f")
+    known = r"; it has g \(old dogs2dogs\) and f \(dogs2old dogs\)."
+    with pytest.raises(InputError, match=f"has no generator of .* cat2dog{known}"):
+        choose_generator(run.folder, "cat2dog")
+    with pytest.raises(InputError, match=f"more than one .* dog2dog{known}"):
+        choose_generator(run.folder, "dog2dog")
 
 
 def test_the_training_size_of_generators(tmp_path):
