@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import logging
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.config.directions import DIRECTIONS
@@ -19,12 +19,15 @@ from cyclegan_tf.evaluation.evaluator import DomainImages, Evaluator
 from cyclegan_tf.evaluation.features import FeatureExtractor, feature_extractor
 from cyclegan_tf.evaluation.options import EvaluateConfig
 from cyclegan_tf.evaluation.scores import Evaluation
-from cyclegan_tf.pretrained.find import find_generators
+from cyclegan_tf.pretrained.find import StoredGenerator, find_generators
 from cyclegan_tf.runs.run import Run
 from cyclegan_tf.translation.exported import ExportedTranslator, load_translator
+from cyclegan_tf.translation.scaling import ASSUMED_TRAINING_SIZE
 from cyclegan_tf.translation.translator import Translator
 
 _LOG = logging.getLogger(__name__)
+
+_Generators: TypeAlias = Mapping[str, StoredGenerator]
 
 
 def evaluate(config: EvaluateConfig) -> Evaluation:
@@ -40,26 +43,31 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     config.check()
     extractor = feature_extractor(config.features, config.features_weights)
     generators = {
-        generator.direction or config.direction: generator
+        generator.direction or "g": generator
         for generator in find_generators(config.source)
     }
     translators = {name: load_translator(each) for name, each in generators.items()}
     run = Run(config.source) if Run.is_run(config.source) else None
-    train_config = run.config if run else _config_of_generators(config, translators)
-    train_config = dataclasses.replace(
-        train_config, dataset=_dataset(config, train_config.dataset)
-    )
     size_multiple = max(translator.size_multiple for translator in translators.values())
-    evaluators = build_evaluators(
-        load_domains(train_config, size_multiple),
-        extractor,
-        config.reference,
-        config.images,
+    train_config = (
+        run.config
+        if run
+        else _config_of_generators(config, generators, translators, size_multiple)
     )
+    train_config = dataclasses.replace(
+        train_config, dataset=_dataset(config, train_config.dataset, generators)
+    )
+    domains = load_domains(train_config, size_multiple)
+    evaluators = build_evaluators(domains, extractor, config.reference, config.images)
     directions = {}
     for name, translator in translators.items():
         evaluator = evaluators[name]
-        _LOG.info("Translating %d images by %s ...", len(evaluator.source.test), name)
+        _LOG.info(
+            "Translating %d images, the first %s, by %s ...",
+            len(evaluator.source.test),
+            domains.test[DIRECTIONS[name].source].names[0],
+            generators[name].title,
+        )
         back = translators.get(DIRECTIONS[name].back)
         directions[name] = tuple(evaluator(translator, back))
     evaluation = Evaluation(
@@ -75,7 +83,9 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     return evaluation
 
 
-def _dataset(config: EvaluateConfig, dataset: DatasetConfig) -> DatasetConfig:
+def _dataset(
+    config: EvaluateConfig, dataset: DatasetConfig, generators: _Generators
+) -> DatasetConfig:
     """Return the images of a run, or other images with the same preprocessing."""
     if config.data is not None:
         dataset = dataclasses.replace(
@@ -88,13 +98,33 @@ def _dataset(config: EvaluateConfig, dataset: DatasetConfig) -> DatasetConfig:
         )
     if config.data_dir is not None:
         dataset = dataclasses.replace(dataset, data_dir=config.data_dir)
-    return dataclasses.replace(
+    dataset = dataclasses.replace(
         dataset, paired_test=dataset.paired_test or config.paired
     )
+    both = {
+        direction: dataclasses.replace(dataset, direction=direction)
+        for direction in ("AtoB", "BtoA")
+    }
+    if config.direction:
+        return both[config.direction]
+    # The model photo2monet begins with the second domain of the data set monet2photo.
+    fitting = [
+        each
+        for each in both.values()
+        if all(
+            generator.is_called(each.translates(name))
+            for name, generator in generators.items()
+        )
+    ]
+    # Domains without names fit both ways.
+    return fitting[0] if len(fitting) == 1 else dataset
 
 
 def _config_of_generators(
-    config: EvaluateConfig, translators: Mapping[str, Translator | ExportedTranslator]
+    config: EvaluateConfig,
+    generators: _Generators,
+    translators: Mapping[str, Translator | ExportedTranslator],
+    size_multiple: int,
 ) -> TrainConfig:
     """Return the options that read the images for generators without a run."""
     if config.data is None:
@@ -107,12 +137,11 @@ def _config_of_generators(
         direction = DIRECTIONS[name]
         channels[f"channels_{direction.source}"] = translator.channels
         channels[f"channels_{direction.target}"] = translator.output_channels
+    sizes = (generator.training_size for generator in generators.values())
+    size = next(filter(None, sizes), ASSUMED_TRAINING_SIZE)
+    size = config.image_size or max(1, round(size / size_multiple)) * size_multiple
     dataset = DatasetConfig(
-        config.data,
-        config.data_dir,
-        load_size=config.image_size,
-        crop_size=config.image_size,
-        **channels,
+        config.data, config.data_dir, load_size=size, crop_size=size, **channels
     )
     # Without a training, no image pool requires images of one size.
     return TrainConfig(dataset, objective=CycleGANObjective(pool_size=0))

@@ -17,8 +17,12 @@ class EvaluateConfig:
         source: A run folder, one generator's .keras file, or the name of a model.
         data: Images to score on, as in cyclegan train. Defaults to those of the run.
         data_dir: Folder where TensorFlow Datasets stores its data.
-        direction: Direction of a generator's file: g translates X to Y, f Y to X.
-        image_size: Side in pixels that images are resized to for a generator's file.
+        direction: BtoA makes B domain X and A domain Y, as in cyclegan train. Defaults
+            to what the names of the images and of the translation say; without names,
+            to that of the run or AtoB.
+        image_size: Side in pixels that images are resized to for a source that is no
+            run. Defaults to its size of training, rounded to what it takes; 256 if
+            nothing says it.
         features: Network that extracts the compared features: random, a fixed network
             without a download; inception, Keras's InceptionV3; or the path of a
             SavedModel.
@@ -33,8 +37,8 @@ class EvaluateConfig:
     source: Annotated[pathlib.Path, tyro.conf.Positional]
     data: str | None = None
     data_dir: pathlib.Path | None = None
-    direction: Literal["g", "f"] = "g"
-    image_size: int = 256
+    direction: Literal["AtoB", "BtoA"] | None = None
+    image_size: int | None = None
     features: str = "random"
     features_weights: pathlib.Path | None = None
     reference: Literal["train", "test"] = "train"

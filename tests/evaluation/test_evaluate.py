@@ -18,6 +18,7 @@ from cyclegan_tf.evaluation import evaluate as evaluation
 from cyclegan_tf.evaluation import protocols
 from cyclegan_tf.evaluation.scores import Evaluation
 from cyclegan_tf.images import write_image
+from cyclegan_tf.pretrained.keras3 import Pretrained, write_network
 from cyclegan_tf.runs.run import Run
 from cyclegan_tf.training.callbacks import Evaluating
 
@@ -125,7 +126,7 @@ def test_evaluating_a_file_needs_data(run, tmp_path, capsys):
     assert cli.main(["evaluate", generator]) == 2
     assert "is a generator without images; name the images" in capsys.readouterr().err
     arguments = ["--data", run.config.dataset.data, "--image-size", "16"]
-    arguments += ["--direction", "f", "--images", "3", "--reference", "test"]
+    arguments += ["--images", "3", "--reference", "test"]
     out = tmp_path / "scores.json"
     assert cli.main(["evaluate", generator, *arguments, "--out", str(out)]) == 0
     evaluation = Evaluation.read(out)
@@ -133,6 +134,41 @@ def test_evaluating_a_file_needs_data(run, tmp_path, capsys):
     [distances, *_] = evaluation.directions["f"]
     assert distances.images == {"translated": 3, "untranslated": 3}
     assert "the 3 test images" in distances.protocol
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "count"),
+    [
+        ("monet2photo_small", (), 3),
+        ("photo2monet", (), 2),
+        ("pictures", (), 2),
+        ("pictures", ("--direction", "BtoA"), 3),
+        ("monet2photo_small", ("--direction", "AtoB"), 2),
+    ],
+)
+def test_a_model_gets_images_of_its_domain(
+    data, options, count, few_patches, tmp_path, monkeypatch
+):
+    """At its size of training. A has two test images, B three."""
+    model, folder = tmp_path / "model.keras", tmp_path / data
+    network = cyclegan_tf.resnet_generator(2, 1)
+    write_network(model, Pretrained(network, {}, 18, "photograph to painting by Monet"))
+    tiny.write_domains(folder, 2, splits=("trainA", "trainB", "testA"))
+    tiny.write_domains(folder, 3, splits=("testB",))
+    shapes = []
+
+    def load(config, size_multiple):
+        found = domains.load_domains(config, size_multiple)
+        shapes.extend(each.image_shape for each in found.test.values())
+        return found
+
+    monkeypatch.setattr(evaluation, "load_domains", load)
+    out = tmp_path / "scores.json"
+    arguments = ["--data", str(folder), "--out", str(out), *options]
+    assert cli.main(["evaluate", str(model), *arguments]) == 0
+    [distances, *_] = Evaluation.read(out).directions["g"]
+    assert distances.images["translated"] == count
+    assert shapes == [(16, 16, 3)] * 2  # the generator takes multiples of 4
 
 
 def test_test_images_of_tfds_are_no_pairs(run, capsys):
