@@ -187,6 +187,7 @@ def draw_panels(records: Sequence[Mapping[str, Any]]) -> list[Panel]:
         series = [
             Series(label, role, _values(records, key), _values(records, f"val_{key}"))
             for label, role, key in curves
+            if any(key in record for record in records)
         ]
         if any(value for curve in series for value in curve.training):
             svg = Markup(_draw(title, epochs, series))

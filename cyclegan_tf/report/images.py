@@ -42,24 +42,20 @@ _SECONDS_BETWEEN_MESSAGES = 10
 
 
 @dataclasses.dataclass(frozen=True)
-class CycledImage:
-    """An image, its translation and the translation back, as the page shows them.
+class ShownPair:
+    """An image and its translation, as the page shows them.
 
     Attributes:
         name: the image's name in its data set.
-        input: `data:` URL of the generator's input, as of `translated` and `cycled`.
+        input: `data:` URL of the generator's input, as of `translated`.
         width: pixels of each picture on the page, as `height`.
-        cycle_error: mean absolute difference of input and cycled image, for values in
-            [-1, 1], so 0 to 2; before compression for the page.
     """
 
     name: str
     input: str
     translated: str
-    cycled: str
     width: int
     height: int
-    cycle_error: float
 
     @property
     def is_enlarged(self) -> bool:
@@ -68,15 +64,17 @@ class CycledImage:
 
 
 @dataclasses.dataclass(frozen=True)
-class ShownPair:
-    """An image and its translation, as the page shows them; see `CycledImage`."""
+class CycledImage(ShownPair):
+    """Also the translation back.
 
-    name: str
-    input: str
-    translated: str
-    width: int
-    height: int
-    is_enlarged: bool = False
+    Attributes:
+        cycled: `data:` URL.
+        cycle_error: mean absolute difference of input and cycled image, for values in
+            [-1, 1], so 0 to 2; before compression for the page.
+    """
+
+    cycled: str
+    cycle_error: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,14 +107,14 @@ class Progress:
             )
 
 
-def cycle_images(
+def translate_images(
     domain: Domain,
     count: int,
     data: str,
     there: Translator,
-    back: Translator,
+    back: Translator | None,
     progress: Progress,
-) -> list[CycledImage]:
+) -> list[ShownPair]:
     """Translate the first images of a domain to the other domain and back.
 
     Args:
@@ -124,28 +122,31 @@ def cycle_images(
         count: int. Number of images.
         data: the run's data set; names are relative to it.
         there: generator from this domain.
-        back: generator to this domain.
+        back: generator to this domain; `None` if there is none.
         progress: counts the images.
+
+    Returns:
+        A `CycledImage` of each image if there is a way back.
     """
-    cycled_images = []
+    images = []
     for name, image in zip(domain.names, StillImages(domain, count)):
         translated = there(image)
-        cycled = back(translated)
-        [(_, error)] = metrics.cycle_error([image], [cycled])
-        shown = _at_most(image, LONGEST_SIDE)
-        cycled_images.append(
-            CycledImage(
-                relative_name(name, data),
-                data_url(shown),
-                data_url(_at_most(translated, LONGEST_SIDE)),
-                data_url(_at_most(cycled, LONGEST_SIDE)),
-                shown.shape[1],
-                shown.shape[0],
-                error,
-            )
+        small = _at_most(image, LONGEST_SIDE)
+        shown = ShownPair(
+            relative_name(name, data),
+            data_url(small),
+            data_url(_at_most(translated, LONGEST_SIDE)),
+            small.shape[1],
+            small.shape[0],
         )
+        if back:
+            cycled = back(translated)
+            [(_, error)] = metrics.cycle_error([image], [cycled])
+            url = data_url(_at_most(cycled, LONGEST_SIDE))
+            shown = CycledImage(**vars(shown), cycled=url, cycle_error=error)
+        images.append(shown)
         progress.step()
-    return cycled_images
+    return images
 
 
 def shown_pairs(

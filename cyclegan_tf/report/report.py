@@ -26,12 +26,13 @@ from cyclegan_tf.report.images import (
     Progress,
     ShownPair,
     best_and_worst,
-    cycle_images,
     sample_sheets,
     shown_pairs,
+    translate_images,
 )
 from cyclegan_tf.report.options import ReportConfig
 from cyclegan_tf.runs.run import Run
+from cyclegan_tf.training.building import MODELS
 from cyclegan_tf.translation.translator import Translator
 
 _LOG = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ class Gallery:
     Attributes:
         direction: `"g"` or `"f"`.
         title: title such as `"G: horse to zebra"`.
-        labels: names of `input`, `translated` and `cycled` images.
+        labels: names of `input`, `translated` and, with a way back, `cycled` images.
         split: `"test"`, or `"training"` if there are no test images.
         total: number of images of that split.
         images: the images shown, in order.
@@ -61,7 +62,7 @@ class Gallery:
     labels: dict[str, str]
     split: str
     total: int
-    images: list[CycledImage]
+    images: list[ShownPair]
     sureness: Sequence[float]
 
     @property
@@ -70,7 +71,7 @@ class Gallery:
         return len(self.sureness) > 0
 
     @property
-    def examples(self) -> list[CycledImage]:
+    def examples(self) -> list[ShownPair]:
         """The images to show first: the surest ones or, without scores, the first."""
         if not self.is_ranked:
             return self.images[:_EXAMPLES]
@@ -79,16 +80,21 @@ class Gallery:
         return [image for _, image in ranked[:_EXAMPLES]]
 
     @property
+    def cycled(self) -> list[CycledImage]:
+        """The images with their way back: all or none."""
+        return [image for image in self.images if isinstance(image, CycledImage)]
+
+    @property
     def mean_cycle_error(self) -> float:
-        return sum(image.cycle_error for image in self.images) / len(self.images)
+        return sum(image.cycle_error for image in self.cycled) / len(self.cycled)
 
     @property
     def best(self) -> list[CycledImage]:
-        return best_and_worst(self.images, _EXTREMES)[0]
+        return best_and_worst(self.cycled, _EXTREMES)[0]
 
     @property
     def worst(self) -> list[CycledImage]:
-        return best_and_worst(self.images, _EXTREMES)[1]
+        return best_and_worst(self.cycled, _EXTREMES)[1]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,43 +187,49 @@ def _galleries(
     evaluation: Evaluation | None,
     count: int | None,
 ) -> list[Gallery]:
-    directions = [
-        DIRECTIONS[name] for name in translators if DIRECTIONS[name].back in translators
-    ]
+    tests = {name: domains.test[DIRECTIONS[name].source] for name in translators}
     sizes = {
-        direction.name: len(domains.test[direction.source])
-        if count is None
-        else min(count, len(domains.test[direction.source]))
-        for direction in directions
+        name: len(test) if count is None else min(count, len(test))
+        for name, test in tests.items()
     }
     progress = Progress(sum(sizes.values()))
-    return [
-        Gallery(
-            direction.name,
-            _titles(run)[direction.name],
-            dict(zip(("input", "translated", "cycled"), direction.labels)),
-            "training" if test is domains.train[direction.source] else "test",
-            len(test),
-            cycle_images(
-                test,
-                sizes[direction.name],
-                run.config.dataset.name,
-                translators[direction.name],
-                translators[direction.back],
-                progress,
-            ),
-            _sureness(run, evaluation, direction.name),
+    galleries = []
+    for name, test in tests.items():
+        if not sizes[name]:
+            continue
+        direction = DIRECTIONS[name]
+        back = translators.get(direction.back)
+        kinds = ("input", "translated", "cycled") if back else ("input", "translated")
+        images = translate_images(
+            test,
+            sizes[name],
+            run.config.dataset.name,
+            translators[name],
+            back,
+            progress,
         )
-        for direction in directions
-        if (test := domains.test[direction.source]) and sizes[direction.name]
-    ]
+        galleries.append(
+            Gallery(
+                name,
+                _titles(run)[name],
+                dict(zip(kinds, direction.labels)),
+                "training" if test is domains.train[direction.source] else "test",
+                len(test),
+                images,
+                _sureness(run, evaluation, name),
+            )
+        )
+    return galleries
 
 
 def _titles(run: Run) -> dict[str, str]:
+    """Return the title of each direction that the run trains."""
     dataset = run.config.dataset
+    networks = MODELS[run.config.objective.method].network_names
     return {
         name: direction.title(dataset.translates(name))
         for name, direction in DIRECTIONS.items()
+        if f"generator_{name}" in networks
     }
 
 

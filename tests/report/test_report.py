@@ -325,7 +325,8 @@ def test_curves_follow_the_metrics():
     panels = {panel.title: panel for panel in draw_panels(records)}
     fid = "Evaluation: fid_inception-v3.1"
     assert sorted(panels) == ["Cycle", fid, "Evaluation: kid", "Learning rate"]
-    assert panels[fid].series[1].last == (2.5, None)
+    assert [curve.label for curve in panels[fid].series] == ["F"]
+    assert panels[fid].series[0].last == (2.5, None)
     # An earlier value does not hide a loss that became NaN.
     assert math.isnan(panels["Cycle"].series[0].last[0])
     assert panels["Cycle"].series[0].last[1] == 0.75
@@ -345,11 +346,30 @@ def test_a_loss_without_a_panel_of_its_own():
 
 
 def test_best_and_worst_of_few_images():
-    images = [CycledImage(str(i), "", "", "", 1, 1, float(i)) for i in range(5)]
+    images = [CycledImage(str(i), "", "", 1, 1, "", float(i)) for i in range(5)]
     best, worst = best_and_worst(images, 4)
     assert [image.cycle_error for image in best] == [0, 1]
     assert [image.cycle_error for image in worst] == [4, 3]
     assert best_and_worst(images[:1], 4) == ([], [])
+
+
+def test_a_direction_without_a_way_back(run, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run.folder, folder)
+    (folder / "generator_f.keras").unlink()
+    address, page = report(Run(folder))
+    assert "Select an image to enlarge both versions" in page
+    assert 'id="extremes"' not in page and "with their cycle errors" not in page
+    with chromium.browser() as driver:
+        driver.get(address)
+        # Input and output: 12 in the grid, 4 examples; two sheets.
+        assert len(pixels(driver, "img")) == 2 * (12 + 4) + 2
+        assert texts(driver, ".grid .name") == NAMES
+        driver.find_elements(By.CLASS_NAME, "tile")[1].send_keys(Keys.ENTER)
+        assert driver.find_element(By.ID, "viewer-name").text == NAMES[1]
+        assert len(visible(driver, "#viewer img")) == 2
+        assert not visible(driver, "#viewer .bar p")
+        assert driver.get_log("browser") == []
 
 
 def test_missing_parts_are_named(run, tmp_path, caplog):

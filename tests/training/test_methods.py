@@ -73,6 +73,11 @@ def test_a_run_of_pairs_is_scored_and_shown(tmp_path, capsys):
     # The pairs of the demo are compared without being asked for.
     assert "| g         | ssim" in capsys.readouterr().out
     assert cli.main(["report", str(run_dir)]) == 0
+    page = (run_dir / "report.html").read_text()
+    assert page.count('class="tile"') == page.count('class="pair') == 4
+    assert "G: plain to striped" in page and 'class="cycled"' not in page
+    for absent in ("F: ", "against F", "cycled by", 'id="extremes"'):
+        assert absent not in page
 
 
 @pytest.mark.parametrize("method", ["pix2pix", "cut"])

@@ -36,7 +36,9 @@ function view(i) {
   });
   const caption = tile.nextElementSibling;
   viewer.querySelector(".name").textContent = caption.querySelector(".name").textContent;
-  viewer.querySelector(".error").textContent = caption.querySelector(".error").textContent;
+  const error = caption.querySelector(".error"); // of images with a way back
+  viewer.querySelector(".bar p").hidden = !error;
+  viewer.querySelector(".error").textContent = error?.textContent ?? "";
   viewer.querySelector(".pictures").replaceChildren(...pictures);
   viewer.classList.toggle("enlarged", tile.parentElement.classList.contains("enlarged"));
   for (const button of viewer.querySelectorAll("[data-step]")) {
