@@ -23,6 +23,11 @@ from cyclegan_tf.images import Image, find_images
 # TensorFlow Datasets also looks here for data sets that it has prepared.
 _TFDS_STORE = "https://storage.googleapis.com/tfds-data"
 
+_ADVICE = (
+    "check the network, name a folder of your images by `data=FOLDER`, or one with the "
+    "prepared data set by `data_dir`."
+)
+
 
 class Source(NamedTuple):
     """An image before it is decoded: a name and a path, file content or array.
@@ -243,7 +248,8 @@ def is_at_hand(data: str, data_dir: pathlib.Path | None = None) -> bool:
     """Return whether a data set can be read without a download.
 
     Raises:
-        InputError: if TensorFlow Datasets has none of that name.
+        InputError: if TensorFlow Datasets has none of that name, or would download it
+            but no server answers.
     """
     if not data.startswith("tfds:"):
         return True
@@ -266,7 +272,14 @@ def _tfds_builder(name: str, data_dir: pathlib.Path | None) -> Any:
             f"tfds:{dataset_name} has no config {config_name!r}; choose one of "
             f"{', '.join(configs)}."
         )
-    return tfds.builder(name, data_dir=data_dir)
+    builder = tfds.builder(name, data_dir=data_dir)
+    urls = [*builder.url_infos, _TFDS_STORE]
+    if not _is_prepared(builder) and not _any_server_answers(urls):
+        raise InputError(
+            f"TensorFlow Datasets must download {name}, but its server does not "
+            f"answer; {_ADVICE}"
+        )
+    return builder
 
 
 def _is_prepared(builder: Any) -> bool:
@@ -279,21 +292,11 @@ def _tfds_sources(name: str, split: str, data_dir: pathlib.Path | None) -> list[
     import tensorflow_datasets as tfds
 
     builder = _tfds_builder(name, data_dir)
-    advice = (
-        "check the network, name a folder of your images by `data=FOLDER`, or one with "
-        "the prepared data set by `data_dir`."
-    )
-    urls = [*builder.url_infos, _TFDS_STORE]
-    if not _is_prepared(builder) and not _any_server_answers(urls):
-        raise InputError(
-            f"TensorFlow Datasets must download {name}, but its server does not "
-            f"answer; {advice}"
-        )
     try:
         builder.download_and_prepare()
     except (OSError, tfds.download.DownloadError) as e:
         raise InputError(
-            f"TensorFlow Datasets cannot prepare {name} ({e}); {advice}"
+            f"TensorFlow Datasets cannot prepare {name} ({e}); {_ADVICE}"
         ) from e
     if split not in builder.info.splits:
         if split.startswith("test"):

@@ -84,7 +84,8 @@ def check_training(
 ) -> TrainConfig:
     """Check what a training checks before its first step; write nothing.
 
-    It reads the images and builds the networks, but does not download a data set.
+    It reads the images and builds the networks, but does not download a data set: of
+    one that is not at hand it checks that a server answers.
 
     Args:
         config: all options.
@@ -200,6 +201,9 @@ def _locked(
 def _prepare(config: TrainConfig, workers: Workers) -> Training:
     """Read the images; build the model and its evaluators."""
     options, record = config.optimization, config.record
+    # Asked first: networks take seconds to build, and whoever is offline waits.
+    if not is_at_hand(config.dataset.data, config.dataset.data_dir):
+        _LOG.info("%s is to be downloaded first.", config.dataset.name)
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()

@@ -66,8 +66,11 @@ def test_a_download_is_not_begun_without_a_server(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=message):
         find_sources("tfds:cycle_gan/maps", "trainA", tmp_path)
     assert any(url.startswith("https://efrosgans.eecs.berkeley.edu/") for url in asked)
-    assert not sources.is_at_hand("tfds:cycle_gan/maps", tmp_path)
+    with pytest.raises(InputError, match=message):
+        sources.is_at_hand("tfds:cycle_gan/maps", tmp_path)
     assert sources.is_at_hand("demo")
+    monkeypatch.setattr(sources, "_any_server_answers", lambda urls: True)
+    assert not sources.is_at_hand("tfds:cycle_gan/maps", tmp_path)
 
 
 def test_a_server_answers_soon_or_not_at_all():

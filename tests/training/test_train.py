@@ -30,7 +30,7 @@ from cyclegan_tf.data.domains import StillImages, load_domains
 from cyclegan_tf.images import read_image
 from cyclegan_tf.runs.run import Run
 from cyclegan_tf.training.callbacks import SampleSheet
-from cyclegan_tf.training.train import check_training
+from cyclegan_tf.training.train import check_training, train
 from cyclegan_tf.translation.translator import Translator
 
 NETWORKS = [
@@ -268,7 +268,8 @@ def test_the_rate_follows_the_epochs_also_where_gradients_accumulate(
     assert learning_rates(tmp_path / "run") == pytest.approx(rates)
 
 
-def test_a_check_writes_and_downloads_nothing(tmp_path, caplog):
+def test_a_check_writes_and_downloads_nothing(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("cyclegan_tf.data.sources._any_server_answers", lambda urls: 1)
     dataset = DatasetConfig("tfds:cycle_gan/maps", data_dir=tmp_path / "tfds")
     networks = NetworkConfig(filters=2, num_residual_blocks=1, discriminator_filters=2)
     config = TrainConfig(dataset, networks)
@@ -279,6 +280,19 @@ def test_a_check_writes_and_downloads_nothing(tmp_path, caplog):
     wrong = dataclasses.replace(networks, num_layers=9)
     with pytest.raises(InputError, match="num_layers must be from 1 to 5"):
         check_training(TrainConfig(dataset, wrong), tmp_path / "run")
+
+
+def test_offline_neither_a_training_nor_its_check_builds_networks(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("cyclegan_tf.data.sources._any_server_answers", lambda urls: 0)
+    built = []
+    monkeypatch.setattr("cyclegan_tf.training.train.build_model", built.append)
+    dataset = DatasetConfig("tfds:cycle_gan/maps", data_dir=tmp_path / "tfds")
+    for begin in (check_training, train):
+        with pytest.raises(InputError, match="its server does not answer"):
+            begin(TrainConfig(dataset), tmp_path / "run")
+    assert not built and not list(tmp_path.iterdir())
 
 
 def test_a_check_of_a_run_to_resume(uninterrupted):
