@@ -69,6 +69,7 @@ bench-long: setup
 
 soak: setup
 	$(BIN)/python tests/crash_matrix.py
+	$(BIN)/python tests/crash_matrix.py --two 20
 	$(BIN)/python tests/clients.py
 	$(BIN)/python tests/endurance.py
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris

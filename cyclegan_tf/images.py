@@ -76,6 +76,10 @@ class UnreadableImageError(InputError):
     """A file is not an image, or is damaged."""
 
 
+class UnknownRangeError(UnreadableImageError):
+    """An image has numbers, such as floats, of which black and white are unknown."""
+
+
 class TooLargeImageError(UnreadableImageError):
     """An image has more pixels than can be read at once."""
 
@@ -214,7 +218,7 @@ def open_image(
     except TooLargeImageError:
         raise
     except UnreadableImageError as e:
-        raise UnreadableImageError(str(e).replace("the image", name, 1)) from e
+        raise type(e)(str(e).replace("the image", name, 1)) from e
     except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as e:
         raise _too_large(name, max_pixels) from e
     except InputError:
@@ -274,7 +278,7 @@ def _check_numbers(image: PIL.Image.Image) -> None:
     if image.mode in ("I", "F") and image.format != "PPM":
         low, high = image.getextrema()
         kind = "floating-point" if image.mode == "F" else "32-bit"
-        raise UnreadableImageError(
+        raise UnknownRangeError(
             f"the image has {kind} numbers from {low:g} to {high:g}, and nothing says "
             "which are black and white; convert it to 8 or 16 bits."
         )

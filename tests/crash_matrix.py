@@ -1,14 +1,15 @@
 """Stop each command at random moments, and run it again: is anything lost?
 
     python tests/crash_matrix.py [MOMENTS [COMMAND ...]]
+    python tests/crash_matrix.py --two [MOMENTS [COMMAND ...]]
     sudo python tests/crash_matrix.py --full-disk [MOMENTS [COMMAND ...]]
 
 A stop is SIGKILL, SIGTERM or Ctrl-C, in turn, after a random part of the time that the
-command takes undisturbed; or a disk that is full after a random part of what it writes.
-Then no file may be half written under its final name, what is said holds no traceback,
-and the same command (a training: `--resume`) ends with the files of an undisturbed one,
-bit by bit, and no others. It prints a table, and ends with exit code 1 if anything was
-lost.
+command takes undisturbed; or the same command, started a second time at such a moment;
+or a disk that is full after a random part of what it writes. Then no file may be half
+written under its final name, what is said holds no traceback, and the same command (a
+training: `--resume`) ends with the files of an undisturbed one, bit by bit, and no
+others. It prints a table, and ends with exit code 1 if anything was lost.
 """
 
 import collections
@@ -59,12 +60,12 @@ def main() -> None:
     """Try the commands."""
     arguments = sys.argv[1:]
     try_command = try_signals
-    if arguments[:1] == ["--full-disk"]:
-        try_command = try_full_disks
+    if arguments[:1] in (["--full-disk"], ["--two"]):
+        try_command = try_full_disks if arguments[0] == "--full-disk" else try_two
         arguments = arguments[1:]
     moments = int(arguments[0]) if arguments else MOMENTS
     chosen = arguments[1:] or list(COMMANDS)
-    print("command | undisturbed | stops | ended before | lost", flush=True)
+    print("command | undisturbed | stops | not stopped | lost", flush=True)
     lost = 0
     for name in chosen:
         with tempfile.TemporaryDirectory() as folder:
@@ -113,6 +114,31 @@ def try_signals(name: str, command: Command, moments: int, folder: pathlib.Path)
         shutil.rmtree(out)
     stops = ", ".join(f"{ended[number.name]} {number.name}" for number in SIGNALS)
     print_row(name, undisturbed, stops, ended["before"], lost)
+    return lost
+
+
+def try_two(name: str, command: Command, moments: int, folder: pathlib.Path) -> int:
+    """Start a command twice for one folder so many times; as `try_signals`."""
+    undisturbed = Undisturbed.run(command, folder)
+    random_part = random.Random(0)
+    refused = lost = 0
+    for i in range(moments):
+        out, log, log_of_second = (
+            folder / part for part in ("stopped", f"log-{i}", f"second-{i}")
+        )
+        first = Program(log, *command.arguments(out))
+        after = random_part.uniform(0, undisturbed.seconds)
+        first.process.join(after)
+        code, said = Program(log_of_second, *command.arguments(out)).end()
+        first_code, _ = first.end()
+        codes = sorted([first_code, code])
+        refused += codes == [0, 2]
+        if codes not in ([0, 0], [0, 2]) or "Traceback" in said:
+            print(f"{after:.2f} s: exit codes {first_code} and {code}\n{said[-2000:]}")
+            lost += 1
+        lost += is_lost(command, out, log, undisturbed, f"a second one, {after:.2f} s")
+        shutil.rmtree(out)
+    print_row(name, undisturbed, f"{refused} refused", moments - refused, lost)
     return lost
 
 
@@ -260,7 +286,7 @@ def train(out: pathlib.Path) -> list[str]:
         tiny.write_domains(data, IMAGES, splits=splits)
     return [
         *("train", "--data", str(data), "--run-dir", str(out), "--deterministic"),
-        *("--checkpoint-minutes", "0", *SMALL),
+        *("--checkpoint-minutes", "0", "--evaluate-every", "2", *SMALL),
     ]
 
 

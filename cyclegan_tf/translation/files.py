@@ -1,14 +1,16 @@
 """Translate image files with one generator."""
 
 import errno
+import functools
 import pathlib
-import tempfile
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from cyclegan_tf._shared.errors import InputError, first_line
+from cyclegan_tf._shared.files import remove, temporary_name
 from cyclegan_tf.images import (
+    TooLargeImageError,
     denormalize,
     is_larger_than,
     read_shrunk,
@@ -25,6 +27,7 @@ from cyclegan_tf.translation.tiled.translator import TiledTranslator
 from cyclegan_tf.translation.tiled.vips import (
     decode,
     encode,
+    has_libvips,
     large_image_size,
     require_libvips,
 )
@@ -41,6 +44,9 @@ _ERRORS_OF_ONE_FILE = {
     errno.ENOTDIR,
     errno.EEXIST,
 }
+
+
+DEFAULT_TILE = 512
 
 
 class WrittenFile(NamedTuple):
@@ -61,7 +67,8 @@ class FileTranslator:
         generator: a generator that `find_generators` found.
         size: the size to scale larger images down to, as for `SizeLimit.of`.
         tile: int. Translate images with a side above this many pixels in tiles of that
-            size. Defaults to translating all images whole.
+            size. Defaults to translating images whole, except those of more than
+            `MAX_PIXELS` pixels, where libvips is installed.
         progress: bool. Show a progress bar for images in tiles. Defaults to `False`.
 
     Attributes:
@@ -80,19 +87,14 @@ class FileTranslator:
         progress: bool = False,
     ):
         self.limit = SizeLimit.of(size, generator.training_size)
+        self._generator = generator
+        self._tile = tile
+        self._progress = progress
         self._translator: Translator | ExportedTranslator
         if tile is None:
             self._translator = load_translator(generator)
-            return
-        if generator.is_exported:
-            raise InputError(
-                f"{generator.path} is an exported generator, which cannot translate in "
-                "tiles; name the run or the .keras file that it was exported from."
-            )
-        require_libvips()
-        tiled = TiledTranslator(generator.path, tile, progress, size="full")
-        check_image_channels(tiled.channels, tiled.output_channels, generator.path)
-        self._translator = tiled
+        else:
+            self._translator = self._tiled_translator
 
     def __call__(self, path: pathlib.Path, output: pathlib.Path) -> WrittenFile:
         """Translate one file.
@@ -126,19 +128,43 @@ class FileTranslator:
             ) from e
 
     def _translate(self, path: pathlib.Path, output: pathlib.Path) -> WrittenFile:
+        if self._tile and is_larger_than(path, self._tile):
+            return self._translate_in_tiles(path, output)
         translator = self._translator
-        if isinstance(translator, TiledTranslator) and is_larger_than(
-            path, translator.tile
-        ):
-            in_file = large_image_size(path)
-            size = shrunk_size(*in_file, self.limit.side)
-            _translate_large(translator, path, output, size)
-        else:
+        try:
             image, in_file = read_shrunk(path, translator.channels, self.limit.side)
-            size = image.shape[:2]
-            write_image(output, translator(image))
+        except TooLargeImageError:
+            if self._generator.is_exported or not has_libvips():
+                raise
+            return self._translate_in_tiles(path, output)
+        write_image(output, translator(image))
+        return self._written(image.shape[:2], in_file)
+
+    def _translate_in_tiles(
+        self, path: pathlib.Path, output: pathlib.Path
+    ) -> WrittenFile:
+        in_file = large_image_size(path)
+        size = shrunk_size(*in_file, self.limit.side)
+        _translate_large(self._tiled_translator, path, output, size)
+        return self._written(size, in_file)
+
+    def _written(self, size: tuple[int, int], in_file: tuple[int, int]) -> WrittenFile:
         height, width = in_file
         return WrittenFile(*size, "" if size == in_file else f"{width}x{height}")
+
+    @functools.cached_property
+    def _tiled_translator(self) -> TiledTranslator:
+        generator = self._generator
+        if generator.is_exported:
+            raise InputError(
+                f"{generator.path} is an exported generator, which cannot translate in "
+                "tiles; name the run or the .keras file that it was exported from."
+            )
+        require_libvips()
+        tile = self._tile or DEFAULT_TILE
+        tiled = TiledTranslator(generator.path, tile, self._progress, size="full")
+        check_image_channels(tiled.channels, tiled.output_channels, generator.path)
+        return tiled
 
 
 def _translate_large(
@@ -150,8 +176,9 @@ def _translate_large(
     """Translate one file, scaled to any size, with its pixels and maps on disk."""
     output.parent.mkdir(parents=True, exist_ok=True)
     # Not in the default folder of temporary files, which may be in memory.
-    with tempfile.TemporaryDirectory(prefix=".tiles-", dir=output.parent) as temporary:
-        folder = pathlib.Path(temporary)
+    folder = output.with_name(temporary_name(output.name))
+    folder.mkdir()
+    try:
         translator.check_room(folder, *size)
         image = decode(path, translator.channels, folder / "image", size)
         translated = RasterFile(
@@ -160,3 +187,5 @@ def _translate_large(
         for box, values in translator.translate_tiles(image, folder):
             translated[box.slices] = denormalize(values)
         encode(output, translated)
+    finally:
+        remove(folder)

@@ -44,7 +44,8 @@ class TranslateConfig:
             goes on where it was stopped.
         tile: Translate images with a side longer than this many pixels in tiles of this
             size: the same result in little memory, but with up to 262 bytes per pixel
-            of temporary files in the output folder. 512 is a good size.
+            of temporary files in the output folder. 512 is a good size, and the default
+            for images of more than 16.8 megapixels, if libvips is installed.
     """
 
     source: Annotated[pathlib.Path, tyro.conf.Positional]

@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf._shared.files import check_free, identity, remove_leftovers
+from cyclegan_tf._shared.files import check_free, identity, locked, remove_leftovers
 from cyclegan_tf.images import SUFFIXES, find_images
 from cyclegan_tf.pretrained.find import StoredGenerator, choose_generator
 from cyclegan_tf.translation.files import FileTranslator
@@ -31,10 +31,10 @@ def translate(config: TranslateConfig) -> list[Translation]:
         The result for each image, in natural order within a folder.
 
     Raises:
-        InputError: if there is nothing to translate, no such generator, or another file
-            in the place of a translation and `overwrite` is not set; if one would
-            replace an image to translate; with `tile`, if the generator cannot be
-            computed in tiles.
+        InputError: if there is nothing to translate, no such generator, another process
+            translates into the folder, or another file is in the place of a translation
+            and `overwrite` is not set; if one would replace an image to translate; with
+            `tile`, if the generator cannot be computed in tiles.
     """
     config.check()
     if not config.inputs:
@@ -45,6 +45,21 @@ def translate(config: TranslateConfig) -> list[Translation]:
     manifest = Manifest(config.out / MANIFEST, start_anew=config.overwrite)
     _check_outputs(planned, manifest, config.overwrite)
     translate_file = FileTranslator(generator, config.size, config.tile, progress=True)
+    config.out.mkdir(parents=True, exist_ok=True)
+    with locked(config.out, "translating", "out"):
+        translations = _translate_all(planned, translate_file, config)
+    if scaled := sum(bool(item.scaled_from) for item in translations):
+        _LOG.info("%s", limit.describe(scaled))
+    return translations
+
+
+def _translate_all(
+    planned: Sequence[Translation],
+    translate_file: FileTranslator,
+    config: TranslateConfig,
+) -> list[Translation]:
+    # Another process may have translated in the meantime.
+    manifest = Manifest(config.out / MANIFEST, start_anew=config.overwrite)
     _remove_leftovers(config.out, planned)
     translations = [manifest.resumed(item) for item in planned]
     manifest.write(translations)
@@ -56,8 +71,6 @@ def translate(config: TranslateConfig) -> list[Translation]:
         if not translations[i].error:
             written[identity(item.output)] = item.input
     manifest.write(translations)
-    if scaled := sum(bool(item.scaled_from) for item in translations):
-        _LOG.info("%s", limit.describe(scaled))
     return translations
 
 

@@ -235,7 +235,7 @@ def test_translate(tmp_path):
     # TensorFlow is quiet.
     assert result.stderr == "Next: cyclegan serve 'runs/my horses'\n"
     written = sorted(path.name for path in (tmp_path / "translated").iterdir())
-    assert written == ["a.png", "manifest.csv", "photo.jpg"]
+    assert written == [".lock", "a.png", "manifest.csv", "photo.jpg"]
 
     (tmp_path / "folder/b.png").write_bytes(b"damaged")
     result = run([*arguments, *inputs, "--overwrite"], cwd=tmp_path)

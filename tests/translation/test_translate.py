@@ -4,6 +4,8 @@ import csv
 import dataclasses
 import os
 import pathlib
+import re
+import sys
 
 import exported
 import keras
@@ -14,7 +16,9 @@ import tiny
 from command_line import fails
 
 import cyclegan_tf
+from cyclegan_tf import images
 from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf._shared.files import locked
 from cyclegan_tf.cli import main as cli
 from cyclegan_tf.config.options import DatasetConfig, TrainConfig
 from cyclegan_tf.export.savedmodel import write_saved_model
@@ -97,13 +101,45 @@ def test_the_translation_is_the_generators(photos, run_dir, tmp_path):
     )
 
 
-def test_one_image_of_too_many_pixels_is_skipped(photos, run_dir, tmp_path):
+@pytest.mark.parametrize(
+    ("has_libvips", "sentence"),
+    [(False, "more than 16.8 megapixels.*`tile="), (True, "cannot be read as a large")],
+)
+def test_one_image_of_too_many_pixels_is_skipped(
+    has_libvips, sentence, photos, run_dir, tmp_path, monkeypatch
+):
     """10 kB that claim 81 megapixels."""
+    if not has_libvips:
+        monkeypatch.setitem(sys.modules, "pyvips", None)
     (photos / "10.jpg").write_bytes(exported.png_that_claims(9000, 9000))
     config = TranslateConfig(run_dir, (photos,), tmp_path / "out", size="full")
     rows = translate(config)
     assert [row.output.name for row in rows if row.error] == ["10.jpg", "bad.png"]
-    assert "more than 16.8 megapixels" in rows[1].error and "`tile=" in rows[1].error
+    assert re.search(sentence, rows[1].error)
+
+
+def test_too_many_pixels_are_translated_in_tiles(
+    photos, run_dir, tmp_path, monkeypatch
+):
+    config = TranslateConfig(run_dir, (photos,), tmp_path / "whole", size="full")
+    translate(config)
+    monkeypatch.setattr(images, "MAX_PIXELS", 1000)
+    rows = translate(dataclasses.replace(config, out=tmp_path / "tiles"))
+    assert [row.output.name for row in rows if row.error] == ["bad.png"]
+    whole, in_tiles = (
+        read_image(tmp_path / folder / "deep/gray.png").astype(int)  # 50x30
+        for folder in ("whole", "tiles")
+    )
+    assert np.abs(whole - in_tiles).max() <= 1
+
+
+@pytest.mark.parametrize("name", ["float01.tif", "int16HU.tif"])
+def test_numbers_of_an_unknown_range_are_refused_in_tiles(
+    name, run_dir, tmp_path, shared
+):
+    inputs = (shared / "cases" / name,)
+    rows = translate(TranslateConfig(run_dir, inputs, tmp_path / "out", tile=32))
+    assert "convert it to 8 or 16 bits" in rows[0].error
 
 
 def test_all_images_not_fifty(run_dir, tmp_path):
@@ -234,6 +270,17 @@ def test_an_output_is_never_an_input(photos, run_dir, monkeypatch):
     assert (photos / "2.png").read_bytes() == before
 
 
+def test_two_processes_do_not_share_a_folder(photos, run_dir, tmp_path):
+    config = TranslateConfig(run_dir, (photos,), tmp_path / "out")
+    config.out.mkdir()
+    with (
+        locked(config.out, "translating", "out"),
+        pytest.raises(InputError, match="Another process is translating.*`out`"),
+    ):
+        translate(config)
+    assert len(translate(config)) == 5
+
+
 def test_images_of_a_subfolder_into_the_folder_above(photos, run_dir, monkeypatch):
     monkeypatch.chdir(photos)
     translate(TranslateConfig(run_dir, (pathlib.Path("deep"),), pathlib.Path()))
@@ -251,7 +298,7 @@ def test_names_that_no_one_expects(run_dir, tmp_path, capfd):
     assert cli.main(list(map(os.fsdecode, arguments))) == 1
     assert "bad\\udcff.png cannot be read" in capfd.readouterr().out
     translated = {path.name for path in (tmp_path / "out").iterdir()}
-    assert translated == {*names, "manifest.csv"}
+    assert translated == {*names, "manifest.csv", ".lock"}
     with (tmp_path / "out/manifest.csv").open(encoding="utf-8", newline="") as file:
         outputs = [row["output"] for row in csv.DictReader(file)]
     assert str(tmp_path / "out/\\udcff.png") in outputs

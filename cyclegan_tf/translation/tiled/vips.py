@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import replacing
-from cyclegan_tf.images import UnreadableImageError
+from cyclegan_tf.images import UnknownRangeError, UnreadableImageError
 from cyclegan_tf.translation.tiled.rasters import RasterFile
 
 if TYPE_CHECKING:
@@ -35,13 +35,20 @@ def require_libvips() -> None:
     Raises:
         InputError: if it is not installed.
     """
-    try:
-        import pyvips  # noqa: F401
-    except (ImportError, OSError) as e:
+    if not has_libvips():
         raise InputError(
             "Large images need libvips, which is not installed; "
             "pip install 'cyclegan_tf[large]'."
-        ) from e
+        )
+
+
+def has_libvips() -> bool:
+    """Say whether libvips is installed."""
+    try:
+        import pyvips  # noqa: F401
+    except (ImportError, OSError):
+        return False
+    return True
 
 
 def large_image_size(path: pathlib.Path) -> tuple[int, int]:
@@ -78,6 +85,7 @@ def decode(
 
     Raises:
         UnreadableImageError: if the format is unknown, or the file is damaged.
+        UnknownRangeError: if it has other numbers than 8 or 16 bits.
     """
     import pyvips
 
@@ -129,9 +137,17 @@ def _open(path: pathlib.Path, access: str) -> "pyvips.Image":
     import pyvips
 
     try:
-        return pyvips.Image.new_from_file(str(path), access=access, fail_on="truncated")
+        image = pyvips.Image.new_from_file(
+            str(path), access=access, fail_on="truncated"
+        )
     except pyvips.Error as e:
         raise _unreadable(path, e) from e
+    if image.format not in ("uchar", "ushort"):
+        raise UnknownRangeError(
+            f"{path} has {image.format} numbers, and nothing says which are black and "
+            "white; convert it to 8 or 16 bits."
+        )
+    return image
 
 
 def _orientation(image: "pyvips.Image") -> int:
@@ -141,6 +157,8 @@ def _orientation(image: "pyvips.Image") -> int:
 
 
 def _in_channels(image: "pyvips.Image", channels: int) -> "pyvips.Image":
+    if image.format == "ushort" and image.bands == 1:  # libvips would drop 8 bits
+        image = (image / 257).rint().cast("uchar").copy(interpretation="b-w")
     image = image.colourspace("srgb" if image.bands > 2 else "b-w")
     image = image.extract_band(0, n=3 if image.bands > 2 else 1)  # without alpha
     if channels == 3:
