@@ -8,12 +8,12 @@ import logging
 import os
 import pathlib
 import socket
-import tempfile
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import tensorflow as tf
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.extras import require_package
@@ -21,6 +21,7 @@ from cyclegan_tf._shared.signals import interrupted_by_sigterm
 from cyclegan_tf.images import (
     Image,
     TooLargeImageError,
+    UnknownRangeError,
     UnreadableImageError,
     in_channels,
     read_shrunk,
@@ -32,6 +33,7 @@ from cyclegan_tf.translation.exported import ExportedTranslator, load_translator
 from cyclegan_tf.translation.options import ServeConfig
 from cyclegan_tf.translation.scaling import SizeLimit
 from cyclegan_tf.translation.translator import Translator
+from cyclegan_tf.translation.uploads import private_uploads
 
 if TYPE_CHECKING:
     import gradio
@@ -46,8 +48,8 @@ def serve(config: ServeConfig) -> None:
     """Serve a page that translates photos, until it is interrupted.
 
     The page contacts no other computers. Uploads, of at most 100 MB, go to a private
-    folder, and are deleted after an hour and when the server stops. On a loopback
-    address, requests from pages of other websites are refused.
+    folder, and are deleted after an hour and when the server stops. Requests from pages
+    of other websites are refused.
 
     Raises:
         InputError: if there is no generator, Gradio is not installed, or the port is
@@ -58,25 +60,23 @@ def serve(config: ServeConfig) -> None:
     # Starlette comes with Gradio.
     from starlette.middleware import Middleware
 
-    from cyclegan_tf.translation.own_pages import LOOPBACK, OwnPagesOnly
+    from cyclegan_tf.translation.own_pages import OwnPagesOnly
 
     generators = find_generators(config.source)
     _check_port(config.host, config.port)
     name = config.source.resolve().name.removeprefix(PREFIX).removesuffix(".keras")
-    middleware = [Middleware(OwnPagesOnly)] if config.host in LOOPBACK else []
-    uploads = tempfile.TemporaryDirectory(prefix="cyclegan-uploads-")
-    with interrupted_by_sigterm(), uploads as folder:
-        os.environ["GRADIO_TEMP_DIR"] = folder
+    with interrupted_by_sigterm(), private_uploads():
         page = build_page(name, generators)
         _, address, _ = page.launch(
             server_name=config.host,
             server_port=config.port,
             prevent_thread_lock=True,
-            show_error=True,
+            # Only of `gradio.Error`; others may name files of this computer.
+            show_error=False,
             quiet=True,
             footer_links=[],
             max_file_size="100mb",
-            app_kwargs={"middleware": middleware},
+            app_kwargs={"middleware": [Middleware(OwnPagesOnly, host=config.host)]},
             # Each of these may contact other computers.
             share=False,
             run_history=False,
@@ -219,11 +219,15 @@ def _translate_upload(
             "The photo is no longer on the server; choose it again.",
             print_exception=False,
         ) from e
-    except TooLargeImageError as e:
+    except (TooLargeImageError, MemoryError, tf.errors.ResourceExhaustedError) as e:
         raise gradio.Error(
             "The photo has too many pixels for this size; choose another size, or a "
             "smaller photo.",
             print_exception=False,
+        ) from e
+    except UnknownRangeError as e:
+        raise gradio.Error(
+            f"The photo cannot be read: {e}", print_exception=False
         ) from e
     except UnreadableImageError as e:
         raise gradio.Error(

@@ -13,11 +13,14 @@ import urllib.request
 
 import chromium
 import exported
+import gradio
 import numpy as np
 import PIL.Image
 import pytest
 import tiny
 from selenium.webdriver.common.by import By
+from starlette.responses import PlainTextResponse
+from starlette.testclient import TestClient
 
 import cyclegan_tf
 from cyclegan_tf._shared.errors import InputError
@@ -30,8 +33,11 @@ from cyclegan_tf.runs.run import Run
 from cyclegan_tf.translation import page as serving
 from cyclegan_tf.translation.exported import load_translator
 from cyclegan_tf.translation.options import ServeConfig, TranslateConfig
+from cyclegan_tf.translation.own_pages import OwnPagesOnly
 from cyclegan_tf.translation.translate import translate
 from cyclegan_tf.translation.translator import Translator
+
+FLOATS = exported.encode(np.linspace(0, 1, 64, dtype="float32").reshape(8, 8), "TIFF")
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +185,40 @@ def test_other_sites_are_refused(run, tmp_path):
         assert status(Origin="http://example.com") == 403
         assert status(Origin="null") == 403
         assert status(Origin="http://127.0.0.1:1") == 403
+
+
+@pytest.mark.parametrize(("host", "foreign"), [("127.0.0.1", 403), ("0.0.0.0", 200)])
+def test_names_of_other_addresses_are_unknown(host, foreign):
+    async def page(scope, receive, send):
+        await PlainTextResponse("the page")(scope, receive, send)
+
+    client = TestClient(OwnPagesOnly(page, host), base_url="http://my-server:7860")
+    assert client.get("/").status_code == foreign
+    refused = client.get("/", headers={"Origin": "http://example.com"})
+    assert refused.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"no image", "cannot be read as an image"),
+        (FLOATS, "floating-point numbers from 0 to 1"),
+        (MemoryError("/secret/path"), "too many pixels"),
+    ],
+    ids=["no image", "floats", "memory"],
+)
+def test_what_a_visitor_is_told(content, sentence, tmp_path):
+    class Served:
+        def translate(self, file, size):
+            if isinstance(content, Exception):
+                raise content
+            return read_image(file)
+
+    path = tmp_path / "upload"
+    path.write_bytes(b"" if isinstance(content, Exception) else content)
+    with pytest.raises(gradio.Error, match=sentence) as error:
+        serving._translate_upload(Served(), str(path), "Full")
+    assert "/" not in str(error.value)
 
 
 def test_a_large_photo_and_a_sample(tmp_path):
