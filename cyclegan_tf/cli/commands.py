@@ -4,11 +4,12 @@ The public names of the package are imported when they are used, so neither the 
 nor the help waits for TensorFlow.
 """
 
+import contextlib
 import dataclasses
 import json
 import pathlib
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any, Protocol
 
 import tyro
@@ -105,8 +106,6 @@ class Demo:
 
 
 def _train(options: defaults.Train) -> Text:
-    from cyclegan_tf.runs.run import Run  # slow to import; the help must be fast
-
     config = options.config()
     if options.explain:
         return Text(
@@ -121,17 +120,26 @@ def _train(options: defaults.Train) -> Text:
     if options.dry_run:
         config = api.check_training(config, folder, resumes=bool(options.resume))
         return Text(json.dumps(to_dict(config), indent=2))
-    try:
+    with _naming_the_resumption(folder):
         if options.resume:
             api.resume(folder, config)
         else:
             api.train(config, folder)
+    return Text(f"Trained: {folder}")
+
+
+@contextlib.contextmanager
+def _naming_the_resumption(folder: pathlib.Path) -> Iterator[None]:
+    """Let Ctrl-C say how to continue, if the run is there by then."""
+    from cyclegan_tf.runs.run import Run  # slow to import; the help must be fast
+
+    try:
+        yield
     except KeyboardInterrupt:
         if not Run.is_run(folder):
             raise
         again = _command("train", "--resume", folder)
         raise KeyboardInterrupt(f"interrupted; continue with {again}") from None
-    return Text(f"Trained: {folder}")
 
 
 def _after_training(options: defaults.Train) -> str:
@@ -160,7 +168,10 @@ def _translate(options: api.TranslateConfig) -> Text:
 
 def _distill(options: defaults.Distill) -> Text:
     folder = options.folder()
-    api.distill(options.teacher, options.config(), folder, options.teacher_direction)
+    with _naming_the_resumption(folder):
+        api.distill(
+            options.teacher, options.config(), folder, options.teacher_direction
+        )
     return Text(f"Trained: {folder}")
 
 

@@ -143,7 +143,16 @@ def _source_first(command: Command, arguments: list[str]) -> list[str]:
     """Move the name after `--pretrained` to where a command takes its source."""
     flag = "--pretrained"
     has_source = any(f.name == "source" for f in dataclasses.fields(command.options))
-    if not has_source or flag not in arguments:
+    if not has_source:
+        return arguments
+    arguments = [
+        word
+        for argument in arguments
+        for word in (
+            argument.split("=", 1) if argument.startswith(f"{flag}=") else [argument]
+        )
+    ]
+    if flag not in arguments:
         return arguments
     place = arguments.index(flag)
     name = arguments[place + 1 : place + 2]

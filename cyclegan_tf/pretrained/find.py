@@ -30,7 +30,11 @@ from cyclegan_tf.pretrained.keras3 import (
     write_network,
 )
 from cyclegan_tf.pretrained.options import StateDictNorm
-from cyclegan_tf.pretrained.pytorch.files import SUFFIXES, read_state_dict
+from cyclegan_tf.pretrained.pytorch.files import (
+    SUFFIXES,
+    read_state_dict,
+    require_reader,
+)
 from cyclegan_tf.pretrained.pytorch.weights import network_from_state_dict
 from cyclegan_tf.pretrained.zoo import ModelFile, NamedModel, download, find_model
 from cyclegan_tf.runs.run import Run, generator_file
@@ -227,6 +231,8 @@ def _keras_file(file: ModelFile, model: NamedModel) -> pathlib.Path:
     """Return a model's `.keras` file; download and convert it if need be."""
     path = file.path.with_suffix(".keras")
     if not path.is_file():
+        if file.path.suffix in SUFFIXES:  # or the download would be for nothing
+            require_reader(file.path)
         downloaded = download(file, read_network)
         if downloaded != path:
             network = read_network(downloaded)

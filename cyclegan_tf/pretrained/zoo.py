@@ -6,6 +6,7 @@ a better model gets another name. Models of others are downloaded once.
 
 import contextlib
 import dataclasses
+import difflib
 import functools
 import hashlib
 import os
@@ -21,6 +22,8 @@ from cyclegan_tf.config.directions import DIRECTIONS
 
 # Before a name, where a path of the same name would be taken.
 PREFIX = "pretrained:"
+
+_LIST = "cyclegan models --all"
 
 _FOLDER = pathlib.Path(__file__).with_name("models")
 
@@ -112,9 +115,9 @@ def model_named(name: str) -> NamedModel:
         InputError: if there is none.
     """
     if name not in models():
-        raise InputError(
-            f"There is no model named {name!r}; cyclegan models --all lists them."
-        )
+        similar = difflib.get_close_matches(name, models(), n=1)
+        advice = f"did you mean {similar[0]}?" if similar else f"{_LIST} lists them."
+        raise InputError(f"There is no model named {name!r}; {advice}")
     return models()[name]
 
 

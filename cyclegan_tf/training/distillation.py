@@ -11,7 +11,7 @@ import numpy as np
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.config.options import DatasetConfig, TrainConfig
 from cyclegan_tf.data.sources import Source, find_sources, split_folder
-from cyclegan_tf.images import read_shrunk, write_image
+from cyclegan_tf.images import UnreadableImageError, read_shrunk, write_image
 from cyclegan_tf.pretrained.find import choose_generator
 from cyclegan_tf.runs.run import Run
 from cyclegan_tf.training.train import train
@@ -90,9 +90,13 @@ def write_pairs(
             if path.is_file():
                 continue
             assert isinstance(source.content, pathlib.Path)
-            image, _ = read_shrunk(
-                source.content, translate.channels, dataset.load_size
-            )
+            try:
+                image, _ = read_shrunk(
+                    source.content, translate.channels, dataset.load_size
+                )
+            except UnreadableImageError as e:
+                _LOG.warning("Left out: %s", e)
+                continue
             halves = np.broadcast_arrays(image, translate(image))
             write_image(path, np.concatenate(halves, axis=1))
 

@@ -7,6 +7,7 @@ import http.server
 import pathlib
 import shutil
 import socket
+import sys
 import threading
 
 import keras
@@ -177,9 +178,23 @@ def test_commands_take_a_name(at, checkpoint, tmp_path, capsys):
         assert main(["inspect", NAME]) == 0
         assert main(["export-pytorch", *name, "--out", str(out)]) == 0
         assert (out / "latest_net_G.pth").is_file()
+        joined = f"--pretrained={NAME}"
+        assert main(["translate", str(photo), joined, "--out", str(out)]) == 0
     assert main(["translate", str(photo), "--pretrained"]) == 2
     assert main(["translate", str(photo), "--pretrained", "style_monet"]) == 2
-    assert "no model named 'style_monet'" in capsys.readouterr().err
+    assert "no model named 'style_monet'; did you mean pytorch:style_monet?" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_missing_package_is_named_before_the_download(at, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    requests = []
+    with server(requests.append) as url:
+        at(url)
+        with pytest.raises(InputError, match="PyTorch"):
+            load_generator(NAME)
+    assert not requests
 
 
 def test_a_path_of_the_same_name_precedes(at, checkpoint, tmp_path, monkeypatch):

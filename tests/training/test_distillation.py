@@ -81,3 +81,13 @@ def test_the_defaults_are_a_small_generator():
     assert options.networks.generator == "mobile_resnet"
     assert options.networks.norm == "instance"
     assert options.objective.method == "pix2pix"
+
+
+def test_a_damaged_photograph_is_left_out(teacher, tmp_path, caplog):
+    tiny.write_domains(tmp_path, count=12, splits=("photos",))
+    damaged = tmp_path / "photos" / "3.png"
+    damaged.write_bytes(b"damaged")
+    dataset = DatasetConfig(str(tmp_path / "photos"), load_size=16)
+    write_pairs(teacher, None, dataset, tmp_path / "pairs")
+    assert len(list((tmp_path / "pairs").rglob("*.png"))) == 11
+    assert damaged.name in caplog.text

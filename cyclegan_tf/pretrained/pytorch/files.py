@@ -20,6 +20,15 @@ from cyclegan_tf._shared.files import replacing
 SUFFIXES = (".pth", ".pt", ".safetensors")
 
 
+def require_reader(path: pathlib.Path) -> None:
+    """Check that the package that reads a file of this suffix is installed.
+
+    Raises:
+        InputError: if it is not.
+    """
+    _safetensors() if path.suffix == ".safetensors" else _torch()
+
+
 def read_state_dict(path: pathlib.Path) -> dict[str, np.ndarray]:
     """Read the tensors of a state dict without executing anything in the file.
 
