@@ -5,25 +5,38 @@ file keeps its last part. A file that a pattern matches keeps its path within th
 before the first wildcard. TFRecord files in a folder have `.tfrecord` in their name.
 """
 
+import logging
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf._shared.files import printable
-from cyclegan_tf.beam.files import absolute, exists, find, literal, same_file_key
-from cyclegan_tf.beam.job import JOB_FOLDER
+from cyclegan_tf._shared.files import files_below, printable
+from cyclegan_tf.beam.files import (
+    absolute,
+    exists,
+    find,
+    is_folder,
+    literal,
+    same_file_key,
+)
 from cyclegan_tf.beam.options import ImageFormat, TranslateBeamConfig
-from cyclegan_tf.images import SUFFIXES
+from cyclegan_tf.images import SUFFIXES, find_images, list_folder
+
+_LOG = logging.getLogger(__name__)
 
 _WILDCARDS = "*?["
+# How many files of a bucket are looked at before all are listed.
+_FIRST = 1000
+# Names of left out files in one line of the log.
+_NAMES_SHOWN = 5
 
 
 class Pattern(NamedTuple):
     """Files to translate.
 
     Attributes:
-        glob: pattern that matches them.
+        glob: pattern that matches them; empty for all files in a local folder.
         folder: folder with a final slash that their names are relative to.
     """
 
@@ -38,19 +51,32 @@ class Input(NamedTuple):
     path: str
 
 
-def find_patterns(inputs: Sequence[str], input_format: ImageFormat) -> list[Pattern]:
+def find_patterns(config: TranslateBeamConfig) -> list[Pattern]:
     """Turn files, folders and patterns into patterns.
 
+    The log counts and names what is left out of local folders.
+
     Raises:
-        InputError: if one of them matches nothing, or is a single file without an
-            image suffix where an image is expected.
+        InputError: if one of them has nothing to translate, or is a single file without
+            an image suffix where an image is expected.
     """
-    if not inputs:
+    if not config.inputs:
         raise InputError("There is nothing to translate; name files or folders.")
-    return [_pattern(absolute(given), input_format) for given in inputs]
+    patterns = []
+    for given in config.inputs:
+        pattern = _pattern(absolute(given), config.input_format)
+        if not any(match(pattern, config, _FIRST)) and not any(match(pattern, config)):
+            files = "images" if config.input_format == "images" else "TFRecord files"
+            raise InputError(f"There are no {files} in {given}; name other ones.")
+        patterns.append(pattern)
+    return patterns
 
 
 def _pattern(given: str, input_format: ImageFormat) -> Pattern:
+    if is_folder(given):
+        if input_format == "images":
+            find_images(pathlib.Path(given))  # its log names what is left out
+        return Pattern("", f"{given}/")
     wildcards = [given.index(sign) for sign in _WILDCARDS if sign in given]
     if wildcards and not exists(given):
         if not find(given, limit=1):
@@ -70,22 +96,51 @@ def _pattern(given: str, input_format: ImageFormat) -> Pattern:
     return Pattern(literal(given), given[: given.rfind("/") + 1])
 
 
-def match(pattern: Pattern, config: TranslateBeamConfig) -> Iterator[Input]:
+def match(
+    pattern: Pattern, config: TranslateBeamConfig, limit: int | None = None
+) -> Iterator[Input]:
     """List the files of a pattern to translate.
 
-    This skips hidden files, files in the output folder or of an earlier job and, among
-    image files, those without an image suffix.
+    This skips hidden files and folders, files in the output folder and, among image
+    files, those without an image suffix.
 
     Beam carries text in UTF-8. A name that is not UTF-8 stands for no file then, and
     becomes a dead letter.
+
+    Args:
+        pattern: one of `find_patterns`.
+        config: the options, with absolute paths.
+        limit: the number of files to look at, local folders excepted. Defaults to all.
     """
     out = same_file_key(config.out)
-    for path in find(pattern.glob):
-        hidden = path.rpartition("/")[2].startswith(".") or f"/{JOB_FOLDER}/" in path
-        wanted = config.input_format == "tfrecords" or _is_image(path)
-        if wanted and not hidden and not same_file_key(path).startswith(f"{out}/"):
-            name = path.removeprefix(pattern.folder)
+    left_out = []
+    for path in _paths(pattern, config.input_format, limit):
+        name = path.removeprefix(pattern.folder)
+        hidden = any(part.startswith(".") for part in name.split("/"))
+        if hidden or same_file_key(path).startswith(f"{out}/"):
+            continue
+        if config.input_format == "tfrecords" or _is_image(path):
             yield Input(printable(name), printable(path))
+        else:
+            left_out.append(printable(name))
+    if left_out and limit is None:
+        _LOG.warning(
+            "Left out of %s, without an image suffix: %d, such as %s.",
+            pattern.glob,
+            len(left_out),
+            ", ".join(left_out[:_NAMES_SHOWN]),
+        )
+
+
+def _paths(
+    pattern: Pattern, input_format: ImageFormat, limit: int | None
+) -> Iterable[str]:
+    if pattern.glob:
+        return find(pattern.glob, limit)
+    folder = pathlib.Path(pattern.folder)
+    if input_format == "images":
+        return map(str, list_folder(folder).images)
+    return [str(path) for path in files_below(folder) if ".tfrecord" in path.name]
 
 
 def _is_image(path: str) -> bool:

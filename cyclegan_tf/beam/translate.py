@@ -83,17 +83,13 @@ def translate_beam(config: TranslateBeamConfig) -> BeamTranslation:
         out=absolute(config.out),
         source=absolute(source),
     )
-    patterns = find_patterns(config.inputs, config.input_format)
+    patterns = find_patterns(config)
     job = Job.begin(config, training_size)
     config = dataclasses.replace(config, size=job.limit.side or "full")
     build_pipeline(pipeline, patterns, config, job.generator)
     _run(pipeline, config.out)
     job.finish()
     result = _read_result(config.out)
-    if result == BeamTranslation(0, 0, [], result.manifest):
-        raise InputError(
-            f"There are no images in {', '.join(config.inputs)}; name other files."
-        )
     if result.scaled:
         _LOG.info("%s", job.limit.describe(result.scaled))
     return result

@@ -14,6 +14,7 @@ def folder(tmp_path):
         "photos/b.jpg",
         "photos/c.txt",
         "photos/.hidden.png",
+        "photos/.git/annex/a.png",
         "photos/deep/a.PNG",
         "photos/out/a.png",
         "photos/old/.job/a.png",
@@ -24,6 +25,10 @@ def folder(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     return tmp_path
+
+
+def config_of(given, out="translated", **options):
+    return TranslateBeamConfig("g.keras", (str(given),), out=str(out), **options)
 
 
 @pytest.mark.parametrize(
@@ -43,21 +48,52 @@ def folder(tmp_path):
 )
 def test_names(given, names, folder, monkeypatch):
     monkeypatch.chdir(folder)
-    [pattern] = find_patterns([given], "images")
-    config = TranslateBeamConfig("g.keras", (given,), out=str(folder / "photos/out"))
+    config = config_of(given, folder / "photos/out")
+    [pattern] = find_patterns(config)
     assert sorted(found.name for found in match(pattern, config)) == names
     assert all(found.path.startswith(f"{folder}/") for found in match(pattern, config))
 
 
 def test_records(folder):
-    config = TranslateBeamConfig("g.keras", (), input_format="tfrecords")
     for given in ("records", "records/*-of-*"):
-        [pattern] = find_patterns([str(folder / given)], "tfrecords")
+        config = config_of(folder / given, input_format="tfrecords")
+        [pattern] = find_patterns(config)
         [found] = match(pattern, config)
         assert found.name == "x.tfrecord-00000-of-00001"
 
 
-def test_an_empty_folder(folder):
+def test_what_a_folder_leaves_out_is_named(folder, caplog):
+    (folder / "photos/absent.png").symlink_to(folder / "nowhere")
+    (folder / "photos/linked").symlink_to(folder / "odd [1]")
+    (folder / "photos/round").symlink_to(folder / "photos")
+    config = config_of(folder / "photos", folder / "photos/out")
+    [pattern] = find_patterns(config)
+    assert f"{folder}/photos, without an image suffix: 1 (c.txt)" in caplog.text
+    assert "links without a target" in caplog.text and ": 1 (absent.png)" in caplog.text
+    assert sorted(found.name for found in match(pattern, config)) == [
+        *("a.png", "b.jpg", "deep/a.PNG", "linked/a[1].png")
+    ]
+
+
+def test_what_a_pattern_leaves_out_is_named(folder, caplog):
+    config = config_of(folder / "photos/*")
+    [pattern] = find_patterns(config)
+    assert not caplog.text
+    assert len(list(match(pattern, config))) == 2
+    assert "photos/*, without an image suffix: 1, such as c.txt" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("given", "input_format", "message"),
+    [
+        ("empty", "images", "no images in .*/empty; name other"),
+        ("photos/.git", "tfrecords", "no TFRecord files in .*/photos/.git;"),
+        ("photos/*.txt", "images", r"no images in .*/photos/\*.txt;"),
+        ("photos/out", "images", "no images in .*/photos/out;"),
+    ],
+)
+def test_nothing_to_translate(given, input_format, message, folder):
     (folder / "empty").mkdir()
-    with pytest.raises(InputError, match="empty has no image suffix"):
-        find_patterns([str(folder / "empty")], "images")
+    config = config_of(folder / given, folder / "photos/out", input_format=input_format)
+    with pytest.raises(InputError, match=message):
+        find_patterns(config)

@@ -500,3 +500,4 @@ def test_no_images(run_dir, tmp_path):
     config = TranslateBeamConfig(str(run_dir), (str(tmp_path),), str(tmp_path / "out"))
     with pytest.raises(InputError, match="There are no images in"):
         translate_beam(config)
+    assert not (tmp_path / "out").exists()
