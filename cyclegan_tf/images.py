@@ -274,8 +274,8 @@ def _without_metadata(png: bytes) -> bytes:
 
 
 def _check_numbers(image: PIL.Image.Image) -> None:
-    # Pillow scales the numbers of a PPM to 16 bits.
-    if image.mode in ("I", "F") and image.format != "PPM":
+    # Pillow scales the integers of a PPM to 16 bits.
+    if image.mode == "F" or (image.mode == "I" and image.format != "PPM"):
         low, high = image.getextrema()
         kind = "floating-point" if image.mode == "F" else "32-bit"
         raise UnknownRangeError(

@@ -177,6 +177,13 @@ def test_sixteen_bit_pgm(tmp_path):
     assert read_image(tmp_path / "deep.pgm", 1).ravel().tolist() == [1, 255]
 
 
+def test_floats_of_a_pfm_are_refused(tmp_path):
+    content = b"Pf 2 1 -1.0\n" + np.array([0.5, 1], "<f4").tobytes()
+    (tmp_path / "floats.ppm").write_bytes(content)
+    with pytest.raises(UnreadableImageError, match="numbers from 0.5 to 1"):
+        read_image(tmp_path / "floats.ppm")
+
+
 def test_too_many_pixels_are_refused_from_the_header(photo, tmp_path, monkeypatch):
     for claim in ((4097, 4096), (10_000, 10_000), (50_000, 50_000)):
         (tmp_path / "bomb.png").write_bytes(exported.png_that_claims(*claim))
