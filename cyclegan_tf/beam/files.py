@@ -1,7 +1,7 @@
 """Find, read and write files on any file system that Apache Beam knows.
 
 Paths are strings, `gs://bucket/name` or absolute local ones. Beam compresses and
-decompresses files that end in `.gz`. Needs the extra `beam`.
+decompresses files that end in `.gz`, `.bz2` and the like. Needs the extra `beam`.
 """
 
 import contextlib
@@ -18,7 +18,11 @@ from typing import Any
 from apache_beam.io.filesystems import FileSystems
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf._shared.files import temporary_name
+from cyclegan_tf._shared.files import (
+    remove_leftovers,
+    replacing,
+    temporary_name,
+)
 
 
 def absolute(path: str) -> str:
@@ -34,12 +38,17 @@ def absolute(path: str) -> str:
             f"Beam has no file system for {path}; check the name, or install its "
             "package, such as apache-beam[gcp]."
         ) from e
-    return path.rstrip("/") if "://" in path else os.path.abspath(path)
+    return os.path.abspath(path) if is_local(path) else path.rstrip("/")
+
+
+def is_local(path: str) -> bool:
+    """Say whether a path is on a disk."""
+    return "://" not in path
 
 
 def same_file_key(path: str) -> str:
     """Return a key that is equal for all names of one file, links included."""
-    return path if "://" in path else os.path.realpath(path)
+    return os.path.realpath(path) if is_local(path) else path
 
 
 def exists(path: str) -> bool:
@@ -49,7 +58,7 @@ def exists(path: str) -> bool:
 
 def is_folder(path: str) -> bool:
     """Say whether a path is a folder on a local disk; others have no folders."""
-    return "://" not in path and os.path.isdir(path)
+    return is_local(path) and os.path.isdir(path)
 
 
 def find(pattern: str, limit: int | None = None) -> list[str]:
@@ -93,28 +102,40 @@ def download(path: str, local: pathlib.Path) -> None:
 def publish(local: pathlib.Path, path: str, unfinished: str) -> None:
     """Copy a local file to a path where it never appears half-written.
 
-    The copy gets a unique temporary name and is renamed. If two workers write the same
-    file, the later one wins.
+    The copy gets a unique temporary name and is renamed, on a local disk as in
+    `replacing`. If two workers write the same file, the later one wins.
 
     Args:
         local: the file.
         path: final name. An existing file is replaced.
-        unfinished: folder for temporary files on the same file system.
+        unfinished: folder for temporary files on the same file system, if that is not
+            local.
     """
-    folder, _, name = path.rpartition("/")
-    temporary = f"{unfinished}/{temporary_name(name)}"
-    # Beam refuses to create an existing folder; the rename reports other failures.
-    with contextlib.suppress(OSError):
-        FileSystems.mkdirs(folder)
-    with local.open("rb") as source, FileSystems.create(temporary) as target:
+    if not is_local(path):
+        folder, _, name = path.rpartition("/")
+        temporary = f"{unfinished}/{temporary_name(name)}"
+        # Beam refuses to create an existing folder; the rename reports other failures.
+        with contextlib.suppress(OSError):
+            FileSystems.mkdirs(folder)
+        _copy(local, temporary)
+        FileSystems.rename([temporary], [path])
+        return
+    with replacing(pathlib.Path(path)) as beside:
+        _copy(local, str(beside))
+
+
+def _copy(local: pathlib.Path, path: str) -> None:
+    with local.open("rb") as source, FileSystems.create(path) as target:
         shutil.copyfileobj(source, target)
-    FileSystems.rename([temporary], [path])
 
 
-def remove_files(folder: str) -> None:
-    """Remove the files in a folder, ignoring those that cannot be removed."""
+def remove_unfinished(out: str, unfinished: str) -> None:
+    """Remove what stopped jobs left under temporary names in an output folder."""
+    if is_local(out):
+        remove_leftovers(*(pathlib.Path(folder) for folder, _, _ in os.walk(out)))
+        return
     with contextlib.suppress(OSError):
-        FileSystems.delete(find(f"{folder}/*"))
+        FileSystems.delete(find(f"{unfinished}/*"))
 
 
 @contextlib.contextmanager

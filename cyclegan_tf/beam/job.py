@@ -3,22 +3,27 @@
 .job/job.json          the facts that identify the job when it continues
 .job/generator.keras   the generator, for workers that see only this folder
 .job/finished/         a note for each complete TFRecord file
-.job/unfinished/       files that are being written
+.job/unfinished/       files that are being written, if the folder is not local
+.job/.lock             keeps other jobs out of a local folder
 """
 
+import contextlib
 import dataclasses
 import hashlib
+import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf._shared.files import write_json
+from cyclegan_tf._shared.files import locked, write_json
 from cyclegan_tf.beam.files import (
     download,
     exists,
     find,
+    is_local,
     publish,
     read_json,
-    remove_files,
+    remove_unfinished,
     scratch_folder,
 )
 from cyclegan_tf.beam.options import TranslateBeamConfig
@@ -42,7 +47,7 @@ def unfinished_folder(out: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A job that has begun.
+    """A job that is running.
 
     Attributes:
         out: the output folder.
@@ -58,16 +63,25 @@ class Job:
     facts: dict[str, Any]
 
     @classmethod
-    def begin(cls, config: TranslateBeamConfig, training_size: int | None) -> "Job":
-        """Begin a job in its output folder, or continue it.
+    @contextlib.contextmanager
+    def running(
+        cls, config: TranslateBeamConfig, training_size: int | None
+    ) -> Iterator["Job"]:
+        """Begin a job in its output folder, or continue it; then mark it as complete.
+
+        Other processes are kept out of a local folder. Nothing keeps them out of a
+        remote one.
 
         Args:
             config: the options, with absolute paths.
             training_size: that of the generator; `None` if only its file may say.
 
+        Yields:
+            The job. If the block fails, the job can be continued.
+
         Raises:
-            InputError: if the generator cannot be used, or, without `overwrite`, the
-                folder has another job's output.
+            InputError: if the generator cannot be used, another process has a job in
+                the folder, or, without `overwrite`, it has another job's output.
         """
         with scratch_folder() as folder:
             local = folder / "generator.keras"
@@ -96,17 +110,24 @@ class Job:
                     "generator": digest,
                 },
             )
-            begun = bool(find(f"{config.out}/**", limit=1))
+            # A job that is stopped at once leaves only hidden files, such as its lock.
+            begun = bool(find(f"{config.out}/[!.]**", limit=1))
             if not config.overwrite:
                 job._check(begun)
-            job._write(overwriting=config.overwrite and begun)
-            publish(local, job.generator, unfinished_folder(config.out))
-        return job
+            with job._alone():
+                job._write(overwriting=config.overwrite and begun)
+                publish(local, job.generator, unfinished_folder(config.out))
+                yield job
+                remove_unfinished(config.out, unfinished_folder(config.out))
+                job._write(overwriting=False)
 
-    def finish(self) -> None:
-        """Mark the output as complete."""
-        remove_files(unfinished_folder(self.out))
-        self._write(overwriting=False)
+    def _alone(self) -> contextlib.AbstractContextManager[None, bool | None]:
+        """Keep other processes out of a local folder."""
+        if not is_local(self.out):
+            return contextlib.nullcontext()
+        folder = pathlib.Path(job_folder(self.out))
+        folder.mkdir(parents=True, exist_ok=True)
+        return locked(folder, "translating", "out")
 
     @property
     def _path(self) -> str:

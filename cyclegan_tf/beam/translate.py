@@ -62,7 +62,8 @@ def translate_beam(config: TranslateBeamConfig) -> BeamTranslation:
 
     Raises:
         InputError: if there is nothing to translate, no such generator, an unknown
-            option of Beam, or another job's output in the output folder.
+            option of Beam, or another job's output in the output folder, or another
+            process has a job there.
         JobFailedError: if the job failed.
         KeyboardInterrupt: after Ctrl-C.
     """
@@ -84,11 +85,10 @@ def translate_beam(config: TranslateBeamConfig) -> BeamTranslation:
         source=absolute(source),
     )
     patterns = find_patterns(config)
-    job = Job.begin(config, training_size)
-    config = dataclasses.replace(config, size=job.limit.side or "full")
-    build_pipeline(pipeline, patterns, config, job.generator)
-    _run(pipeline, config.out)
-    job.finish()
+    with Job.running(config, training_size) as job:
+        config = dataclasses.replace(config, size=job.limit.side or "full")
+        build_pipeline(pipeline, patterns, config, job.generator)
+        _run(pipeline, config.out)
     result = _read_result(config.out)
     if result.scaled:
         _LOG.info("%s", job.limit.describe(result.scaled))

@@ -14,6 +14,8 @@ import tiny
 
 import cyclegan_tf
 from cyclegan_tf._shared.errors import InputError, JobFailedError
+from cyclegan_tf._shared.files import locked, temporary_name
+from cyclegan_tf.beam.files import publish
 from cyclegan_tf.beam.options import TranslateBeamConfig
 from cyclegan_tf.beam.records import decode_record, encode_record, read_records
 from cyclegan_tf.cli import main as cli
@@ -69,7 +71,9 @@ def files_in(folder):
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file() and ".job" not in path.parts and path.suffix != ".jsonl"
+        if path.is_file()
+        and not {".job", ".lock"} & {*path.parts}
+        and path.suffix != ".jsonl"
     }
 
 
@@ -103,7 +107,6 @@ def test_two_processes_write_what_translate_writes(
     by_name = {pathlib.Path(row["output"]).name: row for row in rows}
     assert (by_name["10.jpg"]["height"], by_name["10.jpg"]["width"]) == (21, 35)
     assert by_name["10.jpg"]["generator"] == str(run_dir / "generator_g.keras")
-    assert not list((tmp_path / "out/.job/unfinished").iterdir())
 
 
 @pytest.fixture
@@ -137,6 +140,8 @@ def test_a_failed_job_goes_on(photos, run_dir, expected, tmp_path, failing_after
     before = files_in(out)
     assert 0 < len(before) < 4 and before.items() <= images_of(expected).items()
 
+    # As a killed job leaves it.
+    (out / temporary_name("10.jpg")).touch()
     tried = failing_after(100)
     result = translate_beam(config)
     assert (result.translated, result.present) == (4 - len(before), len(before))
@@ -415,6 +420,31 @@ def test_compressed_records(photos, run_dir, expected, tmp_path):
     data = tf.data.TFRecordDataset(str(out / path.name), compression_type="GZIP")
     [record] = data.as_numpy_iterator()
     assert decode_record(record, "") == ("a.png", expected["2.png"])
+
+
+def test_published_files_are_on_the_disk(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr("os.fsync", lambda file: synced.append(os.fstat(file).st_ino))
+    (tmp_path / "image").write_bytes(b"content")
+    publish(tmp_path / "image", f"{tmp_path}/deep/a.png", f"{tmp_path}/unfinished")
+    assert (tmp_path / "deep/a.png").read_bytes() == b"content"
+    assert synced == [
+        (tmp_path / name).stat().st_ino for name in ("deep/a.png", "deep")
+    ]
+
+
+def test_two_jobs_in_one_folder(photos, run_dir, tmp_path):
+    config = TranslateBeamConfig(
+        str(run_dir), (str(photos / "2.png"),), str(tmp_path / "out")
+    )
+    (tmp_path / "out/.job").mkdir(parents=True)
+    with (
+        locked(tmp_path / "out/.job", "translating", "out"),
+        pytest.raises(InputError, match="Another process is translating in .*`out`"),
+    ):
+        translate_beam(config)
+    assert os.listdir(tmp_path / "out/.job") == [".lock"]
+    assert translate_beam(config).translated == 1
 
 
 @pytest.mark.parametrize(
