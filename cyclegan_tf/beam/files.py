@@ -5,13 +5,12 @@ decompresses files that end in `.gz`, `.bz2` and the like. Needs the extra `beam
 """
 
 import contextlib
-import json
+import errno
 import os
 import pathlib
 import re
 import shutil
 import tempfile
-import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,10 +18,23 @@ from apache_beam.io.filesystems import FileSystems
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import (
+    parse_json,
     remove_leftovers,
     replacing,
     temporary_name,
 )
+
+_CHUNK = 2**20  # bytes that are copied at once
+
+# The name is at fault. All others, such as a full disk, concern the next file as well.
+_ERRORS_OF_A_NAME = {
+    errno.ENAMETOOLONG,
+    errno.EINVAL,
+    errno.EILSEQ,
+    errno.EISDIR,
+    errno.ENOTDIR,
+    errno.EEXIST,
+}
 
 
 def absolute(path: str) -> str:
@@ -81,22 +93,39 @@ def read_lines(path: str) -> Iterator[str]:
 
 
 def read_json(path: str) -> Any:
-    """Read a JSON file."""
-    return json.loads("".join(read_lines(path)))
+    """Read a JSON file.
+
+    Raises:
+        InputError: if it is damaged.
+    """
+    try:
+        return parse_json("".join(read_lines(path)))
+    except ValueError as e:
+        raise InputError(
+            f"{path} is not valid JSON ({e}); begin again with `overwrite=True`."
+        ) from e
 
 
 def download(path: str, local: pathlib.Path) -> None:
     """Copy a file to this machine.
 
     Raises:
-        InputError: if the file is gone, unreadable or badly compressed. Beam retries
-            after all other errors of a file system.
+        InputError: if it cannot be read, whatever its file system or the library that
+            decompresses it raises.
+        OSError: if the copy cannot be written.
     """
+    with local.open("wb") as target:
+        target.writelines(_chunks(path))
+
+
+def _chunks(path: str) -> Iterator[bytes]:
     try:
-        with FileSystems.open(path) as source, local.open("wb") as target:
-            shutil.copyfileobj(source, target)
-    except (FileNotFoundError, PermissionError, EOFError, zlib.error) as e:
-        raise InputError(f"{path} cannot be read ({e}); check the file.") from e
+        with FileSystems.open(path) as source:
+            while chunk := source.read(_CHUNK):
+                yield chunk
+    except Exception as e:
+        reason = str(e) or type(e).__name__
+        raise InputError(f"{path} cannot be read ({reason}); check the file.") from e
 
 
 def publish(local: pathlib.Path, path: str, unfinished: str) -> None:
@@ -110,6 +139,9 @@ def publish(local: pathlib.Path, path: str, unfinished: str) -> None:
         path: final name. An existing file is replaced.
         unfinished: folder for temporary files on the same file system, if that is not
             local.
+
+    Raises:
+        InputError: if a local disk can have no file of this name.
     """
     if not is_local(path):
         folder, _, name = path.rpartition("/")
@@ -120,8 +152,16 @@ def publish(local: pathlib.Path, path: str, unfinished: str) -> None:
         _copy(local, temporary)
         FileSystems.rename([temporary], [path])
         return
-    with replacing(pathlib.Path(path)) as beside:
-        _copy(local, str(beside))
+    try:
+        with replacing(pathlib.Path(path)) as beside:
+            _copy(local, str(beside))
+    except OSError as e:
+        if e.errno not in _ERRORS_OF_A_NAME:
+            raise
+        raise InputError(
+            f"{path} cannot be written ({e.strerror}); rename the input, or choose "
+            "another `out`."
+        ) from e
 
 
 def _copy(local: pathlib.Path, path: str) -> None:

@@ -36,14 +36,35 @@ def read_records(path: pathlib.Path, label: str) -> Iterator[bytes]:
     """
     count = 0
     try:
-        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+        whole, is_complete = _whole_records(path)
+        dataset = tf.data.TFRecordDataset(str(path)).take(whole)
+        for record in dataset.as_numpy_iterator():
             yield record
             count += 1
-    except tf.errors.DataLossError:
+        if not is_complete:
+            raise EOFError
+    except Exception as e:
         raise UnreadableRecordsError(
             f"{label} cannot be read as a TFRecord file after its first {count} "
             "records; write it again."
-        ) from None
+        ) from e
+
+
+def _whole_records(path: pathlib.Path) -> tuple[int, bool]:
+    """Count the records before the end of a file, and say whether that ends the last.
+
+    If a record claims far more bytes than there are, TensorFlow asks for the memory and
+    ends the process.
+    """
+    size, count, end = path.stat().st_size, 0, 0
+    with path.open("rb") as file:
+        while header := file.read(12):  # the length and its checksum
+            end += 16 + int.from_bytes(header[:8], "little")  # a checksum ends it
+            if len(header) < 12 or end > size:
+                return count, False
+            file.seek(end)
+            count += 1
+    return count, True
 
 
 def decode_record(record: bytes, label: str) -> tuple[str, bytes]:
@@ -72,8 +93,9 @@ def decode_record(record: bytes, label: str) -> tuple[str, bytes]:
             f"{label} is named {name!r}, which leads out of the output folder; use a "
             "relative path."
         )
-    longest = max(map(len, name_bytes.split(b"/")))
-    if "\0" in name or longest > 255 or len(name_bytes) > 1024:
+    written = name.encode()  # longer than `name_bytes` if these are not UTF-8
+    longest = max(map(len, written.split(b"/")))
+    if "\0" in name or longest > 255 or len(written) > 1024:
         raise InputError(
             f"{label} is named {name[:32]!r}..., which no file can be: use at most 255 "
             "bytes for each folder and file, 1,024 in all, and no null byte."

@@ -5,6 +5,7 @@ writes the same file again or none. Needs the extra `beam`.
 """
 
 import functools
+import hashlib
 import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple, NoReturn
@@ -148,19 +149,22 @@ class Translate(beam.DoFn):
     def _write_shard(self, unit: Unit) -> Iterator[Row]:
         """Write a TFRecord file, then the note that it is finished."""
         shard = f"{self._config.out}/{unit.name}"
-        note = f"{job_folder(self._config.out)}/finished/{unit.name}.json"
+        # Of fixed length: a name with more at its end may be too long.
+        digest = hashlib.sha256(unit.name.encode()).hexdigest()
+        note = f"{job_folder(self._config.out)}/finished/{digest}.json"
         paths = [found.path for found in unit.inputs]
-        rows = self._finished_rows(shard, note, paths)
-        if rows is None:
-            with scratch_folder() as folder:
-                try:
+        try:
+            if is_folder(shard):
+                raise InputError(f"{shard} is a folder; choose another `out`.")
+            rows = self._finished_rows(shard, note, paths)
+            if rows is None:
+                with scratch_folder() as folder:
                     rows = self._fill_shard(folder / "shard", unit, shard)
-                except UnreadableRecordsError as e:
-                    rows = [self._row(paths[0], shard, error=str(e))]
-                else:
                     self._publish(folder / "shard", shard)
                     write_json(folder / "note", {"inputs": paths, "rows": rows})
                     self._publish(folder / "note", note)
+        except InputError as e:
+            rows = [self._row(path, shard, error=str(e)) for path in paths]
         yield from rows
 
     def _finished_rows(
@@ -169,7 +173,10 @@ class Translate(beam.DoFn):
         """Return the rows of a finished TFRecord file of the same inputs."""
         if self._config.overwrite or not exists(note) or not exists(shard):
             return None
-        finished = read_json(note)
+        try:
+            finished = read_json(note)
+        except InputError:
+            return None
         if finished["inputs"] != paths:  # new images have arrived
             return None
         return [
@@ -226,11 +233,11 @@ class Translate(beam.DoFn):
             try:
                 item.fetch(source)
                 file = self._translate_file(source, target)
+                keep(target)
             except InputError as e:
                 error = str(e).replace(str(source), item.input)
                 error = error.replace(str(target), output)
                 return self._row(item.input, output, error=error)
-            keep(target)
         return self._row(
             *(item.input, output, "translated"),
             *(file.width, file.height, file.scaled_from),

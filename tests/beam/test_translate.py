@@ -243,6 +243,10 @@ def test_there_and_back_through_records(photos, run_dir, expected, tmp_path):
     again = translate_beam(to_records)
     assert (again.translated, again.present) == (0, 4)
     assert again.skipped == [expected["bad.png"]]
+    # One whose note is damaged is written again.
+    for note in (first / ".job/finished").iterdir():
+        note.write_bytes(b"\xff")
+    assert translate_beam(to_records).translated == 4
 
     def back(inputs, out, output_format):
         return translate_beam(
@@ -314,6 +318,16 @@ def write_records(path, records):
     with tf.io.TFRecordWriter(str(path)) as writer:
         for record in records:
             writer.write(record)
+
+
+def records_config(run_dir, folder, output_format):
+    return TranslateBeamConfig(
+        str(run_dir),
+        (str(folder / "in"),),
+        str(folder / "out"),
+        input_format="tfrecords",
+        output_format=output_format,
+    )
 
 
 def test_bad_records(photos, run_dir, expected, tmp_path):
@@ -397,6 +411,65 @@ def test_names_that_no_one_expects(photos, run_dir, expected, tmp_path):
     assert len(result.skipped) == 3
 
 
+def test_names_longer_than_their_bytes(photos, run_dir, tmp_path):
+    """A byte that is not UTF-8 is written as three."""
+    record = encode_record("a.png", (photos / "2.png").read_bytes())
+    example = tf.train.Example.FromString(record)
+    name = example.features.feature["image/filename"].bytes_list
+    name.value[:] = [b"\xff" * 200 + b".png"]
+    write_records(tmp_path / "in/x.tfrecord", [record, example.SerializeToString()])
+    result = translate_beam(records_config(run_dir, tmp_path, "images"))
+    assert result.translated == 1
+    [error] = result.skipped
+    assert "x.tfrecord#1" in error and "which no file can be" in error
+
+
+@pytest.mark.parametrize("names", [("a.png", "a.png/b.png"), ("a.png/b.png", "a.png")])
+def test_a_file_where_another_needs_a_folder(names, photos, run_dir, tmp_path):
+    photo = (photos / "2.png").read_bytes()
+    records = [encode_record(name, photo) for name in (*names, "c.png")]
+    write_records(tmp_path / "in/x.tfrecord", records)
+    result = translate_beam(records_config(run_dir, tmp_path, "images"))
+    assert files_in(tmp_path / "out").keys() == {
+        *(f"x.tfrecord/{name}" for name in (names[0], "c.png"))
+    }
+    [error] = result.skipped
+    assert f"{tmp_path}/out/x.tfrecord/{names[1]} " in error
+
+
+def test_shards_that_cannot_be_written(photos, run_dir, tmp_path):
+    """A folder has the name of one, and another is in a file of its name."""
+    record = encode_record("a.png", (photos / "2.png").read_bytes())
+    for name in ("1/folder.tfrecord", "1/file", "2/file/x.tfrecord"):
+        write_records(tmp_path / name, [record])
+    longest = "n" * 246 + ".tfrecord"
+    write_records(tmp_path / "1" / longest, [record])
+    config = records_config(run_dir, tmp_path, "tfrecords")
+    config = dataclasses.replace(
+        config,
+        inputs=(f"{tmp_path}/1/*", f"{tmp_path}/2/"),
+        overwrite=True,
+    )
+    (tmp_path / "out/folder.tfrecord").mkdir(parents=True)
+    (tmp_path / "out/file").mkdir()
+    result = translate_beam(config)
+    assert files_in(tmp_path / "out").keys() == {longest, "file/x.tfrecord"}
+    assert sorted(result.skipped) == [
+        f"{tmp_path}/out/{name} is a folder; choose another `out`."
+        for name in ("file", "folder.tfrecord")
+    ]
+    again = translate_beam(dataclasses.replace(config, overwrite=False))
+    assert (again.translated, again.present, len(again.skipped)) == (0, 2, 2)
+
+    # The other way round, the file is first.
+    (tmp_path / "out2").mkdir()
+    (tmp_path / "out2/file").touch()
+    inputs, out = (f"{tmp_path}/2",), f"{tmp_path}/out2"
+    result = translate_beam(dataclasses.replace(config, inputs=inputs, out=out))
+    [error] = result.skipped
+    assert f"{out}/file/x.tfrecord cannot be written" in error
+
+
 def test_two_images_of_one_name(photos, run_dir, expected, tmp_path):
     write_image(tmp_path / "other/2.png", np.zeros((4, 4, 3), np.uint8))
     # A link counts as its target.
@@ -422,6 +495,30 @@ def test_compressed_records(photos, run_dir, expected, tmp_path):
     assert decode_record(record, "") == ("a.png", expected["2.png"])
 
 
+def test_damaged_compressed_records(photos, run_dir, tmp_path):
+    record = encode_record("a.png", (photos / "2.png").read_bytes())
+    write_records(tmp_path / "in/x.tfrecord", [record])
+    suffixes = ("bz2", "deflate", "gz", "lzma", "xz", "zst", "zstd")
+    for suffix in suffixes:
+        (tmp_path / f"in/x.tfrecord.{suffix}").write_bytes(b"damaged")
+    result = translate_beam(records_config(run_dir, tmp_path, "images"))
+    assert result.translated == 1
+    for suffix, error in zip(suffixes, sorted(result.skipped), strict=True):
+        assert error.startswith(f"{tmp_path}/in/x.tfrecord.{suffix} cannot be read (")
+
+
+def test_a_record_that_claims_more_than_there_is(tmp_path):
+    """TensorFlow would end the process. The checksum of the length is right."""
+    write_records(tmp_path / "records", [b"first"])
+    claims = bytes.fromhex("0000000000000040 7f85f000")  # 2**62
+    with (tmp_path / "records").open("ab") as file:
+        file.write(claims + b"second")
+    records = read_records(tmp_path / "records", "x.tfrecord")
+    assert next(records) == b"first"
+    with pytest.raises(InputError, match="x.tfrecord cannot be .* its first 1 records"):
+        next(records)
+
+
 def test_published_files_are_on_the_disk(tmp_path, monkeypatch):
     synced = []
     monkeypatch.setattr("os.fsync", lambda file: synced.append(os.fstat(file).st_ino))
@@ -445,6 +542,16 @@ def test_two_jobs_in_one_folder(photos, run_dir, tmp_path):
         translate_beam(config)
     assert os.listdir(tmp_path / "out/.job") == [".lock"]
     assert translate_beam(config).translated == 1
+
+
+def test_damaged_facts_of_a_job(photos, run_dir, tmp_path):
+    config = TranslateBeamConfig(
+        str(run_dir), (str(photos / "2.png"),), str(tmp_path / "out")
+    )
+    translate_beam(config)
+    (tmp_path / "out/.job/job.json").write_bytes(b"{\xff")
+    with pytest.raises(InputError, match=r"job\.json is not valid JSON .*`overwrite"):
+        translate_beam(config)
 
 
 @pytest.mark.parametrize(
