@@ -9,9 +9,11 @@ import contextlib
 import io
 import json
 import pathlib
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from cyclegan_tf._shared.errors import InputError, first_line
 from cyclegan_tf._shared.files import parse_json
@@ -25,6 +27,18 @@ _KERAS_ENTRIES = {"metadata.json", _CONFIG, _WEIGHTS}
 # Bytes of the description of a model, by the header of its entry: ten times that of a
 # CycleGAN with ResNet-9. Parsing takes up to 50 times as much memory.
 LARGEST_CONFIG = 4 * 2**20
+
+_READ_STRINGS = """
+import io, sys, h5py
+
+def read(_, item):
+    dict(item.attrs)
+
+with h5py.File(io.BytesIO(sys.stdin.buffer.read())) as file:
+    read("", file)
+    file.visititems(read)
+"""
+_SECONDS_FOR_STRINGS = 30
 
 
 @contextlib.contextmanager
@@ -133,9 +147,7 @@ def read_json_entry(archive: zipfile.ZipFile, name: str) -> Any:
 
 
 @contextlib.contextmanager
-def open_h5(
-    path: pathlib.Path, content: BinaryIO | None = None
-) -> Iterator["h5py.File"]:
+def open_h5(path: pathlib.Path, content: bytes | None = None) -> Iterator["h5py.File"]:
     """Open an HDF5 file that holds each of its arrays itself, and once.
 
     Arrays may be compressed or never written; links, external and virtual arrays can
@@ -147,17 +159,20 @@ def open_h5(
 
     Raises:
         InputError: if the arrays claim more data than the size of `path`, or one points
-            elsewhere.
+            elsewhere; if the HDF5 library does not come to an end with it.
         OSError: if it is not an HDF5 file.
     """
     import h5py
 
-    with h5py.File(content or path) as file:
+    if content is None:
+        _check_that_reading_ends(path, path.read_bytes())
+    with h5py.File(io.BytesIO(content) if content else path) as file:
         claimed = 0
         places = set()
+        has_dtypes = False
 
         def leads_elsewhere(name: str, link: Any) -> str | None:
-            nonlocal claimed
+            nonlocal claimed, has_dtypes
             if not isinstance(link, h5py.HardLink):
                 return name
             item = file[name]
@@ -168,6 +183,7 @@ def open_h5(
             if not isinstance(item, h5py.Dataset):
                 return None
             claimed += item.nbytes
+            has_dtypes |= "dtype" in item.attrs
             return name if item.external or item.is_virtual else None
 
         # The visit ends at the first returned name; h5py passes on no exceptions.
@@ -177,7 +193,33 @@ def open_h5(
                 "it; save the model again."
             )
         check_claim(path, claimed, "arrays")
+        if content and has_dtypes:  # the only strings that Keras reads
+            _check_that_reading_ends(path, content)
         yield file
+
+
+def _check_that_reading_ends(path: pathlib.Path, content: bytes) -> None:
+    """Let another process read the strings of an HDF5 file.
+
+    The library can loop for ever, or crash, in a damaged heap of strings, and nothing
+    in its own process can stop it.
+    """
+    command = [sys.executable, "-I", "-c", _READ_STRINGS]
+    try:
+        code = subprocess.run(
+            command,
+            input=content,
+            stderr=subprocess.DEVNULL,
+            timeout=_SECONDS_FOR_STRINGS,
+            check=False,
+        ).returncode
+    except subprocess.TimeoutExpired:
+        code = -1
+    if code < 0:  # ended by a signal; other errors occur again when it is read here
+        raise InputError(
+            f"{path} has strings that the HDF5 library cannot read to their end; it is "
+            "damaged, so save the model again."
+        )
 
 
 @contextlib.contextmanager
@@ -191,7 +233,7 @@ def open_keras_weights(
             or damaged.
     """
     # In memory, as Keras does: reading it all compares its checksum first.
-    with open_h5(path, io.BytesIO(archive.read(_WEIGHTS))) as file:
+    with open_h5(path, archive.read(_WEIGHTS)) as file:
         yield file
 
 

@@ -187,6 +187,35 @@ def test_one_changed_byte_of_the_weights(entries, tmp_path):
     assert "Bad CRC-32" in refused(read_network, path)
 
 
+def endless(fill):
+    """An HDF5 file on whose strings libhdf5 does not come to an end."""
+    content = h5_bytes(fill)
+    heap = content.index(b"GCOL")  # which begins with a header of 16 bytes
+    return content[: heap + 16] + bytes(16) + content[heap + 32 :]
+
+
+def test_strings_without_an_end(tmp_path, monkeypatch):
+    def fill(file):
+        file.attrs["layer_names"] = ["conv"]
+
+    monkeypatch.setattr(archives, "_SECONDS_FOR_STRINGS", 5)
+    (tmp_path / "a.h5").write_bytes(endless(fill))
+    assert "cannot read to their end" in refused(read_h5, tmp_path / "a.h5")
+
+
+def test_a_dtype_without_an_end(entries, tmp_path, monkeypatch):
+    """Keras reads it of arrays in bfloat16."""
+
+    def fill(file):
+        file["vars/0"] = np.zeros(3, np.float32)
+        file["vars/0"].attrs["dtype"] = "bfloat16"
+
+    monkeypatch.setattr(archives, "_SECONDS_FOR_STRINGS", 5)
+    changed = {**entries, "model.weights.h5": endless(fill)}
+    path = write_zip(tmp_path / "a.keras", changed)
+    assert "cannot read to their end" in refused(read_network, path)
+
+
 @pytest.fixture(scope="module")
 def sound(entries, tmp_path_factory):
     """A sound file of each format, and what reads it."""
