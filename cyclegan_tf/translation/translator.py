@@ -19,6 +19,7 @@ from cyclegan_tf.images import (
     shrink_image,
     upright,
 )
+from cyclegan_tf.models.acceleration.tracing import without_remapper
 from cyclegan_tf.models.networks.graph import SMALLEST_SIDE, size_multiple
 from cyclegan_tf.pretrained.find import choose_generator
 from cyclegan_tf.translation.inference import inference_model
@@ -135,7 +136,8 @@ def translate_one(translate: Callable[[tf.Tensor], tf.Tensor], image: Image) -> 
     """
     height, width, _ = image.shape
     try:
-        translated: Image = translate(tf.constant(image[None])).numpy()[0]
+        with without_remapper():
+            translated: Image = translate(tf.constant(image[None])).numpy()[0]
     except tf.errors.ResourceExhaustedError:
         raise
     except tf.errors.OpError as e:

@@ -58,9 +58,11 @@ def traced(
 def without_remapper() -> Iterator[None]:
     """Disable the remapper, TensorFlow's graph optimizer that fuses operations.
 
-    A traced network also outputs what its gradient needs. The remapper overlooks that
-    when it fuses a convolution with its successors, fails, and prints an error. It
-    serves inference: training is as fast without it.
+    A traced network also outputs what its gradient needs, and skip connections of a
+    U-Net take outputs a second time. The remapper overlooks that when it fuses a
+    convolution with its successors, fails, and prints an error. Training is as fast
+    without it; a translation takes 0.95 to 1.00 of the time with it (three generators
+    of the package at 192x192, on two cores with AVX-512, in turns).
     """
     options = tf.config.optimizer
     before = options.get_experimental_options().get("remapping", True)
