@@ -14,10 +14,12 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
+from apache_beam.io.filesystem import FileSystem
 from apache_beam.io.filesystems import FileSystems
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import (
+    files_below,
     parse_json,
     remove_leftovers,
     replacing,
@@ -77,6 +79,21 @@ def find(pattern: str, limit: int | None = None) -> list[str]:
     """List the files that match a pattern: `*` is any name, `**` any path."""
     [result] = FileSystems.match([pattern], [limit])
     return [metadata.path for metadata in result.metadata_list]
+
+
+def find_below(folder: str, pattern: str) -> list[str]:
+    """List the files of `files_below` in a local folder that match a pattern.
+
+    Raises:
+        InputError: if the pattern is not valid.
+    """
+    try:
+        matches = re.compile(FileSystem.translate_pattern(pattern)).match
+    except re.error as e:
+        raise InputError(f"{pattern} is not a valid pattern ({e}); check it.") from e
+    return [
+        path for path in map(str, files_below(pathlib.Path(folder))) if matches(path)
+    ]
 
 
 def literal(path: str) -> str:

@@ -16,7 +16,9 @@ from cyclegan_tf.beam.files import (
     absolute,
     exists,
     find,
+    find_below,
     is_folder,
+    is_local,
     literal,
     same_file_key,
 )
@@ -36,7 +38,8 @@ class Pattern(NamedTuple):
     """Files to translate.
 
     Attributes:
-        glob: pattern that matches them; empty for all files in a local folder.
+        glob: pattern that matches them, or the path of a single file; empty for all
+            files in a local folder.
         folder: folder with a final slash that their names are relative to.
     """
 
@@ -79,8 +82,6 @@ def _pattern(given: str, input_format: ImageFormat) -> Pattern:
         return Pattern("", f"{given}/")
     wildcards = [given.index(sign) for sign in _WILDCARDS if sign in given]
     if wildcards and not exists(given):
-        if not find(given, limit=1):
-            raise InputError(f"There is no file that matches {given}; check it.")
         before = given[: min(wildcards)]
         return Pattern(given, before[: before.rfind("/") + 1])
     inside = f"{literal(given)}/**"
@@ -93,7 +94,7 @@ def _pattern(given: str, input_format: ImageFormat) -> Pattern:
         raise InputError(
             f"{given} has no image suffix; known are {', '.join(sorted(SUFFIXES))}."
         )
-    return Pattern(literal(given), given[: given.rfind("/") + 1])
+    return Pattern(given, given[: given.rfind("/") + 1])
 
 
 def match(
@@ -105,12 +106,12 @@ def match(
     files, those without an image suffix.
 
     Beam carries text in UTF-8. A name that is not UTF-8 stands for no file then, and
-    becomes a dead letter.
+    becomes a dead letter, as does a link without a target that a pattern matches.
 
     Args:
         pattern: one of `find_patterns`.
         config: the options, with absolute paths.
-        limit: the number of files to look at, local folders excepted. Defaults to all.
+        limit: the number of remote files to look at. Defaults to all.
     """
     out = same_file_key(config.out)
     left_out = []
@@ -135,8 +136,12 @@ def match(
 def _paths(
     pattern: Pattern, input_format: ImageFormat, limit: int | None
 ) -> Iterable[str]:
-    if pattern.glob:
+    if pattern.glob and exists(pattern.glob):
+        return [pattern.glob]
+    if not is_local(pattern.folder):
         return find(pattern.glob, limit)
+    if pattern.glob:
+        return find_below(pattern.folder, pattern.glob)
     folder = pathlib.Path(pattern.folder)
     if input_format == "images":
         return map(str, list_folder(folder).images)

@@ -39,6 +39,7 @@ def config_of(given, out="translated", **options):
         ("photos/**", ["a.png", "b.jpg", "deep/a.PNG"]),
         ("photos/*", ["a.png", "b.jpg"]),
         ("pho*/a.png", ["photos/a.png"]),
+        ("odd*/*", ["odd [1]/a[1].png"]),
         ("photos/[ab].*", ["a.png", "b.jpg"]),
         ("photos/deep/a.PNG", ["a.PNG"]),
         ("odd [1]", ["a[1].png"]),
@@ -76,10 +77,14 @@ def test_what_a_folder_leaves_out_is_named(folder, caplog):
 
 
 def test_what_a_pattern_leaves_out_is_named(folder, caplog):
+    """Links without a target become dead letters."""
+    (folder / "photos/absent.png").symlink_to(folder / "nowhere")
+    (folder / "photos/linked").symlink_to(folder / "odd [1]")
     config = config_of(folder / "photos/*")
     [pattern] = find_patterns(config)
-    assert not caplog.text
-    assert len(list(match(pattern, config))) == 2
+    assert sorted(found.name for found in match(pattern, config)) == [
+        *("a.png", "absent.png", "b.jpg")
+    ]
     assert "photos/*, without an image suffix: 1, such as c.txt" in caplog.text
 
 
@@ -90,6 +95,7 @@ def test_what_a_pattern_leaves_out_is_named(folder, caplog):
         ("photos/.git", "tfrecords", "no TFRecord files in .*/photos/.git;"),
         ("photos/*.txt", "images", r"no images in .*/photos/\*.txt;"),
         ("photos/out", "images", "no images in .*/photos/out;"),
+        ("photos/[z-a]*", "images", r"\[z-a\]\* is not a valid pattern"),
     ],
 )
 def test_nothing_to_translate(given, input_format, message, folder):
