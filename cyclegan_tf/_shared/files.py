@@ -16,6 +16,19 @@ import filelock
 
 from cyclegan_tf._shared.errors import InputError
 
+# Errors of the system for which the name of one file is at fault. All others, such as a
+# full disk, concern the next file as well.
+ERRORS_OF_A_NAME = frozenset(
+    {
+        errno.ENAMETOOLONG,
+        errno.EINVAL,
+        errno.EILSEQ,
+        errno.EISDIR,
+        errno.ENOTDIR,
+        errno.EEXIST,
+    }
+)
+
 # Characters of a name in its temporary name, so that this is short.
 _KEPT_OF_A_NAME = 32
 

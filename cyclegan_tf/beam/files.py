@@ -5,7 +5,6 @@ decompresses files that end in `.gz`, `.bz2` and the like. Needs the extra `beam
 """
 
 import contextlib
-import errno
 import os
 import pathlib
 import re
@@ -19,6 +18,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import (
+    ERRORS_OF_A_NAME,
     files_below,
     parse_json,
     remove_leftovers,
@@ -27,16 +27,6 @@ from cyclegan_tf._shared.files import (
 )
 
 _CHUNK = 2**20  # bytes that are copied at once
-
-# The name is at fault. All others, such as a full disk, concern the next file as well.
-_ERRORS_OF_A_NAME = {
-    errno.ENAMETOOLONG,
-    errno.EINVAL,
-    errno.EILSEQ,
-    errno.EISDIR,
-    errno.ENOTDIR,
-    errno.EEXIST,
-}
 
 
 def absolute(path: str) -> str:
@@ -173,7 +163,7 @@ def publish(local: pathlib.Path, path: str, unfinished: str) -> None:
         with replacing(pathlib.Path(path)) as beside:
             _copy(local, str(beside))
     except OSError as e:
-        if e.errno not in _ERRORS_OF_A_NAME:
+        if e.errno not in ERRORS_OF_A_NAME:
             raise
         raise InputError(
             f"{path} cannot be written ({e.strerror}); rename the input, or choose "

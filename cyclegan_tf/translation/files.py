@@ -1,6 +1,5 @@
 """Translate image files with one generator."""
 
-import errno
 import functools
 import pathlib
 from typing import NamedTuple
@@ -8,7 +7,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from cyclegan_tf._shared.errors import InputError, first_line
-from cyclegan_tf._shared.files import remove, temporary_name
+from cyclegan_tf._shared.files import ERRORS_OF_A_NAME, remove, temporary_name
 from cyclegan_tf.images import (
     TooLargeImageError,
     denormalize,
@@ -33,18 +32,8 @@ from cyclegan_tf.translation.tiled.vips import (
 )
 from cyclegan_tf.translation.translator import Translator
 
-# The name is at fault, or the format: Pillow's encoders give no number. All others,
-# such as a full disk, concern the next image as well.
-_ERRORS_OF_ONE_FILE = {
-    None,
-    errno.ENAMETOOLONG,
-    errno.EINVAL,
-    errno.EILSEQ,
-    errno.EISDIR,
-    errno.ENOTDIR,
-    errno.EEXIST,
-}
-
+# Pillow's encoders give no number if they cannot write a format.
+_ERRORS_OF_ONE_FILE = ERRORS_OF_A_NAME | {None}
 
 DEFAULT_TILE = 512
 

@@ -69,6 +69,24 @@ def test_networks_that_mix_images_are_called_for_each_batch(network):
     assert counted.calls == 2
 
 
+@pytest.mark.parametrize(
+    ("side", "length", "calls", "calls_on_gpu"),
+    [(128, 1, 1, 1), (128, 2, 2, 1), (64, 4, 1, 1), (256, 1, 2, 1), (256, 2, 2, 2)],
+)
+def test_large_batches_are_not_joined(side, length, calls, calls_on_gpu, monkeypatch):
+    network = keras.Sequential([keras.Input((None, None, 3)), keras.layers.ReLU()])
+    batch = tf.zeros((length, side, side, 3))
+
+    def counted_calls():
+        counted = Counted(network)
+        Joined(network, counted)(batch, batch, training=True)
+        return counted.calls
+
+    assert counted_calls() == calls
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [kind])
+    assert counted_calls() == calls_on_gpu
+
+
 def test_images_of_two_sizes_are_not_joined():
     network = tiny.generator()
     counted = Counted(network)
