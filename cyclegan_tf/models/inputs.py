@@ -193,18 +193,17 @@ def refusals_in_words(replicas: int = 1) -> Iterator[None]:
     """
     try:
         yield
-    except tf.errors.CancelledError as e:
-        if replicas == 1:
+    except (tf.errors.CancelledError, tf.errors.InvalidArgumentError) as e:
+        if found := re.search(rf"{_MARK}(.*?)\.\]", e.message):
+            raise ValueError(found[1] + ".") from None
+        # On an empty batch, some operations give a wrong shape, which others refuse.
+        is_empty = isinstance(e, tf.errors.CancelledError) or "[0," in e.message
+        if replicas == 1 or not is_empty:
             raise
         raise ValueError(
-            f"A step was canceled, most likely because one of {replicas} replicas got "
-            "no images; leave out the last batch if it is shorter."
+            f"A step failed, most likely because one of {replicas} replicas got no "
+            "images; leave out the last batch if it is shorter."
         ) from e
-    except tf.errors.InvalidArgumentError as e:
-        found = re.search(rf"{_MARK}(.*?)\.\]", e.message)
-        if not found:
-            raise
-        raise ValueError(found[1] + ".") from None
 
 
 def refuse_unless(condition: Any, sentence: str) -> Any:

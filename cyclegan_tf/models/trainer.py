@@ -1,5 +1,6 @@
 """What `fit` takes: batches of images of two domains, in all forms that Keras knows."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -49,18 +50,23 @@ class ImagePairTrainer(keras.Model):
             ValueError: if the data are not such images, the model cannot take their
                 size, or weights were frozen or thawed since `compile`.
         """
-        for name in ("sample_weight", "class_weight"):
-            if kwargs.get(name) is not None:
-                raise ValueError(f"fit has no weights of images. Received: {name}")
+        _refuse_weights_of_images(kwargs)
         self._check_weights_of_compile()
         data = self._checked(x, y, kwargs.get("batch_size"))
         self.build_for(data.shape_x, data.shape_y)
         if (validation := kwargs.get("validation_data")) is not None:
             is_pair = isinstance(validation, tuple | list)
+            if is_pair and len(validation) != 2:
+                raise ValueError(
+                    "validation_data must be (real_x, real_y). Received: "
+                    f"{len(validation)} items"
+                )
             checked = self._checked(*validation if is_pair else (validation,))
             kwargs["validation_data"] = (checked.x, checked.y) if is_pair else checked.x
-        if isinstance(data.x, tf.data.Dataset | tf.distribute.DistributedDataset):
-            # Keras warns that its default cannot shuffle a dataset.
+        if isinstance(
+            data.x, tf.data.Dataset | tf.distribute.DistributedDataset | Iterator
+        ):
+            # Keras warns that its default cannot shuffle these.
             kwargs.setdefault("shuffle", False)
         with without_remapper(), refusals_in_words(self._local_replicas):
             return super().fit(data.x, data.y, *args, **kwargs)
@@ -69,15 +75,37 @@ class ImagePairTrainer(keras.Model):
         """Compute the losses as `keras.Model.evaluate` does, on the data of `fit`."""
         if kwargs.get("_use_cached_eval_dataset"):  # within `fit`, which has checked it
             return super().evaluate(x, y, *args, **kwargs)
+        _refuse_weights_of_images(kwargs)
         data = self._checked(x, y, kwargs.get("batch_size"))
         with refusals_in_words(self._local_replicas):
             return super().evaluate(data.x, data.y, *args, **kwargs)
 
-    def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: None = None,
+        class_weight: None = None,
+        return_dict: bool = False,
+    ) -> Any:
         """Train one step as `keras.Model.train_on_batch` does, on images of X and Y."""
+        _refuse_weights_of_images(locals())
+        self._check_weights_of_compile()
         data = self._checked(x, y)
         self.build_for(data.shape_x, data.shape_y)
-        return super().train_on_batch(data.x, data.y, *args, **kwargs)
+        return super().train_on_batch(data.x, data.y, return_dict=return_dict)
+
+    def test_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Compute the losses as `keras.Model.test_on_batch` does, on such images."""
+        _refuse_weights_of_images(locals())
+        data = self._checked(x, y)
+        return super().test_on_batch(data.x, data.y, return_dict=return_dict)
 
     def build_for(self, shape_x: Shape, shape_y: Shape) -> None:
         """Check the image shapes, and create the weights that depend on them, if any.
@@ -138,3 +166,12 @@ class ImagePairTrainer(keras.Model):
         Under a strategy Keras would build on the mean of the replicas' batches, which
         fails if they differ in length (keras-team/keras#20585).
         """
+
+
+def _refuse_weights_of_images(arguments: Mapping[str, Any]) -> None:
+    for name in ("sample_weight", "class_weight"):
+        if arguments.get(name) is not None:
+            raise ValueError(
+                "Images have no weights in the losses; leave them out. Received: "
+                f"{name}"
+            )

@@ -386,6 +386,37 @@ def test_an_uneven_batch_counts_every_image_once(two_replicas, float64):
     assert tiny.largest_difference(one, two) < 1e-9
 
 
+@pytest.mark.parametrize("form", ["dataset", "generator", "arrays", "PyDataset"])
+def test_a_last_batch_that_leaves_a_replica_empty(form, two_replicas):
+    """Five images in batches of four: one image is left for two replicas."""
+    x, y = tiny.images(5), tiny.images(5, seed=1)
+    batches = [(x[:4], y[:4]), (x[4:], y[4:])]
+
+    class Sequence(keras.utils.PyDataset):
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, i):
+            return batches[i]
+
+    data, options = {
+        "dataset": ((tf.data.Dataset.from_tensor_slices((x, y)).batch(4),), {}),
+        "generator": ((iter(batches),), {"steps_per_epoch": 2}),
+        "arrays": ((x, y), {"batch_size": 4}),
+        "PyDataset": ((Sequence(),), {}),
+    }[form]
+    with two_replicas.scope():
+        model = tiny.cyclegan()
+        model.compile()
+    if form in ("arrays", "PyDataset"):
+        sentence = "too few for 2 replicas|2 replicas got no images"
+        with pytest.raises(ValueError, match=sentence):
+            model.fit(*data, verbose=0, **options)
+    else:
+        history = model.fit(*data, verbose=0, **options).history
+        assert np.isfinite(history["loss"]).all()
+
+
 def test_replicas_go_on_exactly(two_replicas, tmp_path):
     """With a loss that draws random numbers in each step."""
 

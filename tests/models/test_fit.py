@@ -191,6 +191,7 @@ def test_the_methods_of_keras_after_fit(model, tmp_path):
     assert set(results) == {"loss", *CycleGAN.loss_names}
     assert model.predict(X, verbose=0).shape == X.shape
     assert np.isfinite(model.train_on_batch(X, Y, return_dict=True)["loss"])
+    assert np.isfinite(model.test_on_batch(X, Y, return_dict=True)["loss"])
     model.export(tmp_path / "exported", verbose=False)
     exported = tf.saved_model.load(str(tmp_path / "exported"))
     np.testing.assert_allclose(exported.serve(X), model.generator_g(X), atol=1e-5)
@@ -253,17 +254,33 @@ def test_callbacks_know_that_less_is_better(model, monitor, tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "name"),
-    [({"optimizer": "adam"}, "optimizer"), ({"loss": "mse"}, "loss")],
+    [
+        ({"optimizer": "adam"}, "optimizer"),
+        ({"loss": "mse"}, "loss"),
+        ({"metrics": ["mae"]}, "metrics"),
+    ],
 )
 def test_compile_refuses_what_it_does_not_use(model, arguments, name):
     with pytest.raises(ValueError, match=f"computes its losses itself.*: {name}$"):
         model.compile(**arguments)
 
 
-@pytest.mark.parametrize("name", ["sample_weight", "class_weight"])
-def test_fit_refuses_weights_of_images(model, name):
-    with pytest.raises(ValueError, match=f"no weights of images. Received: {name}"):
-        model.fit(X, Y, verbose=0, **{name: np.ones(4)})
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [
+        ("fit", "sample_weight"),
+        ("fit", "class_weight"),
+        ("evaluate", "sample_weight"),
+        ("train_on_batch", "sample_weight"),
+        ("train_on_batch", "class_weight"),
+        ("test_on_batch", "sample_weight"),
+    ],
+)
+def test_weights_of_images_are_refused(model, method, name):
+    with pytest.raises(ValueError, match=f"no weights.*; leave them out.*: {name}$"):
+        getattr(model, method)(X, Y, **{name: np.ones(4)})
+    with pytest.raises(ValueError, match="must be .real_x, real_y.. Received: 3 items"):
+        model.fit(X, Y, validation_data=(X, Y, np.ones(4)), verbose=0)
 
 
 def test_regularizers_are_refused():
@@ -281,8 +298,9 @@ def test_regularizers_are_refused():
 
 def test_freezing_needs_a_new_compile(model):
     model.generator_f.trainable = False
-    with pytest.raises(ValueError, match="compile again"):
-        model.fit(X, Y, verbose=0)
+    for method in (model.fit, model.train_on_batch):
+        with pytest.raises(ValueError, match="compile again"):
+            method(X, Y)
     model.compile(run_eagerly=True)
     before = model.generator_f.get_weights(), model.generator_g.get_weights()
     model.fit(X, Y, verbose=0)
