@@ -237,7 +237,8 @@ def _name(source: pathlib.Path | bytes) -> str:
 def _too_large(name: str, max_pixels: int) -> TooLargeImageError:
     return TooLargeImageError(
         f"{name} has more than {max_pixels / 1e6:.1f} megapixels, too many to be read "
-        "at once; make it smaller, or translate it in tiles with `tile=512`."
+        "at once; make it smaller, or install cyclegan_tf[large] and translate it in "
+        "tiles with `tile=512`."
     )
 
 

@@ -34,10 +34,16 @@ import io, sys, h5py
 def read(_, item):
     dict(item.attrs)
 
-with h5py.File(io.BytesIO(sys.stdin.buffer.read())) as file:
-    read("", file)
-    file.visititems(read)
+try:
+    source = sys.argv[1] if sys.argv[1:] else io.BytesIO(sys.stdin.buffer.read())
+    with h5py.File(source) as file:
+        read("", file)
+        file.visititems(read)
+except Exception:
+    sys.exit(3)
 """
+# It occurs again where the file is read for use, and is reported there.
+_ERROR_OF_THE_LIBRARY = 3
 _SECONDS_FOR_STRINGS = 30
 
 
@@ -165,8 +171,8 @@ def open_h5(path: pathlib.Path, content: bytes | None = None) -> Iterator["h5py.
     import h5py
 
     if content is None:
-        _check_that_reading_ends(path, path.read_bytes())
-    with h5py.File(io.BytesIO(content) if content else path) as file:
+        _check_that_reading_ends(path)
+    with h5py.File(path if content is None else io.BytesIO(content)) as file:
         claimed = 0
         places = set()
         has_dtypes = False
@@ -193,21 +199,22 @@ def open_h5(path: pathlib.Path, content: bytes | None = None) -> Iterator["h5py.
                 "it; save the model again."
             )
         check_claim(path, claimed, "arrays")
-        if content and has_dtypes:  # the only strings that Keras reads
+        # The only strings that Keras reads are attributes `dtype`.
+        if content is not None and has_dtypes:
             _check_that_reading_ends(path, content)
         yield file
 
 
-def _check_that_reading_ends(path: pathlib.Path, content: bytes) -> None:
+def _check_that_reading_ends(path: pathlib.Path, content: bytes | None = None) -> None:
     """Let another process read the strings of an HDF5 file.
 
-    The library can loop for ever, or crash, in a damaged heap of strings, and nothing
-    in its own process can stop it.
+    The library can loop forever, or crash, in a damaged heap of strings, and nothing in
+    its own process can stop it.
     """
-    command = [sys.executable, "-I", "-c", _READ_STRINGS]
+    source = [path] if content is None else []
     try:
         code = subprocess.run(
-            command,
+            [sys.executable, "-P", "-c", _READ_STRINGS, *source],
             input=content,
             stderr=subprocess.DEVNULL,
             timeout=_SECONDS_FOR_STRINGS,
@@ -215,7 +222,7 @@ def _check_that_reading_ends(path: pathlib.Path, content: bytes) -> None:
         ).returncode
     except subprocess.TimeoutExpired:
         code = -1
-    if code < 0:  # ended by a signal; other errors occur again when it is read here
+    if code not in (0, _ERROR_OF_THE_LIBRARY):
         raise InputError(
             f"{path} has strings that the HDF5 library cannot read to their end; it is "
             "damaged, so save the model again."

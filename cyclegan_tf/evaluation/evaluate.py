@@ -48,6 +48,11 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     }
     translators = {name: load_translator(each) for name, each in generators.items()}
     run = Run(config.source) if Run.is_run(config.source) else None
+    if run and config.image_size:
+        raise InputError(
+            f"The images of the run {config.source} have its sizes; leave out "
+            f"`image_size={config.image_size}`."
+        )
     size_multiple = max(translator.size_multiple for translator in translators.values())
     train_config = (
         run.config
@@ -106,6 +111,7 @@ def _dataset(
         for direction in ("AtoB", "BtoA")
     }
     if config.direction:
+        both[config.direction].check()
         return both[config.direction]
     # The model photo2monet begins with the second domain of the data set monet2photo.
     fitting = [

@@ -201,7 +201,7 @@ def _locked(
 def _prepare(config: TrainConfig, workers: Workers) -> Training:
     """Read the images; build the model and its evaluators."""
     options, record = config.optimization, config.record
-    # Asked first: networks take seconds to build, and whoever is offline waits.
+    # First, because networks take seconds to build, in vain without a network.
     if not is_at_hand(config.dataset.data, config.dataset.data_dir):
         _LOG.info("%s is to be downloaded first.", config.dataset.name)
     keras.utils.set_random_seed(options.seed)

@@ -57,7 +57,8 @@ class FileTranslator:
         size: the size to scale larger images down to, as for `SizeLimit.of`.
         tile: int. Translate images with a side above this many pixels in tiles of that
             size. Defaults to translating images whole, except those of more than
-            `MAX_PIXELS` pixels, where libvips is installed.
+            `MAX_PIXELS` pixels after scaling, if libvips is installed and the generator
+            is not exported.
         progress: bool. Show a progress bar for images in tiles. Defaults to `False`.
 
     Attributes:
@@ -76,14 +77,20 @@ class FileTranslator:
         progress: bool = False,
     ):
         self.limit = SizeLimit.of(size, generator.training_size)
-        self._generator = generator
-        self._tile = tile
         self._progress = progress
         self._translator: Translator | ExportedTranslator
         if tile is None:
             self._translator = load_translator(generator)
-        else:
-            self._translator = self._tiled_translator
+            return
+        if generator.is_exported:
+            raise InputError(
+                f"{generator.path} is an exported generator, which cannot translate in "
+                "tiles; name the run or the .keras file that it was exported from."
+            )
+        require_libvips()
+        tiled = TiledTranslator(generator.path, tile, progress, size="full")
+        check_image_channels(tiled.channels, tiled.output_channels, generator.path)
+        self._translator = tiled
 
     def __call__(self, path: pathlib.Path, output: pathlib.Path) -> WrittenFile:
         """Translate one file.
@@ -117,43 +124,43 @@ class FileTranslator:
             ) from e
 
     def _translate(self, path: pathlib.Path, output: pathlib.Path) -> WrittenFile:
-        if self._tile and is_larger_than(path, self._tile):
-            return self._translate_in_tiles(path, output)
         translator = self._translator
+        if isinstance(translator, TiledTranslator) and is_larger_than(
+            path, translator.tile
+        ):
+            return self._translate_in_tiles(translator, path, output)
         try:
             image, in_file = read_shrunk(path, translator.channels, self.limit.side)
         except TooLargeImageError:
-            if self._generator.is_exported or not has_libvips():
+            if self._for_large_images is None:
                 raise
-            return self._translate_in_tiles(path, output)
+            return self._translate_in_tiles(self._for_large_images, path, output)
         write_image(output, translator(image))
-        return self._written(image.shape[:2], in_file)
+        return _written(image.shape[:2], in_file)
 
     def _translate_in_tiles(
-        self, path: pathlib.Path, output: pathlib.Path
+        self, translator: TiledTranslator, path: pathlib.Path, output: pathlib.Path
     ) -> WrittenFile:
         in_file = large_image_size(path)
         size = shrunk_size(*in_file, self.limit.side)
-        _translate_large(self._tiled_translator, path, output, size)
-        return self._written(size, in_file)
-
-    def _written(self, size: tuple[int, int], in_file: tuple[int, int]) -> WrittenFile:
-        height, width = in_file
-        return WrittenFile(*size, "" if size == in_file else f"{width}x{height}")
+        _translate_large(translator, path, output, size)
+        return _written(size, in_file)
 
     @functools.cached_property
-    def _tiled_translator(self) -> TiledTranslator:
-        generator = self._generator
-        if generator.is_exported:
-            raise InputError(
-                f"{generator.path} is an exported generator, which cannot translate in "
-                "tiles; name the run or the .keras file that it was exported from."
-            )
-        require_libvips()
-        tile = self._tile or DEFAULT_TILE
-        tiled = TiledTranslator(generator.path, tile, self._progress, size="full")
-        check_image_channels(tiled.channels, tiled.output_channels, generator.path)
-        return tiled
+    def _for_large_images(self) -> TiledTranslator | None:
+        """What translates images of too many pixels, if anything can."""
+        if isinstance(self._translator, ExportedTranslator) or not has_libvips():
+            return None
+        generator = self._translator.generator
+        try:
+            return TiledTranslator(generator, DEFAULT_TILE, self._progress, size="full")
+        except InputError:  # it cannot be computed in tiles
+            return None
+
+
+def _written(size: tuple[int, int], in_file: tuple[int, int]) -> WrittenFile:
+    height, width = in_file
+    return WrittenFile(*size, "" if size == in_file else f"{width}x{height}")
 
 
 def _translate_large(

@@ -38,8 +38,8 @@ class OwnPagesOnly:
             is_own = origin is None or urllib.parse.urlsplit(origin).netloc == host
             if not (is_here and is_own):
                 app = PlainTextResponse(
-                    "This page can be used only by itself, on the computer that serves "
-                    "it; to serve it to others, use --host.\n",
+                    "Another website cannot use this page. On other computers, it "
+                    "needs --host; a proxy must pass on the header Host.\n",
                     status_code=403,
                 )
         await app(scope, receive, send)

@@ -235,6 +235,10 @@ def _translate_upload(
             "or PNG file.",
             print_exception=False,
         ) from e
+    except InputError as e:  # of bytes, so it names no file
+        raise gradio.Error(
+            f"The photo cannot be translated: {e}", print_exception=False
+        ) from e
 
 
 def _uploaded_file(

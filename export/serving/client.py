@@ -71,7 +71,7 @@ def read_photo(path: pathlib.Path, size: int | None) -> tuple[bytes, str]:
     """
     import PIL.Image
 
-    # Pillow warns of what is refused below anyway.
+    # Pillow warns below the limits that count here.
     warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
     content = path.read_bytes()
     try:
@@ -104,7 +104,7 @@ def read_photo(path: pathlib.Path, size: int | None) -> tuple[bytes, str]:
 
 
 def _shrunk(sides: tuple[int, int], size: int | None) -> tuple[int, int]:
-    """Return the sides of a photo whose shorter side has at most so many pixels."""
+    """Return the sides of a photo whose shorter side has at most `size` pixels."""
     shorter = min(sides)
     if size is None or shorter <= size:
         return sides

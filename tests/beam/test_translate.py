@@ -13,6 +13,7 @@ import tensorflow as tf
 import tiny
 
 import cyclegan_tf
+from cyclegan_tf import images
 from cyclegan_tf._shared.errors import InputError, JobFailedError
 from cyclegan_tf._shared.files import locked, temporary_name
 from cyclegan_tf.beam.files import publish
@@ -107,6 +108,22 @@ def test_two_processes_write_what_translate_writes(
     by_name = {pathlib.Path(row["output"]).name: row for row in rows}
     assert (by_name["10.jpg"]["height"], by_name["10.jpg"]["width"]) == (21, 35)
     assert by_name["10.jpg"]["generator"] == str(run_dir / "generator_g.keras")
+
+
+def test_too_many_pixels_are_translated_in_tiles(
+    photos, run_dir, expected, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(images, "MAX_PIXELS", 1000)
+    config = TranslateBeamConfig(
+        str(run_dir), (str(photos / "deep"),), str(tmp_path / "out"), size="full"
+    )
+    assert translate_beam(config).exit_code == 0
+    (tmp_path / "whole.png").write_bytes(expected["deep/gray.png"])  # 50x30
+    whole, in_tiles = (
+        read_image(path).astype(int)
+        for path in (tmp_path / "whole.png", tmp_path / "out/gray.png")
+    )
+    assert np.abs(whole - in_tiles).max() <= 1
 
 
 @pytest.fixture

@@ -121,6 +121,11 @@ def test_evaluating_a_run_says_what_its_log_says(run, capsys):
             )
 
 
+def test_a_run_has_its_own_size(run, capsys):
+    assert cli.main(["evaluate", str(run.folder), "--image-size", "16"]) == 2
+    assert "leave out --image-size 16" in capsys.readouterr().err
+
+
 def test_evaluating_a_file_needs_data(run, tmp_path, capsys):
     generator = str(run.generator_path("f"))
     assert cli.main(["evaluate", generator]) == 2

@@ -204,8 +204,9 @@ def test_names_of_other_addresses_are_unknown(host, foreign):
         (b"no image", "cannot be read as an image"),
         (FLOATS, "floating-point numbers from 0 to 1"),
         (MemoryError("/secret/path"), "too many pixels"),
+        (InputError("another size"), "cannot be translated: another size"),
     ],
-    ids=["no image", "floats", "memory"],
+    ids=["no image", "floats", "memory", "size"],
 )
 def test_what_a_visitor_is_told(content, sentence, tmp_path):
     class Served:

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -64,10 +65,34 @@ def without_remapper() -> Iterator[None]:
     without it; a translation takes 0.95 to 1.00 of the time with it (three generators
     of the package at 192x192, on two cores with AVX-512, in turns).
     """
-    options = tf.config.optimizer
-    before = options.get_experimental_options().get("remapping", True)
-    options.set_experimental_options({"remapping": False})
-    try:
+    with _REMAPPER.disabled():
         yield
-    finally:
-        options.set_experimental_options({"remapping": before})
+
+
+class _Remapper:
+    """The option of the whole process, for threads that disable it at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._before = True
+
+    @contextlib.contextmanager
+    def disabled(self) -> Iterator[None]:
+        options = tf.config.optimizer
+        with self._lock:
+            if self._users == 0:
+                before = options.get_experimental_options()
+                self._before = before.get("remapping", True)
+                options.set_experimental_options({"remapping": False})
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if self._users == 0:
+                    options.set_experimental_options({"remapping": self._before})
+
+
+_REMAPPER = _Remapper()

@@ -26,7 +26,10 @@ def require_reader(path: pathlib.Path) -> None:
     Raises:
         InputError: if it is not.
     """
-    _safetensors() if path.suffix == ".safetensors" else _torch()
+    if path.suffix == ".safetensors":
+        _safetensors()
+    else:
+        _torch()
 
 
 def read_state_dict(path: pathlib.Path) -> dict[str, np.ndarray]:

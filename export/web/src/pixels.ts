@@ -20,7 +20,7 @@ export function fittingSize(size: Size, into: Size): Size {
 /**
  * Fills up pixels with their mirror image, on the right and at the bottom.
  *
- * A generator in a file takes one shape alone, and instance norms use means over all of it:
+ * A generator in a file takes only one shape, and instance norms use means over all of it:
  * mirror images hardly change these, black bars would.
  */
 export function mirrored(image: ImageData, width: number, height: number): ImageData {
@@ -80,10 +80,10 @@ export function denormalize(
 ): ImageData {
   const image = new ImageData(width, height);
   for (let pixel = 0; pixel < width * height; pixel++) {
-    for (let colour = 0; colour < 3; colour++) {
-      const value = values[pixel * channels + (channels === 3 ? colour : 0)]!;
+    for (let color = 0; color < 3; color++) {
+      const value = values[pixel * channels + (channels === 3 ? color : 0)]!;
       // The array rounds and clips.
-      image.data[4 * pixel + colour] = (value + 1) * 127.5;
+      image.data[4 * pixel + color] = (value + 1) * 127.5;
     }
     image.data[4 * pixel + 3] = 255;
   }

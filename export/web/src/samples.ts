@@ -1,3 +1,5 @@
+import { InputError } from "./translator";
+
 /** What `npm run sample` put beside this page: a generator and photographs, or nothing. */
 
 const models = import.meta.glob<string>("../sample/litert/*.tflite", {
@@ -25,7 +27,11 @@ export const firstPhoto: Sample | undefined =
 
 /** Fetches a file, as if it had been chosen. */
 export async function fetchSample({ name, url }: Sample): Promise<File> {
-  return new File([await (await fetch(url)).blob()], name);
+  const answer = await fetch(url);
+  if (!answer.ok) {
+    throw new InputError(`The sample ${name} is not there; choose a file of yours.`);
+  }
+  return new File([await answer.blob()], name);
 }
 
 function listed(urls: Record<string, string>): Sample[] {
