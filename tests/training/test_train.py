@@ -25,7 +25,12 @@ from processes import Program, two_processors
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.cli import main as cli
-from cyclegan_tf.config.options import DatasetConfig, NetworkConfig, TrainConfig
+from cyclegan_tf.config.options import (
+    DatasetConfig,
+    NetworkConfig,
+    OptimizationConfig,
+    TrainConfig,
+)
 from cyclegan_tf.data.domains import StillImages, load_domains
 from cyclegan_tf.images import read_image
 from cyclegan_tf.runs.run import Run
@@ -156,6 +161,24 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(folder, uninterrupted, tm
     code, said = Program(tmp_path / "ended", *resume, 10).end()
     assert code == 0, said
     assert_same_end(run_dir, uninterrupted)
+
+
+def test_a_string_names_the_run_folder(folder, tmp_path):
+    dataset = DatasetConfig(str(folder), load_size=16, crop_size=16)
+    networks = NetworkConfig(
+        filters=2, num_residual_blocks=1, discriminator_filters=2, num_layers=1
+    )
+    config = TrainConfig(
+        dataset,
+        networks,
+        optimization=OptimizationConfig(constant_epochs=2, decay_epochs=0),
+    )
+    epochs = []
+    told = keras.callbacks.LambdaCallback(on_epoch_end=lambda i, _: epochs.append(i))
+    with tiny.eagerly():
+        train(config, str(tmp_path / "run"), callbacks=[told])
+    assert epochs == [0, 1]
+    assert Run(tmp_path / "run").step == 2 * IMAGES
 
 
 def test_the_run_folder_is_complete(uninterrupted):
