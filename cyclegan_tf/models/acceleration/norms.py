@@ -92,13 +92,15 @@ def _normalize(x: Any, epsilon: float, channels_first: bool) -> Any:
         axis, to_image, to_batch = 1, (0, 3, 1, 2), (0, 2, 3, 1)
         image_shape: Any = (1, -1, height, width)
         batch_shape: Any = (-1, channels, height, width)
-    else:  # keeps the channels of a pixel together; for a batch of one, nothing moves
+    else:  # keeps the channels of a pixel together
         axis, to_image, to_batch = 3, (1, 2, 0, 3), (2, 0, 1, 3)
         image_shape = (1, height, width, -1)
         batch_shape = (height, width, -1, channels)
 
     with _gradients_of_static_shapes():
-        image = tf.reshape(tf.transpose(x, to_image), image_shape)
+        # A batch of one is that image, and traced sooner without moves.
+        is_image = x.shape[0] == 1 and not channels_first
+        image = x if is_image else tf.reshape(tf.transpose(x, to_image), image_shape)
         length = image.shape[axis : axis + 1]
         if not length.is_fully_defined():
             length = tf.shape(image)[axis : axis + 1]
@@ -113,6 +115,8 @@ def _normalize(x: Any, epsilon: float, channels_first: bool) -> Any:
             epsilon=epsilon,
             data_format="NCHW" if channels_first else "NHWC",
         ).y
+        if is_image:
+            return normalized
         batch = tf.transpose(tf.reshape(normalized, batch_shape), to_batch)
     batch.set_shape(x.shape)
     return batch
