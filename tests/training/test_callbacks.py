@@ -75,6 +75,37 @@ def test_both_rates_follow_the_epoch():
             assert float(optimizer.learning_rate) == pytest.approx(rate)
 
 
+def test_rates_do_not_drift_apart_where_steps_are_skipped():
+    """The generators' gradients overflow at first, the discriminators' do not."""
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = tiny.cyclegan()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model.compile()
+    model.generator_optimizer.dynamic_scale.assign(2.0**120)
+    images = tiny.images(2)
+    options = OptimizationConfig(constant_epochs=1, decay_epochs=2)
+    rates = []
+
+    def note(epoch, logs):
+        optimizers = model.generator_optimizer, model.discriminator_optimizer
+        rates.append([float(each.learning_rate) for each in optimizers])
+
+    callbacks = [
+        EpochRates(epoch_rates(options)),
+        keras.callbacks.LambdaCallback(on_epoch_end=note),
+    ]
+    model.fit(images, images, 1, epochs=3, callbacks=callbacks, verbose=0)
+    updates = [
+        int(each.inner_optimizer.iterations)
+        for each in (model.generator_optimizer, model.discriminator_optimizer)
+    ]
+    assert updates[0] < updates[1] == 6
+    assert all(one == other for one, other in rates)
+    assert rates[0][0] > rates[1][0] > rates[2][0]
+
+
 def test_losses_stay_on_the_device_until_they_are_asked_for():
     """As Keras's own list of callbacks reads all of them after each step."""
     reads = []
