@@ -30,6 +30,15 @@ def cyclegan(filters=4, resnet=False, **options):
     return cyclegan_tf.CycleGAN(*networks, **options)
 
 
+def cyclegan_in_float16():
+    """Build a model whose networks compute in float16."""
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        return cyclegan()
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
 def generator(filters=4):
     """Two convolutions with an instance norm between them, for images of any size."""
     image = keras.Input((None, None, 3))

@@ -36,7 +36,13 @@ from cyclegan_tf.pretrained.pytorch.files import (
     require_reader,
 )
 from cyclegan_tf.pretrained.pytorch.weights import network_from_state_dict
-from cyclegan_tf.pretrained.zoo import ModelFile, NamedModel, download, find_model
+from cyclegan_tf.pretrained.zoo import (
+    ModelFile,
+    NamedModel,
+    did_you_mean,
+    download,
+    find_model,
+)
 from cyclegan_tf.runs.run import Run, generator_file
 
 _LOG = logging.getLogger(__name__)
@@ -139,10 +145,8 @@ def find_generators(source: pathlib.Path) -> list[StoredGenerator]:
     if found:
         return found
     if not source.exists():
-        raise InputError(
-            f"There is no file, folder or model {source}; check the name, or see "
-            "cyclegan models."
-        )
+        advice = did_you_mean(str(source), "check the name, or see cyclegan models.")
+        raise InputError(f"There is no file, folder or model {source}; {advice}")
     if Run.is_run(source):
         raise InputError(
             f"{source} has no generators yet; wait for the first checkpoint of its "

@@ -23,8 +23,6 @@ from cyclegan_tf.config.directions import DIRECTIONS
 # Before a name, where a path of the same name would be taken.
 PREFIX = "pretrained:"
 
-_LIST = "cyclegan models --all"
-
 _FOLDER = pathlib.Path(__file__).with_name("models")
 
 # A server that sends nothing for this long, in seconds, has failed.
@@ -115,10 +113,15 @@ def model_named(name: str) -> NamedModel:
         InputError: if there is none.
     """
     if name not in models():
-        similar = difflib.get_close_matches(name, models(), n=1)
-        advice = f"did you mean {similar[0]}?" if similar else f"{_LIST} lists them."
+        advice = did_you_mean(name, "cyclegan models --all lists them.")
         raise InputError(f"There is no model named {name!r}; {advice}")
     return models()[name]
+
+
+def did_you_mean(name: str, otherwise: str) -> str:
+    """Return the advice to use the most similar name, or else another advice."""
+    similar = difflib.get_close_matches(name, models(), n=1)
+    return f"did you mean {similar[0]}?" if similar else otherwise
 
 
 def download(file: ModelFile, check: Callable[[pathlib.Path], object]) -> pathlib.Path:

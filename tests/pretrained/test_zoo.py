@@ -187,6 +187,13 @@ def test_commands_take_a_name(at, checkpoint, tmp_path, capsys):
     )
 
 
+def test_a_misspelled_name_in_the_place_of_a_path():
+    with pytest.raises(InputError, match="model photo2mone; did you mean photo2monet?"):
+        find_generators(pathlib.Path("photo2mone"))
+    with pytest.raises(InputError, match="check the name, or see cyclegan models"):
+        find_generators(pathlib.Path("runs/h2z"))
+
+
 def test_a_missing_package_is_named_before_the_download(at, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     requests = []

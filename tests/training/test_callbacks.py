@@ -60,11 +60,7 @@ def test_scores(keep_best, logs, score):
 
 def test_both_rates_follow_the_epoch():
     """However many updates the optimizers have skipped."""
-    keras.config.set_dtype_policy("mixed_float16")
-    try:
-        model = tiny.cyclegan()
-    finally:
-        keras.config.set_dtype_policy("float32")
+    model = tiny.cyclegan_in_float16()
     model.compile()
     options = OptimizationConfig(learning_rate=3e-4, constant_epochs=1, decay_epochs=2)
     callback = EpochRates(epoch_rates(options))
@@ -77,11 +73,7 @@ def test_both_rates_follow_the_epoch():
 
 def test_rates_do_not_drift_apart_where_steps_are_skipped():
     """The generators' gradients overflow at first, the discriminators' do not."""
-    keras.config.set_dtype_policy("mixed_float16")
-    try:
-        model = tiny.cyclegan()
-    finally:
-        keras.config.set_dtype_policy("float32")
+    model = tiny.cyclegan_in_float16()
     model.compile()
     model.generator_optimizer.dynamic_scale.assign(2.0**120)
     images = tiny.images(2)

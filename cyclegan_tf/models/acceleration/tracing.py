@@ -63,7 +63,8 @@ def without_remapper() -> Iterator[None]:
     U-Net take outputs a second time. The remapper overlooks that when it fuses a
     convolution with its successors, fails, and prints an error. Training is as fast
     without it; a translation takes 0.95 to 1.00 of the time with it (three generators
-    of the package at 192x192, on two cores with AVX-512, in turns).
+    of the package at 192x192, on two cores with AVX-512, in turns, by a script that was
+    not kept).
     """
     with _REMAPPER.disabled():
         yield
