@@ -19,6 +19,7 @@ from measuring import Contestant, ratios, spread
 
 SIZES = (64, 128, 256)
 BATCH_SIZES = (1, 4)
+FIRST_STEPS = 3  # in new processes
 
 
 class Earlier(Contestant):
@@ -71,23 +72,41 @@ def race(**options):
     return seconds, peaks
 
 
+def begin(contestant, **options):
+    """Return the seconds from the start of a process to the end of its first step."""
+    with contestant("versions:training", **options) as one:
+        return one.import_seconds + one.build_seconds + one.seconds()
+
+
+def first_steps(**options):
+    """Return those of both versions, in turns."""
+    both = {"earlier": Earlier, "now": Contestant}
+    return measuring.in_turns(
+        FIRST_STEPS,
+        {name: functools.partial(begin, one, **options) for name, one in both.items()},
+    )
+
+
 def main():
     """Measure, and append the result."""
     machine = measuring.machine()
     revision, *sizes = sys.argv[1:]
     headings = ("size", "batch", "precision", "earlier", "now", "now / earlier")
-    rows = [(*headings, "peak memory, earlier", "now")]
+    more = ("peak memory, earlier", "now", "first step, now / earlier")
+    rows = [(*headings, *more)]
     cases = itertools.product(
         map(int, sizes or SIZES), BATCH_SIZES, measuring.PRECISIONS
     )
     with checkout(revision) as folder:
         Earlier.folder = folder / "benchmarks"
         for size, batch_size, precision in cases:
-            seconds, peaks = race(
-                size=size,
-                precision=measuring.PRECISIONS[precision],
-                batch_size=batch_size,
-            )
+            options = {
+                "size": size,
+                "precision": measuring.PRECISIONS[precision],
+                "batch_size": batch_size,
+            }
+            seconds, peaks = race(**options)
+            first = first_steps(**options)
             rows.append(
                 (
                     str(size),
@@ -98,13 +117,15 @@ def main():
                     spread(ratios(seconds["now"], seconds["earlier"])),
                     f"{peaks['earlier'] / 1e9:.2f} GB",
                     f"{peaks['now'] / 1e9:.2f} GB",
+                    spread(ratios(first["now"], first["earlier"])),
                 )
             )
             print(*rows[-1], flush=True)
     measuring.append(
         "A training step, now and earlier",
         machine,
-        "The default networks and options, in turns.",
+        "The default networks and options, in turns. The first step is measured from "
+        "the start of a new process.",
         rows,
     )
 

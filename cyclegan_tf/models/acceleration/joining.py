@@ -3,10 +3,9 @@
 G translates both domains in a step with an identity loss, and a discriminator judges
 real and fake images: four calls of generators instead of six, and as many of
 discriminators. On two cores with AVX-512 a step of ResNet-9 then takes 0.88 to 0.91 of
-the time at 64x64 with batch 1, 0.95 to 0.97 with batch 4, 0.96 to 0.98 at 128x128 with
-batch 1, and no less with larger batches, which would only take more memory: at 256x256
-with batch 1 in float32 1.5 times as much (in turns in one process, by a script that was
-not kept).
+the time at 64x64 with batch 1. It would take 0.95 to 0.98 with batch 4 or at 128x128,
+but the first step 1.08 of the time, and up to 0.5 GB more; above that it would gain
+nothing (in turns in one process, by a script that was not kept).
 
 A GPU waits for launches in larger steps, too: one image at 256x256 takes 53 ms on an
 H200 in bfloat16, eight take 145 ms. Single calls were not measured there.
@@ -22,7 +21,7 @@ import tensorflow as tf
 from cyclegan_tf.models.networks.graph import treats_images_alone
 
 # More in a batch are not joined with another.
-MOST_PIXELS = 128 * 128
+MOST_PIXELS = 64 * 64
 MOST_PIXELS_ON_GPU = 256 * 256
 
 

@@ -71,7 +71,7 @@ def test_networks_that_mix_images_are_called_for_each_batch(network):
 
 @pytest.mark.parametrize(
     ("side", "length", "calls", "calls_on_gpu"),
-    [(128, 1, 1, 1), (128, 2, 2, 1), (64, 4, 1, 1), (256, 1, 2, 1), (256, 2, 2, 2)],
+    [(64, 1, 1, 1), (64, 2, 2, 1), (128, 1, 2, 1), (256, 1, 2, 1), (256, 2, 2, 2)],
 )
 def test_large_batches_are_not_joined(side, length, calls, calls_on_gpu, monkeypatch):
     network = keras.Sequential([keras.Input((None, None, 3)), keras.layers.ReLU()])
