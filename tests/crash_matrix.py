@@ -6,15 +6,17 @@
 
 A stop is SIGKILL, SIGTERM or Ctrl-C, in turn, after a random part of the time that the
 command takes undisturbed; or the same command, started a second time at such a moment;
-or a disk that is full after a random part of what it writes. Then no file may be half
-written under its final name, what is said holds no traceback, and the same command (a
-training: `--resume`) ends with the files of an undisturbed one, bit by bit, and no
-others. It prints a table, and ends with exit code 1 if anything was lost.
+or a disk that is read-only (the first one) or full after a random part of what it
+writes. Then no file may be half written under its final name, what is said holds no
+traceback, and the same command (a training: `--resume`) ends with the files of an
+undisturbed one, bit by bit, and no others. It prints a table, and ends with exit code
+1 if anything was lost.
 """
 
 import collections
 import contextlib
 import hashlib
+import itertools
 import pathlib
 import random
 import shutil
@@ -27,15 +29,19 @@ import zipfile
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+import exported as saved
 import h5py
+import tensorflow as tf
 import tiny
 from processes import Program
 
 import cyclegan_tf
+from cyclegan_tf._shared.files import versions_in
 
 PHOTOGRAPHS = pathlib.Path(cyclegan_tf.__file__).parent / "photographs"
 MOMENTS = 50
 IMAGES = 6
+PIXELS = saved.encode(saved.photo(12, 16, 3))
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 SMALL = (
     *("--filters", "2", "--num-residual-blocks", "1", "--discriminator-filters", "2"),
@@ -150,7 +156,7 @@ def try_full_disks(
     random_part = random.Random(0)
     full = lost = 0
     for i in range(moments):
-        size = int(random_part.uniform(0, undisturbed.size))
+        size = int(random_part.uniform(1, undisturbed.size)) if i else 0
         out, log = folder / "stopped", folder / f"log-{i}"
         out.mkdir()
         with small_disk(out, size) as grow:
@@ -166,10 +172,10 @@ def try_full_disks(
 
 @contextlib.contextmanager
 def small_disk(out: pathlib.Path, size: int) -> Iterator[Callable[[], None]]:
-    """Make a folder a disk of so many bytes; yield what makes it large."""
-    where, options = str(out), f"size={max(size, 1)}"
+    """Make a folder a disk of so many bytes, or read-only; yield what mends it."""
+    where, options = str(out), f"size={size}" if size else "ro"
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "disk", where], check=True)
-    enough = ["mount", "-o", "remount,size=1G", where]
+    enough = ["mount", "-o", "remount,rw,size=1G", where]
     try:
         yield lambda: subprocess.run(enough, check=True)
     finally:
@@ -313,8 +319,14 @@ def translate(out: pathlib.Path) -> list[str]:
 
 
 def export(out: pathlib.Path) -> list[str]:
-    """Export for phones, over what is there."""
-    return ["export", "photo2monet", "--for", "phone", "--overwrite", "--out", str(out)]
+    """Export for servers and phones, over what is there."""
+    generator = out.parent / "g.keras"
+    if not generator.exists():
+        saved.two_layer_generator().save(generator)
+    return [
+        *("export", str(generator), "--formats", "savedmodel", "litert"),
+        *("--variants", "float16", "--overwrite", "--out", str(out)),
+    ]
 
 
 def translate_beam(out: pathlib.Path) -> list[str]:
@@ -326,11 +338,25 @@ def translate_beam(out: pathlib.Path) -> list[str]:
 
 
 def exported(out: pathlib.Path) -> dict[str, str]:
-    """Return a hash of each model, and the names alone of what holds times."""
-    return {
+    """Return a hash of each LiteRT file, and of what a SavedModel translates.
+
+    Of all other files the names alone, for reports hold times. Each `--overwrite` gives
+    a SavedModel the next number, and removes the one before.
+    """
+    models = {folder: versions_in(folder) for folder in out.glob("[!.]*")}
+    found = {
         name: content if name.endswith(".tflite") else ""
         for name, content in files(out).items()
+        if pathlib.Path(out, *pathlib.Path(name).parts[:2])
+        not in itertools.chain.from_iterable(map(dict.values, models.values()))
     }
+    for folder, versions in models.items():
+        if versions:
+            *_, newest = versions.values()
+            (image,) = saved.translate_files(tf.saved_model.load(str(newest)), [PIXELS])
+            found[folder.name] = hashlib.sha256(image.tobytes()).hexdigest()
+            found[f"{len(versions)} versions of {folder.name}"] = ""
+    return found
 
 
 def translated_by_beam(out: pathlib.Path) -> dict[str, str]:

@@ -2,18 +2,14 @@
 
 import io
 import json
-import os
 import tracemalloc
 import zipfile
 
 import h5py
-import hypothesis
 import keras
 import numpy as np
 import pytest
-import torch
 from command_line import fails
-from hypothesis import strategies as st
 
 from cyclegan_tf._shared import archives
 from cyclegan_tf._shared.errors import InputError
@@ -21,7 +17,6 @@ from cyclegan_tf.evaluation.features import inception_features
 from cyclegan_tf.photographs import PHOTOGRAPHS
 from cyclegan_tf.pretrained.find import read_network
 from cyclegan_tf.pretrained.keras2.files import read_h5
-from cyclegan_tf.pretrained.pytorch.files import read_state_dict, write_state_dict
 from cyclegan_tf.runs.checkpoints import Checkpoints, Position
 
 
@@ -214,54 +209,3 @@ def test_a_dtype_without_an_end(entries, tmp_path, monkeypatch):
     changed = {**entries, "model.weights.h5": endless(fill)}
     path = write_zip(tmp_path / "a.keras", changed)
     assert "cannot read to their end" in refused(read_network, path)
-
-
-@pytest.fixture(scope="module")
-def sound(entries, tmp_path_factory):
-    """A sound file of each format, and what reads it."""
-    folder = tmp_path_factory.mktemp("sound")
-    tensors = {"model.1.weight": np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2)}
-    write_state_dict(folder / "a.pth", tensors)
-    write_state_dict(folder / "a.safetensors", tensors)
-    legacy = {key: torch.from_numpy(array) for key, array in tensors.items()}
-    torch.save(legacy, folder / "a.pt", _use_new_zipfile_serialization=False)
-    with h5py.File(folder / "a.h5", "w") as file:
-        file.attrs["layer_names"] = ["conv"]
-        file.create_group("conv").attrs["weight_names"] = ["conv/kernel:0"]
-        file["conv/conv/kernel:0"] = np.ones((3, 3, 3, 2), np.float32)
-    write_zip(folder / "a.keras", entries)
-    readers = {".keras": read_network, ".h5": read_h5}
-    return {
-        path: readers.get(path.suffix, read_state_dict) for path in folder.iterdir()
-    }
-
-
-changes = st.lists(
-    st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)),
-    min_size=1,
-    max_size=4,
-)
-
-
-@pytest.mark.parametrize("suffix", [".keras", ".h5", ".pth", ".pt", ".safetensors"])
-@hypothesis.settings(
-    max_examples=int(os.environ.get("CYCLEGAN_TF_EXAMPLES", 60)),
-    deadline=None,
-    derandomize="CYCLEGAN_TF_EXAMPLES" not in os.environ,
-    database=None,
-    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
-)
-@hypothesis.given(changes=changes, kept=st.sampled_from([1, 1, 1, 0.0, 0.5, 0.97]))
-def test_changed_and_missing_bytes(suffix, changes, kept, sound, tmp_path):
-    ((source, read),) = (
-        (path, read) for path, read in sound.items() if path.suffix == suffix
-    )
-    content = bytearray(source.read_bytes())
-    for place, value in changes:
-        content[int(place * len(content))] = value
-    path = tmp_path / source.name
-    path.write_bytes(content[: int(kept * len(content))])
-    try:
-        read(path)
-    except InputError:
-        refused(read, path)
