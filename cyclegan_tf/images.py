@@ -24,6 +24,7 @@ import PIL.ImageFile
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import files_below, natural_key, replacing
+from cyclegan_tf._shared.machine import free_memory
 
 _LOG = logging.getLogger(__name__)
 
@@ -45,9 +46,8 @@ _FORMATS = {
 }
 SUFFIXES = frozenset(suffix for suffixes in _FORMATS.values() for suffix in suffixes)
 
-# The most pixels of an image that is decoded whole. A generator needs 336 bytes for
-# each (mobile ResNet) to 1,040 (ResNet-9): so 5.6 to 17 GB, the memory of a usual
-# computer. A PNG of ten kilobytes can claim far more.
+# The most pixels of an image that is decoded whole: up to 17 GB for ResNet-9. A PNG of
+# ten kilobytes can claim far more.
 MAX_PIXELS = 4096 * 4096
 # The most where images are made smaller before a network sees them, as in a training:
 # 400 MB decoded.
@@ -139,7 +139,10 @@ def read_image(
 
 
 def read_shrunk(
-    source: pathlib.Path | bytes, channels: int, shorter_side: int | None
+    source: pathlib.Path | bytes,
+    channels: int,
+    shorter_side: int | None,
+    bytes_per_pixel: float,
 ) -> tuple[Image, tuple[int, int]]:
     """Read an image file for a generator, and scale it down.
 
@@ -147,19 +150,21 @@ def read_shrunk(
         source: as for `read_image`.
         channels: int. 3 or 1.
         shorter_side: as for `shrink_image`.
+        bytes_per_pixel: float. What the generator needs of the memory.
 
     Returns:
         uint8 array (height, width, channels), and height and width in the file.
 
     Raises:
         UnreadableImageError, InputError: as `read_image`.
-        TooLargeImageError: if there are more than `MAX_PIXELS` pixels afterwards, or
-            more than `MAX_PIXELS_TO_SHRINK` before.
+        TooLargeImageError: if there are more pixels afterwards than `MAX_PIXELS` or the
+            free memory allow, or more than `MAX_PIXELS_TO_SHRINK` before.
     """
-    most = MAX_PIXELS if shorter_side is None else MAX_PIXELS_TO_SHRINK
+    max_pixels = min(MAX_PIXELS, int(free_memory() / bytes_per_pixel))
+    most = max_pixels if shorter_side is None else MAX_PIXELS_TO_SHRINK
     size = read_size(source, most)
-    if math.prod(shrunk_size(*size, shorter_side)) > MAX_PIXELS:
-        raise _too_large(_name(source), MAX_PIXELS)
+    if math.prod(shrunk_size(*size, shorter_side)) > max_pixels:
+        raise _too_large(_name(source), max_pixels)
     return shrink_image(read_image(source, channels, most), shorter_side), size
 
 

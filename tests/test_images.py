@@ -285,15 +285,25 @@ def test_an_image_that_is_read_smaller_may_have_more_pixels(tmp_path, monkeypatc
     monkeypatch.setattr("cyclegan_tf.images.MAX_PIXELS", 1000)
     path = tmp_path / "photo.png"
     write_image(path, *tiny.noise(1, 60))
-    image, size = read_shrunk(path, 1, 30)
+    image, size = read_shrunk(path, 1, 30, 1)
     assert image.shape == (30, 30, 1) and size == (60, 60)
     write_image(tmp_path / "strip.png", tiny.noise(1, 60)[0][:20])
     for name, side in [("photo.png", None), ("strip.png", 30), ("photo.png", 40)]:
         with pytest.raises(TooLargeImageError, match=f"{name} has more than"):
-            read_shrunk(tmp_path / name, 3, side)
+            read_shrunk(tmp_path / name, 3, side, 1)
     bomb = exported.png_that_claims(20_000, 20_000)
     with pytest.raises(TooLargeImageError, match="more than 134.2 megapixels"):
-        read_shrunk(bomb, 3, 30)
+        read_shrunk(bomb, 3, 30, 1)
+
+
+def test_free_memory_limits_the_pixels(tmp_path, monkeypatch):
+    monkeypatch.setattr("cyclegan_tf.images.free_memory", lambda: 1_000_000)
+    path = tmp_path / "photo.png"
+    write_image(path, *tiny.noise(1, 60))
+    read_shrunk(path, 3, None, 1_000_000 / 60**2)
+    with pytest.raises(TooLargeImageError, match="photo.png has more than"):
+        read_shrunk(path, 3, None, 1_000_001 / 60**2)
+    assert read_shrunk(path, 3, 30, 1_000_000 / 30**2)[0].shape == (30, 30, 3)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])

@@ -1,6 +1,7 @@
 """Memory, disk, processor and packages of this machine, and the time of a call."""
 
 import importlib.metadata
+import os
 import pathlib
 import platform
 import sys
@@ -36,6 +37,21 @@ def processor_name() -> str:
 def processor_flags() -> frozenset[str]:
     """Return the instruction sets of the processor; empty except on Linux."""
     return frozenset(_processor_facts().get("flags", "").split())
+
+
+def hardware(devices: int = 1) -> str:
+    """Return in words what TensorFlow computes on.
+
+    Args:
+        devices: int. How many GPUs it uses, if there are any. Defaults to `1`.
+    """
+    import tensorflow as tf  # slow; the help must be fast
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        details = tf.config.experimental.get_device_details(gpus[0])
+        return f"{devices} x {details.get('device_name', 'GPU')}"
+    return f"{os.cpu_count()} processor cores"
 
 
 def versions(*packages: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf._shared.machine import hardware
 from cyclegan_tf.config.directions import DIRECTIONS
 from cyclegan_tf.config.options import (
     CycleGANObjective,
@@ -64,6 +65,7 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     )
     domains = load_domains(train_config, size_multiple)
     evaluators = build_evaluators(domains, extractor, config.reference, config.images)
+    _LOG.info("Computing on %s in float32.", hardware())
     directions = {}
     for name, translator in translators.items():
         evaluator = evaluators[name]

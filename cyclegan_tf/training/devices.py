@@ -189,16 +189,6 @@ def choose_strategy(options: OptimizationConfig) -> tf.distribute.Strategy:
     return strategy
 
 
-def hardware_of(strategy: tf.distribute.Strategy) -> str:
-    """Return in words what a strategy trains on."""
-    replicas = strategy.num_replicas_in_sync
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        details = tf.config.experimental.get_device_details(gpus[0])
-        return f"{replicas} x {details.get('device_name', 'GPU')}"
-    return f"{os.cpu_count()} processor cores"
-
-
 # Units of processors that multiply bfloat16 at least twice as fast as float32.
 _PROCESSOR_UNITS = {"avx512_bf16", "amx_bf16"}
 

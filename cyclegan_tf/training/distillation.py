@@ -92,7 +92,10 @@ def write_pairs(
             assert isinstance(source.content, pathlib.Path)
             try:
                 image, _ = read_shrunk(
-                    source.content, translate.channels, dataset.load_size
+                    source.content,
+                    translate.channels,
+                    dataset.load_size,
+                    translate.bytes_per_pixel,
                 )
             except UnreadableImageError as e:
                 _LOG.warning("Left out: %s", e)

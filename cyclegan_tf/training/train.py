@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf._shared.machine import hardware
 from cyclegan_tf.config.options import TrainConfig
 from cyclegan_tf.data import batches
 from cyclegan_tf.data.domains import load_domains
@@ -31,7 +32,6 @@ from cyclegan_tf.training.devices import (
     Workers,
     choose_strategy,
     fastest_precision,
-    hardware_of,
 )
 from cyclegan_tf.training.fitting import Training, fit_steps
 
@@ -254,7 +254,7 @@ def _train(
     if workers.is_chief and step < last_step:
         _LOG.info(
             "Training on %s in %s: %d epochs of %d steps.",
-            hardware_of(workers.strategy),
+            hardware(workers.strategy.num_replicas_in_sync),
             options.precision,
             options.epochs,
             steps_per_epoch,

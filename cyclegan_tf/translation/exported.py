@@ -21,12 +21,14 @@ class ExportedTranslator:
         channels: int. Channels of the input.
         output_channels: int. Channels of the output.
         size_multiple: int. 1: the SavedModel pads its images itself.
+        bytes_per_pixel: float. That of ResNet-9: a SavedModel does not say its own.
 
     Raises:
         InputError: if it is not a SavedModel of `cyclegan export`.
     """
 
     size_multiple = 1
+    bytes_per_pixel = 1040.0
 
     def __init__(self, folder: pathlib.Path):
         advice = "export again, or convert another model by cyclegan import"

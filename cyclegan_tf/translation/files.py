@@ -56,9 +56,9 @@ class FileTranslator:
         generator: a generator that `find_generators` found.
         size: the size to scale larger images down to, as for `SizeLimit.of`.
         tile: int. Translate images with a side above this many pixels in tiles of that
-            size. Defaults to translating images whole, except those of more than
-            `MAX_PIXELS` pixels after scaling, if libvips is installed and the generator
-            is not exported.
+            size. Defaults to translating images whole, except those of more pixels
+            after scaling than `MAX_PIXELS` or the free memory allow, if libvips is
+            installed and the generator is not exported.
         progress: bool. Show a progress bar for images in tiles. Defaults to `False`.
 
     Attributes:
@@ -130,7 +130,12 @@ class FileTranslator:
         ):
             return self._translate_in_tiles(translator, path, output)
         try:
-            image, in_file = read_shrunk(path, translator.channels, self.limit.side)
+            image, in_file = read_shrunk(
+                path,
+                translator.channels,
+                self.limit.side,
+                translator.bytes_per_pixel,
+            )
         except TooLargeImageError:
             if self._for_large_images is None:
                 raise

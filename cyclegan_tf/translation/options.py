@@ -45,8 +45,9 @@ class TranslateConfig:
         tile: Translate images with a side longer than this many pixels in tiles of this
             size: the same result in little memory, but with up to 262 bytes per pixel
             of temporary files in the output folder. 512 is a good size, and the default
-            for images of more than 16.8 megapixels after scaling, if libvips is
-            installed and the generator is not exported.
+            for images that are too large for the memory, or of more than 16.8
+            megapixels after scaling, if libvips is installed and the generator is not
+            exported.
     """
 
     source: Annotated[pathlib.Path, tyro.conf.Positional]

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.extras import require_package
+from cyclegan_tf._shared.machine import hardware
 from cyclegan_tf._shared.signals import interrupted_by_sigterm
 from cyclegan_tf.images import (
     Image,
@@ -84,6 +85,7 @@ def serve(config: ServeConfig) -> None:
             ssr_mode=False,
             pwa=False,
         )
+        _LOG.info("Translating on %s in float32.", hardware())
         _LOG.info("Serving %s at %s; stop with Ctrl-C", config.source, address)
         page.block_thread()
 
@@ -271,7 +273,9 @@ class _Served:
         side = SizeLimit.of("trained", self.training_size).side
         factor = _SIZES[size]
         limit = factor * side if factor and side else None
-        before, in_file = read_shrunk(file, self.translator.channels, limit)
+        before, in_file = read_shrunk(
+            file, self.translator.channels, limit, self.translator.bytes_per_pixel
+        )
         start = time.perf_counter()
         after = self.translator(before)
         seconds = time.perf_counter() - start

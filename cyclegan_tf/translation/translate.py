@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import check_free, identity, locked, remove_leftovers
+from cyclegan_tf._shared.machine import hardware
 from cyclegan_tf.images import SUFFIXES, find_images
 from cyclegan_tf.pretrained.find import StoredGenerator, choose_generator
 from cyclegan_tf.translation.files import FileTranslator
@@ -47,6 +48,7 @@ def translate(config: TranslateConfig) -> list[Translation]:
     translate_file = FileTranslator(generator, config.size, config.tile, progress=True)
     config.out.mkdir(parents=True, exist_ok=True)
     with locked(config.out, "translating", "out"):
+        _LOG.info("Translating on %s in float32.", hardware())
         translations = _translate_all(planned, translate_file, config)
     if scaled := sum(bool(item.scaled_from) for item in translations):
         _LOG.info("%s", limit.describe(scaled))

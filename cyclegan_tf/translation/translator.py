@@ -20,7 +20,11 @@ from cyclegan_tf.images import (
     upright,
 )
 from cyclegan_tf.models.acceleration.tracing import without_remapper
-from cyclegan_tf.models.networks.graph import SMALLEST_SIDE, size_multiple
+from cyclegan_tf.models.networks.graph import (
+    SMALLEST_SIDE,
+    bytes_per_pixel,
+    size_multiple,
+)
 from cyclegan_tf.pretrained.find import choose_generator
 from cyclegan_tf.translation.inference import inference_model
 from cyclegan_tf.translation.options import Size
@@ -80,6 +84,11 @@ class Translator:
             input_signature=[tf.TensorSpec(self._model.input_shape, tf.uint8)],
         )
 
+    @functools.cached_property
+    def bytes_per_pixel(self) -> float:
+        """The memory of a translation for each pixel of the image."""
+        return bytes_per_pixel(self.generator)
+
     def refresh(self) -> None:
         """Copy the current weights of the generator."""
         self._model.set_weights(self.generator.get_weights())
@@ -104,7 +113,12 @@ class Translator:
     def _array(self, image: AnyImage) -> Image:
         """Return the pixels to translate."""
         if isinstance(image, str | pathlib.Path):
-            image, _ = read_shrunk(pathlib.Path(image), self.channels, self.limit.side)
+            image, _ = read_shrunk(
+                pathlib.Path(image),
+                self.channels,
+                self.limit.side,
+                self.bytes_per_pixel,
+            )
         elif isinstance(image, PIL.Image.Image):
             image = from_pillow(upright(image), self.channels)
         if image.dtype != np.uint8:

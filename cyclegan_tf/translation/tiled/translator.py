@@ -1,6 +1,7 @@
 """Translate images that are too large for memory, tile by tile."""
 
 import dataclasses
+import functools
 import pathlib
 import shutil
 import tempfile
@@ -67,6 +68,11 @@ class TiledTranslator(Translator):
                 f"The generator sees up to {halo} pixels around a tile, which is more "
                 f"than a tile of {tile} pixels; use `tile={halo}` or more."
             )
+
+    @functools.cached_property
+    def bytes_per_pixel(self) -> float:
+        """The image and its translation; what else is held is of the size of a tile."""
+        return self.channels + self.output_channels
 
     def __call__(self, image: AnyImage) -> Image:
         """Translate one image, as `Translator` does.
