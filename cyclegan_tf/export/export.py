@@ -76,20 +76,17 @@ def export_generators(config: ExportConfig) -> Report:
 def _export_all(exportables: list[Exportable], config: ExportConfig) -> Report:
     check_free(config.out / REPORT, config.overwrite or config.adds_a_version)
     plans = [_Plan.of(exportable, config) for exportable in exportables]
+    planned = [output.artefact for plan in plans for output in plan.outputs]
     remove_leftovers(
-        config.out,
-        *(
-            (config.out / output.artefact.path).parent
-            for plan in plans
-            for output in plan.outputs
-        ),
+        config.out, *((config.out / artefact.path).parent for artefact in planned)
     )
     report = Report(
         str(config.source),
         f"{len(exportables[0].report_images)} "
         f"{' and '.join(exportable.images_from for exportable in exportables)}",
         _machine(),
-        earlier_files=find_earlier_files(config.out),
+        # Also what this export is about to write: if it dies, that is an earlier one's.
+        earlier_files=find_earlier_files(config.out, planned),
     )
     report.write(config.out)
     with progress(sum(plan.steps for plan in plans)) as tell:

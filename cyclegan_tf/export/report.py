@@ -7,6 +7,7 @@ says how far it came.
 import dataclasses
 import logging
 import pathlib
+from collections.abc import Iterable
 from typing import Any
 
 from cyclegan_tf._shared.files import parse_json, remove, replacing, write_json
@@ -119,23 +120,28 @@ class Report:
         return finished
 
 
-def find_earlier_files(folder: pathlib.Path) -> tuple[str, ...]:
-    """List what earlier exports wrote into a folder, according to its report.
+def find_earlier_files(
+    folder: pathlib.Path, planned: Iterable[Artefact]
+) -> tuple[str, ...]:
+    """List what earlier exports wrote into a folder, and what the next one will write.
 
     Args:
         folder: of the export; it need not exist.
+        planned: what the next export will write.
 
     Returns:
         Paths relative to it, in alphabetical order.
     """
+    files = set()
+    for artefact in planned:
+        files |= _paths(dataclasses.asdict(artefact))
     path = folder / NAME
-    if not path.is_file():
-        return ()
     try:
-        content = parse_json(path.read_text())
-        files = {str(name) for name in content["earlier_files"]}
-        for fields in content["artefacts"]:
-            files |= _paths(fields)
+        if path.is_file():
+            content = parse_json(path.read_text())
+            files |= {str(name) for name in content["earlier_files"]}
+            for fields in content["artefacts"]:
+                files |= _paths(fields)
     except (OSError, ValueError, KeyError, TypeError) as e:
         _LOG.warning(
             "%s is damaged (%s), so files of that export may stay in %s; delete those "
@@ -144,7 +150,6 @@ def find_earlier_files(folder: pathlib.Path) -> tuple[str, ...]:
             e,
             folder,
         )
-        return ()
     return tuple(sorted(files))
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from unittest import mock
 
 import exported
 import numpy as np
@@ -23,6 +24,7 @@ from cyclegan_tf.export.export import export_generators
 from cyclegan_tf.export.generators import load_exportables
 from cyclegan_tf.export.litert_runtime import LiteRTModel
 from cyclegan_tf.export.options import Choice, ExportConfig
+from cyclegan_tf.export.parity import Judge
 from cyclegan_tf.export.savedmodel import SavedModelRuntime, write_saved_model
 from cyclegan_tf.pretrained.find import find_generators, read_network
 from cyclegan_tf.runs.run import Run
@@ -334,6 +336,20 @@ def test_an_overwrite_that_dies_leaves_what_can_be_served(
     (kept,) = versions_in(out / "g").values()
     names = {path.name for path in out.rglob("*") if kept not in path.parents}
     assert names == {"g", kept.name, "g.json", "report.json", "report.md", ".lock"}
+
+
+def test_a_first_export_that_dies_leaves_no_version_behind(
+    generator_file, instant_savedmodel, tmp_path, monkeypatch
+):
+    """After the rename, while it is compared to Keras."""
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(Judge, "measure", mock.Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            export_generators(serving(generator_file, out))
+    assert set(versions_in(out / "g")) == {1}
+    export_generators(serving(generator_file, out, overwrite=True))
+    assert set(versions_in(out / "g")) == {2}
 
 
 def test_two_exports_do_not_share_a_folder(generator_file, tmp_path):

@@ -71,12 +71,12 @@ def test_what_an_earlier_export_left_goes_at_the_end(tmp_path):
     write(tmp_path, *earlier, "onnx/a.onnx", "a_g.json", "a_g/2/mine", "litert/mine")
     report("a_g/1", "litert/old.tflite", "onnx/a.onnx").finish(tmp_path)
 
-    begun = report(earlier_files=find_earlier_files(tmp_path))
+    begun = report(earlier_files=find_earlier_files(tmp_path, ()))
     begun.write(tmp_path)
     assert (tmp_path / "litert/old.tflite").exists()
     # It is killed; the next one still knows.
     write(tmp_path, "litert/new.tflite")
-    earlier_files = find_earlier_files(tmp_path)
+    earlier_files = find_earlier_files(tmp_path, ())
     report("litert/new.tflite", earlier_files=earlier_files).finish(tmp_path)
     assert files_in(tmp_path) == {
         "a_g/2/mine",
@@ -108,5 +108,5 @@ def test_a_damaged_report_is_said_to_be(tmp_path, caplog):
     for content in ("{", "[]", "{}", '{"earlier_files": [], "artefacts": [1]}', DEEP):
         (tmp_path / "report.json").write_text(content)
         caplog.clear()
-        assert find_earlier_files(tmp_path) == ()
+        assert find_earlier_files(tmp_path, ()) == ()
         assert "report.json is damaged" in caplog.text
