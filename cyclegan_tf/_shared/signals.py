@@ -1,9 +1,37 @@
 """Signals that end a process."""
 
+import _thread
 import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Iterator
+
+# A destructor ends sooner.
+_SECONDS = 0.1
+
+
+def keep_interrupts() -> None:
+    """Let Ctrl-C end the program also if it comes while Python destroys an object.
+
+    Python prints the `KeyboardInterrupt` of a destructor, and forgets it.
+    """
+    show = sys.unraisablehook
+
+    def repeat_or_show(unraisable: "sys.UnraisableHookArgs") -> None:
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            threading.Timer(_SECONDS, _interrupt).start()
+        else:
+            show(unraisable)
+
+    sys.unraisablehook = repeat_or_show
+
+
+def _interrupt() -> None:
+    if sys.platform == "win32":
+        _thread.interrupt_main()
+    else:  # this also wakes it up
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 @contextlib.contextmanager

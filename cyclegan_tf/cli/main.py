@@ -18,6 +18,7 @@ from cyclegan_tf._shared.errors import (
 )
 from cyclegan_tf._shared.files import parse_json, printable
 from cyclegan_tf._shared.quiet import quiet_tensorflow
+from cyclegan_tf._shared.signals import keep_interrupts
 from cyclegan_tf._version import __version__
 from cyclegan_tf.cli.commands import COMMANDS, Command
 from cyclegan_tf.cli.parsing import did_you_mean, parse
@@ -49,6 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"cyclegan_tf {__version__}")
         return 0
     _set_up_logs()
+    keep_interrupts()
     _fix_keras_settings()
     try:
         return _run(*arguments)
