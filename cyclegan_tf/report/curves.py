@@ -182,8 +182,7 @@ def draw_panels(records: Sequence[Mapping[str, Any]]) -> list[Panel]:
     """
     epochs = [record["epoch"] for record in records]
     panels = []
-    groups = (*_PANELS, *_other_losses(records), *_evaluation_panels(records))
-    for title, explanation, curves in groups:
+    for title, explanation, curves in (*_PANELS, *_evaluation_panels(records)):
         series = [
             Series(label, role, _values(records, key), _values(records, f"val_{key}"))
             for label, role, key in curves
@@ -193,20 +192,6 @@ def draw_panels(records: Sequence[Mapping[str, Any]]) -> list[Panel]:
             svg = Markup(_draw(title, epochs, series))
             panels.append(Panel(title, explanation, series, svg))
     return panels
-
-
-def _other_losses(records: Sequence[Mapping[str, Any]]) -> Iterator[_Group]:
-    """Yield a group for each loss that `_PANELS` does not know."""
-    known = {key for _, _, curves in _PANELS for _, _, key in curves}
-    logged = {
-        key.removeprefix("val_")
-        for record in records
-        for key in record
-        if key.endswith("_loss")
-    }
-    for key in sorted(logged - known):
-        name = key.removesuffix("_loss").replace("_", " ")
-        yield name.capitalize(), f"The loss {key}.", ((name, "single", key),)
 
 
 def _evaluation_panels(records: Sequence[Mapping[str, Any]]) -> Iterator[_Group]:

@@ -3,13 +3,14 @@
 import base64
 import dataclasses
 import io
-import logging
 import math
 import pathlib
-import time
+import sys
 from collections.abc import Iterable
 
 import numpy as np
+import rich.console
+import rich.progress
 
 from cyclegan_tf._shared.files import natural_key, relative_name
 from cyclegan_tf.data.domains import Domain, StillImages
@@ -23,8 +24,6 @@ from cyclegan_tf.images import (
 )
 from cyclegan_tf.translation.translator import Translator
 
-_LOG = logging.getLogger(__name__)
-
 # Most pixels per side of a picture on the page.
 LONGEST_SIDE = 256
 LONGEST_SHEET_SIDE = 1200
@@ -37,8 +36,6 @@ ENLARGED_SIDE = 64
 
 # A quarter smaller than JPEG of the same quality, for pages sent by mail.
 _WEBP_QUALITY = 75
-
-_SECONDS_BETWEEN_MESSAGES = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,49 +84,38 @@ class Sheet:
     height: int
 
 
-class Progress:
-    """Logs at intervals how many of `total` images are done, and the time left."""
-
-    def __init__(self, total: int):
-        self.total = total
-        self.done = 0
-        self._started = self._said = time.monotonic()
-
-    def step(self) -> None:
-        """Count one image."""
-        self.done += 1
-        now = time.monotonic()
-        if now - self._said >= _SECONDS_BETWEEN_MESSAGES and self.done < self.total:
-            self._said = now
-            rest = (now - self._started) / self.done * (self.total - self.done)
-            _LOG.info(
-                "Translated %d of %d images, %d s to go.", self.done, self.total, rest
-            )
-
-
 def translate_images(
     domain: Domain,
-    count: int,
+    count: int | None,
     data: str,
     there: Translator,
     back: Translator | None,
-    progress: Progress,
 ) -> list[ShownPair]:
     """Translate the first images of a domain to the other domain and back.
 
+    A terminal shows a bar of the progress and the time left.
+
     Args:
-        domain: test images, cropped at the center if the run crops.
-        count: int. Number of images.
+        domain: test images without damaged ones, cropped at the center if the run
+            crops.
+        count: int. The most images. `None` for all.
         data: the run's data set; names are relative to it.
         there: generator from this domain.
         back: generator to this domain; `None` if there is none.
-        progress: counts the images.
 
     Returns:
         A `CycledImage` of each image if there is a way back.
     """
-    images = []
-    for name, image in zip(domain.names, StillImages(domain, count)):
+    stills = StillImages(domain, count)
+    images: list[ShownPair] = []
+    for name, image in rich.progress.track(
+        zip(domain.names, stills),
+        "Translating",
+        total=len(stills),
+        console=rich.console.Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    ):
         translated = there(image)
         small = _at_most(image, LONGEST_SIDE)
         shown = ShownPair(
@@ -145,7 +131,6 @@ def translate_images(
             url = data_url(_at_most(cycled, LONGEST_SIDE))
             shown = CycledImage(**vars(shown), cycled=url, cycle_error=error)
         images.append(shown)
-        progress.step()
     return images
 
 

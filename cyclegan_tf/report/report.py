@@ -23,7 +23,6 @@ from cyclegan_tf.report.curves import draw_panels, read_metrics
 from cyclegan_tf.report.facts import describe_run, list_options
 from cyclegan_tf.report.images import (
     CycledImage,
-    Progress,
     ShownPair,
     best_and_worst,
     sample_sheets,
@@ -187,27 +186,18 @@ def _galleries(
     evaluation: Evaluation | None,
     count: int | None,
 ) -> list[Gallery]:
-    tests = {name: domains.test[DIRECTIONS[name].source] for name in translators}
-    sizes = {
-        name: len(test) if count is None else min(count, len(test))
-        for name, test in tests.items()
-    }
-    progress = Progress(sum(sizes.values()))
+    if count == 0:
+        return []
     galleries = []
-    for name, test in tests.items():
-        if not sizes[name]:
-            continue
+    for name, translator in translators.items():
         direction = DIRECTIONS[name]
+        test = domains.test[direction.source]
         back = translators.get(direction.back)
         kinds = ("input", "translated", "cycled") if back else ("input", "translated")
-        images = translate_images(
-            test,
-            sizes[name],
-            run.config.dataset.name,
-            translators[name],
-            back,
-            progress,
-        )
+        # An evaluation scores no damaged images either, so its scores fit the others.
+        test.verify()
+        data = run.config.dataset.name
+        images = translate_images(test, count, data, translator, back)
         galleries.append(
             Gallery(
                 name,

@@ -22,8 +22,8 @@ from cyclegan_tf.config.options import (
 )
 from cyclegan_tf.evaluation.scores import Evaluation, MetricScores, Score
 from cyclegan_tf.images import read_image, resize_image
-from cyclegan_tf.report.curves import draw_panels
-from cyclegan_tf.report.images import CycledImage, best_and_worst
+from cyclegan_tf.report.curves import draw_panels, read_metrics
+from cyclegan_tf.report.images import CycledImage, best_and_worst, data_url
 from cyclegan_tf.runs.run import Run
 from cyclegan_tf.training.train import train
 from cyclegan_tf.translation.translator import Translator
@@ -184,6 +184,27 @@ def test_the_classifier_chooses_the_examples(run, tmp_path):
     assert "The first test images." in page  # F has no scores
 
 
+def test_a_damaged_image_is_left_out(run, tmp_path):
+    """The images after it keep their names and their scores."""
+    data, folder = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(run.config.dataset.data, data)
+    shutil.copytree(run.folder, folder)
+    damaged = data / "testA/1.png"
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    config = folder / "config.json"
+    config.write_text(config.read_text().replace(run.config.dataset.data, str(data)))
+    scores = dataclasses.replace(KID, of_images=(0.0, 3.0, *[0.0] * 9))
+    evaluation = Evaluation("runs/tiny", run.step, str(data), {"g": (scores,)})
+    evaluation.write(folder / "evaluation.json")
+    _, page = report(Run(folder))
+    assert "testA/1.png" not in page
+    shown = page[page.index('<div class="examples">') :]
+    assert re.search('class="name">(.*?)<', shown)[1] == "testA/2.png"
+    image = resize_image(read_image(data / "testA/2.png"), 16, 16)
+    [source] = set(re.findall('src="([^"]*)"[^>]* alt="x of testA/2.png"', page))
+    assert source == data_url(image)
+
+
 def test_best_and_worst_are_the_extremes(driver):
     for i, direction in enumerate("gf"):
         grid = f"[aria-labelledby=images-{direction}] .grid"
@@ -340,9 +361,13 @@ def test_curves_follow_the_metrics():
     assert draw_panels([]) == []
 
 
-def test_a_loss_without_a_panel_of_its_own():
-    (panel,) = draw_panels([{"epoch": 1, "new_loss": 0.5, "val_new_loss": 0.75}])
-    assert panel.title == "New" and panel.series[0].last == (0.5, 0.75)
+def test_every_loss_of_a_training_has_its_panel(run):
+    records, _ = read_metrics(run.metrics)
+    assert {"val_loss", "cycle_x_loss"} < records[-1].keys()
+    assert [panel.title for panel in draw_panels(records)] == [
+        *("Adversarial", "Discriminators", "Cycle", "Identity"),
+        *("Generators, total", "Learning rate"),
+    ]
 
 
 def test_best_and_worst_of_few_images():
