@@ -10,7 +10,7 @@ import json
 import pathlib
 import shlex
 from collections.abc import Callable, Iterable, Iterator
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 import tyro
 
@@ -20,15 +20,6 @@ from cyclegan_tf.cli import catalogue, defaults, demo
 from cyclegan_tf.config.stored import to_dict
 from cyclegan_tf.pretrained import cards
 from cyclegan_tf.pretrained.options import InspectConfig
-
-
-class Result(Protocol):
-    """What a command prints, and its exit code."""
-
-    @property
-    def exit_code(self) -> int: ...
-
-    def to_text(self) -> str: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +41,9 @@ class Command:
         verb: the first argument.
         group: heading in `cyclegan --help`.
         options: dataclass of the other arguments; its docstring is the help.
-        function: takes the options. If these have a `json` that is set, `main` also
-            calls `result.write(json)`.
+        function: takes the options; returns `None`, or a result with `to_text()` and
+            `exit_code`. If the options have a `json` that is set, `main` also calls
+            `result.write(json)`.
         default: takes the raw arguments; returns options pre-filled from a recipe, a
             preset or a run.
         after_dashes: name of the option that takes all arguments after a lone `--`.
@@ -63,7 +55,7 @@ class Command:
     verb: str
     group: str
     options: type
-    function: Callable[[Any], Result | None]
+    function: Callable[[Any], Any]
     default: Callable[[list[str]], Any] | None = None
     after_dashes: str | None = None
     first: tuple[str, ...] = ()
@@ -107,10 +99,6 @@ class Demo:
 
 def _train(options: defaults.Train) -> Text:
     config = options.config()
-    if options.explain:
-        return Text(
-            catalogue.explain(config, options.recipe, options.preset, options.explain)
-        )
     if options.resume and options.run_dir:
         raise InputError(
             f"`resume={options.resume}` already names the run folder; leave out "
@@ -143,9 +131,8 @@ def _naming_the_resumption(folder: pathlib.Path) -> Iterator[None]:
 
 
 def _after_training(options: defaults.Train) -> str:
-    for flag, given in (("--explain", options.explain), ("--dry-run", options.dry_run)):
-        if given:
-            return f"the same command without {flag}"
+    if options.dry_run:
+        return "the same command without --dry-run"
     return _command("report", options.resume or options.folder())
 
 
@@ -324,13 +311,7 @@ COMMANDS = (
         lambda o: _written("Exported", api.export_pytorch(o)),
         then=lambda o: _command("inspect", o.out),
     ),
-    Command(
-        "inspect",
-        MORE,
-        InspectConfig,
-        _inspect,
-        then=_after_inspect,
-    ),
+    Command("inspect", MORE, InspectConfig, _inspect, then=_after_inspect),
     Command(
         "distill",
         MORE,

@@ -7,6 +7,7 @@ them before it parses, so the flags that name these are looked up first.
 import argparse
 import dataclasses
 import pathlib
+import re
 from typing import Annotated, Any, get_args
 
 import tyro
@@ -77,12 +78,10 @@ class Train(NewRun):
     Attributes:
         resume: Continue the run in this folder with its own options. Options given
             here, such as more epochs, override them.
-        explain: Print how the options differ from this preset, and stop.
         dry_run: Print the options, and stop.
     """
 
     resume: pathlib.Path | None = None
-    explain: PresetName | None = None
     dry_run: bool = False
 
 
@@ -144,8 +143,8 @@ def of_plan(arguments: list[str]) -> Plan:
     given = _given(arguments)
     if given.resume:
         raise InputError(
-            f"cyclegan plan looks ahead at new runs only; leave out --resume "
-            f"{given.resume} and name the options of that run."
+            f"cyclegan plan forecasts new runs only; remove --resume {given.resume} "
+            "and give that run's options instead."
         )
     return Plan(**_groups(_new_run(given)))
 
@@ -169,9 +168,14 @@ def of_distill(arguments: list[str]) -> Distill:
 
 
 def _given(arguments: list[str]) -> argparse.Namespace:
+    # Tyro also takes --data_x for --data-x.
+    arguments = [
+        re.sub("^--[^=]+", lambda flag: flag[0].replace("_", "-"), argument)
+        for argument in arguments
+    ]
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--resume", nargs="?", type=pathlib.Path)
-    names = ("--recipe", "--preset", "--explain", "--method", "--data-x", "--data-y")
+    names = ("--recipe", "--preset", "--method", "--data-x", "--data-y")
     epochs = ("--epochs", "--constant-epochs", "--decay-epochs")
     for name in names + epochs:
         parser.add_argument(name, nargs="?")
@@ -192,12 +196,10 @@ def _given(arguments: list[str]) -> argparse.Namespace:
 
 
 def _new_run(given: argparse.Namespace) -> TrainConfig:
-    # --explain needs no images. Otherwise, tyro asks for them if no recipe names any.
-    if given.data_x or given.data_y:
-        data = ""
-    else:
-        named = given.recipe and RECIPES[given.recipe].data
-        data = named or ("" if given.explain else tyro.MISSING)
+    data = ""
+    if not (given.data_x or given.data_y):
+        # Tyro asks for the images if no recipe names any.
+        data = (given.recipe and RECIPES[given.recipe].data) or tyro.MISSING
     return make_train_config(given.recipe, given.preset, data, given.method)
 
 

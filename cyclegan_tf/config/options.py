@@ -359,11 +359,13 @@ class TrainConfig:
     record: RecordConfig = RecordConfig()
 
     def check(self) -> None:
-        """Check the ranges of the numbers.
+        """Check the names of the images and the ranges of the numbers.
 
         Raises:
-            InputError: if one is out of its range.
+            InputError: if the images are not named in one way, or a number is out of
+                its range.
         """
+        self.dataset.check()
         for group in dataclasses.fields(self):
             for name, value in vars(getattr(self, group.name)).items():
                 if isinstance(value, float) and not math.isfinite(value):

@@ -6,45 +6,19 @@ the defaults; single options override all three.
 
 import dataclasses
 import logging
-import types
 from collections.abc import Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.config.options import (
     CycleGANObjective,
     DatasetConfig,
     Method,
-    OptimizationConfig,
     TrainConfig,
 )
-from cyclegan_tf.config.presets import PRESET_OF_METHOD, PRESETS, PresetName
+from cyclegan_tf.config.presets import PRESET_OF_METHOD, PRESETS
 
 _LOG = logging.getLogger(__name__)
-
-# For the command line: the names in `RECIPES`.
-RecipeName = Literal[
-    "horse2zebra",
-    "apple2orange",
-    "summer2winter",
-    "monet2photo",
-    "cezanne2photo",
-    "ukiyoe2photo",
-    "vangogh2photo",
-    "maps",
-    "facades",
-    "iphone2dslr",
-    "facades-pix2pix",
-    "maps-pix2pix",
-    "horse2zebra-cut",
-    "own-folders",
-]
-
-# For horse2zebra, 200 epochs of 1,334 steps, the authors report 1 to 2 days on a GTX
-# 1080 (issue 1549 of junyanz/pytorch-CycleGAN-and-pix2pix, 2023): 0.32 to 0.65 s per
-# step. The Keras example's 0.39 s on a P100 (7 minutes for 1,067 steps) lies between.
-DAYS_OF_HORSE2ZEBRA = (1.0, 2.0)
-STEPS_OF_HORSE2ZEBRA = 200 * 1334
 
 _MMEDITING = "MMEditing's model zoo, with the authors' weights"
 _PAPER = "Zhu et al., 2017, at 256x256"
@@ -72,7 +46,7 @@ class Recipe:
     data: str | None = None
     train_images: tuple[int, int] | None = None
     identity_weight: float | None = None
-    preset: PresetName | None = None
+    preset: str | None = None
     direction: Literal["AtoB", "BtoA"] = "AtoB"
     published: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -89,19 +63,6 @@ class Recipe:
             weight = self.identity_weight
             objective = dataclasses.replace(objective, identity_weight=weight)
         return dataclasses.replace(config, dataset=dataset, objective=objective)
-
-    @property
-    def estimated_days(self) -> tuple[float, float] | None:
-        """Estimate of the least and most days on a GTX 1080, not measured.
-
-        Extrapolated from `DAYS_OF_HORSE2ZEBRA` by the number of steps in 200 epochs.
-        """
-        if self.train_images is None:
-            return None
-        steps = OptimizationConfig().epochs * max(self.train_images)
-        least, most = DAYS_OF_HORSE2ZEBRA
-        ratio = steps / STEPS_OF_HORSE2ZEBRA
-        return least * ratio, most * ratio
 
 
 def _paintings(works: str, data: str, count: int) -> Recipe:
@@ -120,128 +81,131 @@ def _paintings(works: str, data: str, count: int) -> Recipe:
     )
 
 
-RECIPES: Mapping[str, Recipe] = types.MappingProxyType(
-    {
-        "horse2zebra": Recipe(
-            "horses",
-            "zebras",
-            "tfds:cycle_gan/horse2zebra",
-            (1067, 1334),
-            published=(
-                "FID 62.111 X to Y and 138.646 Y to X, with identity weight 5 "
-                f"({_MMEDITING}).",
-                "FID 77.202 X to Y and 137.050 Y to X, with identity weight 0 "
-                f"({_MMEDITING}).",
-                "FID 65.75 X to Y, against training and test images together (GAN "
-                "Compression, README).",
-            ),
+RECIPES: Mapping[str, Recipe] = {
+    "horse2zebra": Recipe(
+        "horses",
+        "zebras",
+        "tfds:cycle_gan/horse2zebra",
+        (1067, 1334),
+        published=(
+            "FID 62.111 X to Y and 138.646 Y to X, with identity weight 5 "
+            f"({_MMEDITING}).",
+            "FID 77.202 X to Y and 137.050 Y to X, with identity weight 0 "
+            f"({_MMEDITING}).",
+            "FID 65.75 X to Y, against training and test images together (GAN "
+            "Compression, README).",
         ),
-        "apple2orange": Recipe(
-            "apples", "oranges", "tfds:cycle_gan/apple2orange", (995, 1019)
+    ),
+    "apple2orange": Recipe(
+        "apples", "oranges", "tfds:cycle_gan/apple2orange", (995, 1019)
+    ),
+    "summer2winter": Recipe(
+        "summer photographs of Yosemite",
+        "winter photographs of Yosemite",
+        "tfds:cycle_gan/summer2winter_yosemite",
+        (1231, 962),
+        published=(
+            "FID 77.342 X to Y and 72.631 Y to X, with identity weight 5 "
+            f"({_MMEDITING}).",
+            "FID 76.773 X to Y and 74.239 Y to X, with identity weight 0 "
+            f"({_MMEDITING}).",
         ),
-        "summer2winter": Recipe(
-            "summer photographs of Yosemite",
-            "winter photographs of Yosemite",
-            "tfds:cycle_gan/summer2winter_yosemite",
-            (1231, 962),
-            published=(
-                "FID 77.342 X to Y and 72.631 Y to X, with identity weight 5 "
-                f"({_MMEDITING}).",
-                "FID 76.773 X to Y and 74.239 Y to X, with identity weight 0 "
-                f"({_MMEDITING}).",
-            ),
+    ),
+    "monet2photo": _paintings("Monet's paintings", "monet2photo", 1072),
+    "cezanne2photo": _paintings("Cezanne's paintings", "cezanne2photo", 525),
+    "ukiyoe2photo": _paintings("Ukiyo-e prints", "ukiyoe2photo", 562),
+    "vangogh2photo": _paintings("Van Gogh's paintings", "vangogh2photo", 400),
+    "maps": Recipe(
+        "aerial photographs",
+        "maps",
+        "tfds:cycle_gan/maps",
+        (1096, 1096),
+        published=(
+            "People took 23.2 % ± 3.4 % of the translations X to Y for real, and "
+            f"26.8 % ± 2.8 % of those Y to X ({_PAPER}).",
         ),
-        "monet2photo": _paintings("Monet's paintings", "monet2photo", 1072),
-        "cezanne2photo": _paintings("Cezanne's paintings", "cezanne2photo", 525),
-        "ukiyoe2photo": _paintings("Ukiyo-e prints", "ukiyoe2photo", 562),
-        "vangogh2photo": _paintings("Van Gogh's paintings", "vangogh2photo", 400),
-        "maps": Recipe(
-            "aerial photographs",
-            "maps",
-            "tfds:cycle_gan/maps",
-            (1096, 1096),
-            published=(
-                "People took 23.2 % ± 3.4 % of the translations X to Y for real, and "
-                f"26.8 % ± 2.8 % of those Y to X ({_PAPER}).",
-            ),
+    ),
+    "facades": Recipe(
+        "photographs of facades",
+        "their label images",
+        "tfds:cycle_gan/facades",
+        (400, 400),
+        published=(
+            "FID 123.626 with identity weight 5 and 119.726 with 0, direction not "
+            f"stated ({_MMEDITING}).",
         ),
-        "facades": Recipe(
-            "photographs of facades",
-            "their label images",
-            "tfds:cycle_gan/facades",
-            (400, 400),
-            published=(
-                "FID 123.626 with identity weight 5 and 119.726 with 0, direction not "
-                f"stated ({_MMEDITING}).",
-            ),
+    ),
+    "iphone2dslr": Recipe(
+        "photographs of flowers by iPhone",
+        "by DSLR, with a shallow depth of field",
+        "tfds:cycle_gan/iphone2dslr_flower",
+        (1812, 3325),
+        identity_weight=5.0,
+        notes=(
+            "Direction g blurs the background like a wide aperture.",
+            "The identity loss keeps the colors, as for paintings.",
         ),
-        "iphone2dslr": Recipe(
-            "photographs of flowers by iPhone",
-            "by DSLR, with a shallow depth of field",
-            "tfds:cycle_gan/iphone2dslr_flower",
-            (1812, 3325),
-            identity_weight=5.0,
-            notes=(
-                "Direction g blurs the background like a wide aperture.",
-                "The identity loss keeps the colors, as for paintings.",
-            ),
+    ),
+    "facades-pix2pix": Recipe(
+        "label images of facades",
+        "their photographs",
+        preset="pix2pix",
+        direction="BtoA",
+        published=(
+            "FID 119.135 with the authors' weights, 124.98 trained anew for 80,000 "
+            "steps (mmgeneration, configs/pix2pix).",
         ),
-        "facades-pix2pix": Recipe(
-            "label images of facades",
-            "their photographs",
-            preset="pix2pix",
-            direction="BtoA",
-            published=(
-                "FID 119.135 with the authors' weights, 124.98 trained anew for 80,000 "
-                "steps (mmgeneration, configs/pix2pix).",
-            ),
-            notes=(
-                f"Needs --data FOLDER: unpack {_PIX2PIX}/facades.tar.gz, 29 MB. The "
-                "400 files of its folder train have the photograph on the left.",
-            ),
+        notes=(
+            f"Needs --data FOLDER: unpack {_PIX2PIX}/facades.tar.gz, 29 MB. The "
+            "400 files of its folder train have the photograph on the left.",
         ),
-        "maps-pix2pix": Recipe(
-            "aerial photographs",
-            "maps",
-            preset="pix2pix",
-            published=(
-                "FID 149.731 from photographs to maps and 102.072 back with the "
-                "authors' weights (mmgeneration, configs/pix2pix).",
-            ),
-            notes=(
-                f"Needs --data FOLDER: unpack {_PIX2PIX}/maps.tar.gz, 239 MB. The "
-                "1,096 files of its folder train have the photograph on the left.",
-                "--direction BtoA trains from maps to photographs.",
-            ),
+    ),
+    "maps-pix2pix": Recipe(
+        "aerial photographs",
+        "maps",
+        preset="pix2pix",
+        published=(
+            "FID 149.731 from photographs to maps and 102.072 back with the "
+            "authors' weights (mmgeneration, configs/pix2pix).",
         ),
-        "horse2zebra-cut": Recipe(
-            "horses",
-            "zebras",
-            "tfds:cycle_gan/horse2zebra",
-            (1067, 1334),
-            preset="cut",
-            published=(
-                "FID 45.5 (Park et al., 2020, table 1); users report 61.7 to 68 for "
-                "the last epoch (issues 65 and 137 of the authors' repository).",
-            ),
-            notes=("A step trains one direction; --direction BtoA trains the other.",),
+        notes=(
+            f"Needs --data FOLDER: unpack {_PIX2PIX}/maps.tar.gz, 239 MB. The "
+            "1,096 files of its folder train have the photograph on the left.",
+            "--direction BtoA trains from maps to photographs.",
         ),
-        "own-folders": Recipe(
-            "your images in trainA",
-            "your images in trainB",
-            notes=(
-                "Needs --data FOLDER with trainA and trainB, and testA and testB if "
-                "you have them; cyclegan doctor FOLDER checks it first.",
-                "Expect changes of color and texture. Changes of shape, such as cats "
-                "to dogs, mostly failed for the authors: the images hardly changed.",
-                "Domains with the same kind of scene work best. If colors must change, "
-                "try --identity-weight 0.",
-                "Set --crop-size to suit your images, and --load-size about 12 % "
-                "larger.",
-            ),
+    ),
+    "horse2zebra-cut": Recipe(
+        "horses",
+        "zebras",
+        "tfds:cycle_gan/horse2zebra",
+        (1067, 1334),
+        preset="cut",
+        published=(
+            "FID 45.5 (Park et al., 2020, table 1); users report 61.7 to 68 for "
+            "the last epoch (issues 65 and 137 of the authors' repository).",
         ),
-    }
-)
+        notes=("A step trains one direction; --direction BtoA trains the other.",),
+    ),
+    "own-folders": Recipe(
+        "your images in trainA",
+        "your images in trainB",
+        notes=(
+            "Needs --data FOLDER with trainA and trainB, and testA and testB if "
+            "you have them; cyclegan doctor FOLDER checks it first.",
+            "Expect changes of color and texture. Changes of shape, such as cats "
+            "to dogs, mostly failed for the authors: the images hardly changed.",
+            "Domains with the same kind of scene work best. If colors must change, "
+            "try --identity-weight 0.",
+            "Set --crop-size to suit your images, and --load-size about 12 % larger.",
+        ),
+    ),
+}
+
+# For the command line.
+if TYPE_CHECKING:
+    RecipeName = str
+else:
+    RecipeName = Literal[tuple(RECIPES)]
 
 
 def make_train_config(

@@ -325,7 +325,6 @@ def load_domains(config: TrainConfig, size_multiple: int) -> Domains:
         InputError: if the images cannot be used for training.
     """
     dataset = config.dataset
-    dataset.check()  # not before: `--explain` needs no images
     if dataset.paired_test and dataset.data.startswith("tfds:"):
         raise InputError(
             f"The test images of {dataset.data} cannot be paired, because TensorFlow "
@@ -351,9 +350,8 @@ def load_domains(config: TrainConfig, size_multiple: int) -> Domains:
                 continue
             channels = dataset.channels_x if name == "x" else dataset.channels_y
             sources = sources[: dataset.max_images]
-            domains[name] = Domain(sources, how, channels, cache_bytes)
-            cache_bytes -= domains[name].cached_bytes
-        for name, domain in domains.items():
+            domain = domains[name] = Domain(sources, how, channels, cache_bytes)
+            cache_bytes -= domain.cached_bytes
             domain[0]  # says at once if none can be read
             if domain.left_out:
                 _LOG.warning(
@@ -361,7 +359,7 @@ def load_domains(config: TrainConfig, size_multiple: int) -> Domains:
                     split,
                     name.upper(),
                     len(domain.left_out),
-                    len(domain) + len(domain.left_out),
+                    len(sources),
                 )
         return domains
 

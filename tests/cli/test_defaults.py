@@ -42,6 +42,13 @@ def test_flags_replace_recipe_and_preset(capsys):
     assert changed.networks == config.networks
 
 
+def test_underscores_in_the_names_of_flags(capsys):
+    config = dry_run(capsys, "--data_x", "cats", "--data_y=my_dogs")
+    assert config.dataset.domain_names == ("cats", "my_dogs")
+    both = ("train", "--data", "demo", "--epochs", "40", "--constant_epochs", "3")
+    assert "--epochs 40 sets both" in fails(capsys, *both)
+
+
 def test_own_folders_need_data(capsys):
     assert "--data" in fails(capsys, "train", "--recipe", "own-folders")
     config = dry_run(capsys, "--recipe", "own-folders", "--data", "cats2dogs")
@@ -53,7 +60,7 @@ def test_mistakes(tmp_path, capsys):
     resume = ("train", "--resume", tmp_path, "--recipe", "maps")
     assert "continues with the options of that run" in fails(capsys, *resume)
     plan = ("plan", "--resume", tmp_path)
-    assert "looks ahead at new runs only" in fails(capsys, *plan)
+    assert "forecasts new runs only; remove --resume" in fails(capsys, *plan)
 
 
 def test_epochs_are_halved(capsys):

@@ -90,8 +90,6 @@ def test_each_command_that_ends_by_itself_names_the_next_one(capsys):
     printed = capsys.readouterr()
     assert printed.err == "Next: cyclegan recipes NAME\n"
     assert "Next:" not in printed.out
-    cli.main(["train", "--preset", "paper", "--explain", "paper"])
-    assert "Next: the same command without --explain" in capsys.readouterr().err
     assert "Next:" not in fails(capsys, "doctor", "absent")
 
 
@@ -114,7 +112,6 @@ def test_what_needs_no_tensorflow_does_not_import_it(tmp_path):
 import sys
 from cyclegan_tf.cli.main import main
 assert main(["recipes", "maps"]) == 0
-assert main(["train", "--preset", "paper", "--explain", "tf-tutorial"]) == 0
 assert main(["doctor", {str(tmp_path)!r}]) == 0
 assert main(["plan", "--data", "demo", "--strategy", "multi-worker"]) == 2
 assert not {{"tensorflow", "keras", "matplotlib"}} & set(sys.modules)

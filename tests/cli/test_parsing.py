@@ -35,7 +35,7 @@ def test_the_help_of_train(capsys):
         *("--crop-size", "--epochs", "--batch-size", "--precision", "--resume"),
     ]
     # Nothing is lost.
-    for flag in ("--lr FLOAT", "--explain", "--flip, --no-flip", "--watchdog"):
+    for flag in ("--lr FLOAT", "--dry-run", "--flip, --no-flip", "--watchdog"):
         assert flag in more
     assert "more: networks options" in more
     assert "Images and options for a well-known application" in " ".join(first.split())

@@ -2,19 +2,14 @@
 
 import dataclasses
 import json
-import typing
 
 import pytest
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.config.options import TrainConfig
 from cyclegan_tf.config.presets import PRESETS
-from cyclegan_tf.config.recipes import RECIPES, RecipeName, make_train_config
+from cyclegan_tf.config.recipes import RECIPES, make_train_config
 from cyclegan_tf.config.stored import from_dict, to_dict
-
-
-def test_the_command_line_knows_every_name():
-    assert typing.get_args(RecipeName) == tuple(RECIPES)
 
 
 @pytest.mark.parametrize("preset", [None, *PRESETS])
@@ -44,14 +39,6 @@ def test_an_identity_weight_of_the_recipe_outlives_the_preset():
     assert weight("iphone2dslr", "paper") == 5
     of_cyclegan = [name for name, recipe in RECIPES.items() if recipe.preset is None]
     assert {weight(recipe, None) for recipe in of_cyclegan} == {5}
-
-
-def test_estimates_are_in_proportion_to_the_steps():
-    assert RECIPES["horse2zebra"].estimated_days == (1, 2)
-    shortest, longest = RECIPES["monet2photo"].estimated_days
-    assert shortest == pytest.approx(6287 / 1334)
-    assert longest == pytest.approx(2 * 6287 / 1334)
-    assert RECIPES["own-folders"].estimated_days is None
 
 
 def test_mistakes():

@@ -263,6 +263,14 @@ def test_damaged_pixels_are_found_when_they_are_read(tmp_path, caplog):
     np.testing.assert_array_equal(domain[1], whole[2])
 
 
+def test_an_image_with_damaged_pixels_counts_once(tmp_path, caplog):
+    tiny.write_domains(tmp_path, count=10)
+    damage(tmp_path / "trainA/0.png")
+    (tmp_path / "trainA/1.png").write_bytes(b"damaged")
+    load_domains(TrainConfig(DatasetConfig(str(tmp_path), load_size=286)), 4)
+    assert "train, domain X: 2 of 10 images cannot be read" in caplog.text
+
+
 def test_a_domain_is_a_sequence():
     domain = numbered(4)
     assert [int(image[0, 0, 0]) for image in domain] == [0, 1, 2, 3]
