@@ -80,9 +80,10 @@ def make_row(
 
 def describe_collision(paths: list[str], output: str) -> str:
     """Return the error for several images that would become one file."""
+    *others, last = paths
     return (
-        f"{' and '.join(paths)} would both become {output}; translate them into "
-        "different folders."
+        f"{', '.join(others)} and {last} would become the same file {output}; "
+        "translate them into different folders."
     )
 
 

@@ -75,10 +75,7 @@ def find_sources(
         InputError: if the data set or a training split does not exist or is empty.
     """
     if data == "demo":
-        return [
-            Source(f"{split}/{i:04d}.png", image)
-            for i, image in enumerate(demo_images(split))
-        ]
+        return _demo_sources(split)
     if data.startswith("tfds:"):
         return _tfds_sources(data.removeprefix("tfds:"), split, data_dir)
     return _folder_sources(pathlib.Path(data), split)
@@ -127,12 +124,9 @@ def match_pairs(
         y: the other folder and its images.
 
     Raises:
-        InputError: if an image has no partner.
+        InputError: if an image has no partner, or two have the same.
     """
-    by_name_x, by_name_y = (
-        {_name_of(source, folder): source for source in sources}
-        for folder, sources in (x, y)
-    )
+    by_name_x, by_name_y = _by_name(x, y[0]), _by_name(y, x[0])
     for name in by_name_x.keys() ^ by_name_y.keys():
         here, there = (x, y) if name in by_name_x else (y, x)
         raise InputError(
@@ -140,6 +134,21 @@ def match_pairs(
             "pair the same name."
         )
     return list(by_name_x.values()), [by_name_y[name] for name in by_name_x]
+
+
+def _by_name(
+    folder_sources: FolderSources, partners: pathlib.Path
+) -> dict[str, Source]:
+    folder, sources = folder_sources
+    by_name: dict[str, Source] = {}
+    for source in sources:
+        other = by_name.setdefault(_name_of(source, folder), source)
+        if other.name != source.name:
+            raise InputError(
+                f"{other.name} and {source.name} have the same partner in {partners}; "
+                "give them different names, or remove one."
+            )
+    return by_name
 
 
 def find_pairs(data: str, split: str) -> tuple[list[Source], list[Source]]:
@@ -156,18 +165,11 @@ def find_pairs(data: str, split: str) -> tuple[list[Source], list[Source]]:
         exist.
 
     Raises:
-        InputError: if the data set or its training pairs do not exist, or an image has
-            no partner.
+        InputError: if the data set or its training pairs do not exist, an image has
+            no partner, or two have the same.
     """
     if data == "demo":
-        both = [demo_images(split + domain, paired=True) for domain in "AB"]
-        a, b = (
-            [
-                Source(f"{split}{domain}/{i:04d}.png", image)
-                for i, image in enumerate(it)
-            ]
-            for domain, it in zip("AB", both)
-        )
+        a, b = (_demo_sources(split + domain, paired=True) for domain in "AB")
         return a, b
     if data.startswith("tfds:"):
         raise InputError(
@@ -195,6 +197,11 @@ def is_side_by_side(data: str, split: str) -> bool:
     """Return whether each file of a split, such as `"train"`, holds a pair."""
     root = pathlib.Path(data)
     return (root / split).is_dir() and not (root / f"{split}A").exists()
+
+
+def _demo_sources(split: str, paired: bool = False) -> list[Source]:
+    images = demo_images(split, paired)
+    return [Source(f"{split}/{i:04d}.png", image) for i, image in enumerate(images)]
 
 
 def _name_of(source: Source, folder: pathlib.Path) -> str:

@@ -236,14 +236,14 @@ class Run:
             )
         with reading(path, "the options of a run", "start one in another folder"):
             content = parse_json(path.read_text())
-            written_format, values = content["format"], content["config"]
-            self.versions = content["versions"]
-        if written_format != FORMAT:
-            raise InputError(
-                f"{self.folder} has format {written_format}, but this cyclegan_tf "
-                f"reads format {FORMAT}; use the version named in its config.json."
-            )
-        config: TrainConfig = from_dict(TrainConfig, values)
+            if content["format"] != FORMAT:
+                raise InputError(
+                    f"{self.folder} has format {content['format']}, but this "
+                    f"cyclegan_tf reads format {FORMAT}; use the version named in its "
+                    "config.json."
+                )
+            self.versions = dict(content["versions"])
+            config: TrainConfig = from_dict(TrainConfig, content["config"])
         return config
 
     def _publish_generators(

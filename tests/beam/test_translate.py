@@ -19,6 +19,7 @@ from cyclegan_tf._shared.files import locked, temporary_name
 from cyclegan_tf.beam.files import publish
 from cyclegan_tf.beam.options import TranslateBeamConfig
 from cyclegan_tf.beam.records import decode_record, encode_record, read_records
+from cyclegan_tf.beam.units import describe_collision
 from cyclegan_tf.cli import main as cli
 from cyclegan_tf.images import read_image, write_image
 from cyclegan_tf.translation.files import FileTranslator
@@ -383,7 +384,7 @@ def test_bad_records(photos, run_dir, expected, tmp_path):
     assert f"{path}#2 is named '../out.png', which leads out of the output" in errors
     assert f"{path}#3 is named 'b', which has no image suffix" in errors
     assert f"{path}#4 is no tf.train.Example with one image/encoded" in errors
-    assert f"{path}#0 and {path}#5 would both become" in errors
+    assert f"{path}#0 and {path}#5 would become the same file" in errors
     assert "y.tfrecord cannot be read as a TFRecord file after its first 0" in errors
     assert "z.tfrecord.gz cannot be read (" in errors
     assert len(result.skipped) == 7
@@ -495,9 +496,17 @@ def test_two_images_of_one_name(photos, run_dir, expected, tmp_path):
     result = translate_beam(
         TranslateBeamConfig(str(run_dir), inputs, f"{tmp_path}/out")
     )
-    both = [error for error in result.skipped if "would both become" in error]
+    both = [error for error in result.skipped if "would become the same file" in error]
     assert len(both) == 2 and str(photos / "2.png") in both[0]
     assert files_in(tmp_path / "out") == {"10.jpg": expected["10.jpg"]}
+
+
+def test_a_collision_of_more_than_two_images():
+    paths = ["a/1.png", "b/1.png", "c/1.png"]
+    message = describe_collision(paths, "out/1.png")
+    assert message.startswith(
+        "a/1.png, b/1.png and c/1.png would become the same file out/1.png;"
+    )
 
 
 def test_compressed_records(photos, run_dir, expected, tmp_path):

@@ -81,6 +81,21 @@ def test_equal_names_in_two_folders(tmp_path):
         load(tmp_path)
 
 
+def test_two_images_for_one_partner(tmp_path):
+    for name in ("trainA/a.png", "trainA/a.bmp", "trainB/a.png"):
+        write_image(tmp_path / name, scene(0))
+    both = f"{tmp_path}/trainA/a.bmp and {tmp_path}/trainA/a.png"
+    with pytest.raises(InputError, match=f"{both} have the same partner in"):
+        load(tmp_path)
+
+
+def test_a_pair_that_is_listed_twice_is_one_pair(tmp_path):
+    for name, file in (("A", "a.png"), ("B", "a.bmp")):
+        write_image(tmp_path / file, scene(0))
+        (tmp_path / f"train{name}.txt").write_text(f"{file}\n" * 2)
+    assert len(load(tmp_path).train["x"]) == 1
+
+
 @pytest.mark.parametrize("what", ["header", "pixels"])
 @pytest.mark.parametrize("half", ["trainA", "trainB"])
 def test_a_damaged_image_takes_its_partner_along(what, half, tmp_path):

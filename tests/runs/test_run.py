@@ -103,6 +103,29 @@ def test_another_version_or_damage(run):
             Run(run.folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("config", value) for value in (5, [], None, {}, {"dataset": 3})),
+        *(("versions", value) for value in (5, ["1.0"], "1.0")),
+        ("format", None),
+        *(("networks", value) for value in (3, [1], "resnet")),
+        *(("objective", value) for value in (3, {"method": []})),
+        ("optimization", {"learning_rate": 10**400}),
+        ("record", {"keep_best": {}}),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_options_of_another_shape(name, value, run):
+    path = run.folder / "config.json"
+    content = json.loads(path.read_text())
+    place = content if name in content else content["config"]
+    place[name] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError):
+        Run(run.folder)
+
+
 def test_options_may_change_but_not_the_networks(run):
     longer = dataclasses.replace(
         CONFIG, optimization=OptimizationConfig(decay_epochs=300)
