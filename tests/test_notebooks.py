@@ -19,9 +19,9 @@ REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["ur
 ]
 PICTURES = {
     "01_from_gan_to_cyclegan": 6,
-    "02_train_with_fit": 5,
-    "03_translate_photos": 3,
-    "04_evaluate": 5,
+    "02_train_with_fit": 6,
+    "03_translate_photos": 4,
+    "04_evaluate": 6,
     "05_export": 4,
     "06_many_gpus": 2,
 }
@@ -30,7 +30,6 @@ QUICK = {
     "02_train_with_fit": {"IMAGES": 60},
     "03_translate_photos": {"STAND_IN_EPOCHS": 1},
     "04_evaluate": {"IMAGES": 60, "EPOCHS": 2},
-    "05_export": {"STEPS": 4},
 }
 MOST_LINES = 15
 
