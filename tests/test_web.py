@@ -221,6 +221,13 @@ def test_samples_are_there_at_once(source, page, driver, files):
             assert "danielbuechele" in driver.find_element(By.TAG_NAME, "main").text
             asked = chromium.requested(driver)
             assert all(url.startswith(address) for url in asked)
+            # The photograph is there without the generator, too.
+            (model,) = (source / "dist").rglob("*.tflite")
+            model.unlink()
+            driver.get(f"{address}/")
+            assert "float16.tflite is not there; choose a file" in outcome(driver)
+            canvas = driver.find_element(By.ID, "input")
+            assert canvas.get_property("width") == 24
     finally:
         shutil.rmtree(source / "sample")
         driver.get(page)

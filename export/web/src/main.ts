@@ -35,10 +35,11 @@ again.addEventListener("click", () => attempt(async () => {}));
 void offerWebGPU();
 offerSamples();
 void attempt(async () => {
-  await loadModel();
-  // Browsers keep the choice when a page is loaded again.
-  const chosen = photoInput.files?.[0];
-  await loadPhoto(chosen ?? (firstPhoto && (await fetchSample(firstPhoto))));
+  try {
+    await loadFirstPhoto();
+  } finally {
+    await loadModel();
+  }
 });
 
 /** Does one thing at a time, translates if it can, and says how it went. */
@@ -76,6 +77,12 @@ async function loadModel(): Promise<void> {
   if (!file) return;
   say(`Loading ${file.name}...`);
   translator = await Translator.load(file, accelerator.value as Accelerator);
+}
+
+async function loadFirstPhoto(): Promise<void> {
+  // Browsers keep the choice when a page is loaded again.
+  const chosen = photoInput.files?.[0];
+  await loadPhoto(chosen ?? (firstPhoto && (await fetchSample(firstPhoto))));
 }
 
 async function loadPhoto(file: File | undefined): Promise<void> {
