@@ -1,7 +1,7 @@
-"""The one door to archives from strangers: zip files (`.keras`, `.pth`) and HDF5 files.
+"""Open untrusted zip files (`.keras`, `.pth`) and HDF5 files.
 
-What the headers claim is checked before anything is read, and whatever a library raises
-becomes one sentence.
+Headers are checked before data is read, and library errors become one-sentence
+`InputError`s.
 """
 
 import collections
@@ -21,8 +21,9 @@ from cyclegan_tf._shared.files import parse_json
 if TYPE_CHECKING:
     import h5py
 
-_CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
-_KERAS_ENTRIES = {"metadata.json", _CONFIG, _WEIGHTS}
+# Entries of a `.keras` file: the description of the model, and its arrays.
+KERAS_CONFIG, KERAS_WEIGHTS = "config.json", "model.weights.h5"
+_KERAS_ENTRIES = {"metadata.json", KERAS_CONFIG, KERAS_WEIGHTS}
 
 # Bytes of the description of a model, by the header of its entry: ten times that of a
 # CycleGAN with ResNet-9. Parsing takes up to 50 times as much memory.
@@ -92,15 +93,6 @@ def open_zip(path: pathlib.Path) -> Iterator[zipfile.ZipFile]:
                 )
         check_claim(path, sum(entry.file_size for entry in entries), "entries")
         yield archive
-
-
-def is_zip(path: pathlib.Path) -> bool:
-    """Whether a file ends as a zip file does.
-
-    Raises:
-        zipfile.BadZipFile: if it is one of several parts.
-    """
-    return zipfile.is_zipfile(path)
 
 
 def check_claim(path: pathlib.Path, claimed: int, what: str) -> None:
@@ -206,10 +198,9 @@ def open_h5(path: pathlib.Path, content: bytes | None = None) -> Iterator["h5py.
 
 
 def _check_that_reading_ends(path: pathlib.Path, content: bytes | None = None) -> None:
-    """Let another process read the strings of an HDF5 file.
+    """Read the strings of an HDF5 file in another process first.
 
-    The library can loop forever, or crash, in a damaged heap of strings, and nothing in
-    its own process can stop it.
+    A damaged string heap can make HDF5 loop forever or crash.
     """
     source = [path] if content is None else []
     try:
@@ -224,30 +215,9 @@ def _check_that_reading_ends(path: pathlib.Path, content: bytes | None = None) -
         code = -1
     if code not in (0, _ERROR_OF_THE_LIBRARY):
         raise InputError(
-            f"{path} has strings that the HDF5 library cannot read to their end; it is "
-            "damaged, so save the model again."
+            f"{path} is damaged: the HDF5 library cannot read its strings. Save the "
+            "model again."
         )
-
-
-@contextlib.contextmanager
-def open_keras_weights(
-    path: pathlib.Path, archive: zipfile.ZipFile
-) -> Iterator["h5py.File"]:
-    """Open the weights in a `.keras` file that `open_zip` opened.
-
-    Raises:
-        Exception: as `open_h5`, and KeyError or zipfile.BadZipFile if they are absent
-            or damaged.
-    """
-    # In memory, as Keras does: reading it all compares its checksum first.
-    with open_h5(path, archive.read(_WEIGHTS)) as file:
-        yield file
-
-
-def read_keras_config(archive: zipfile.ZipFile) -> dict[str, Any]:
-    """Read the description of the model in a `.keras` file that `open_zip` opened."""
-    config: dict[str, Any] = read_json_entry(archive, _CONFIG)
-    return config
 
 
 def check_keras(path: pathlib.Path) -> dict[str, Any]:
@@ -259,8 +229,10 @@ def check_keras(path: pathlib.Path) -> dict[str, Any]:
     with open_zip(path) as archive:
         if others := set(archive.namelist()) - _KERAS_ENTRIES:
             raise ValueError(f"it also holds {min(others)}")
-        with open_keras_weights(path, archive):
-            return read_keras_config(archive)
+        # In memory, as Keras does: reading it all compares its checksum first.
+        with open_h5(path, archive.read(KERAS_WEIGHTS)):
+            config: dict[str, Any] = read_json_entry(archive, KERAS_CONFIG)
+            return config
 
 
 def _check_entry(path: pathlib.Path, entry: zipfile.ZipInfo) -> None:

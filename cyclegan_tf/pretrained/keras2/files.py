@@ -16,11 +16,12 @@ import numpy as np
 import tensorflow as tf
 
 from cyclegan_tf._shared.archives import (
+    KERAS_CONFIG,
+    KERAS_WEIGHTS,
     check_claim,
     open_h5,
-    open_keras_weights,
     open_zip,
-    read_keras_config,
+    read_json_entry,
     reading,
 )
 from cyclegan_tf._shared.errors import InputError
@@ -68,8 +69,8 @@ def read_keras_zip(path: pathlib.Path) -> Keras2Model:
         InputError: if the file is damaged or claims more data than its size.
     """
     with reading(path, "a .keras file of Keras 2"), open_zip(path) as archive:
-        config = read_keras_config(archive)
-        with open_keras_weights(path, archive) as file:
+        config = read_json_entry(archive, KERAS_CONFIG)
+        with open_h5(path, archive.read(KERAS_WEIGHTS)) as file:
             weights = _zip_weights(config["config"]["layers"], file)
     return Keras2Model(config, weights)
 

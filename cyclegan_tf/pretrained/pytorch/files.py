@@ -7,12 +7,13 @@ only when it reads or writes such a file; a `.safetensors` file needs no PyTorch
 import pathlib
 import re
 import types
+import zipfile
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from cyclegan_tf._shared.archives import check_claim, is_zip, open_zip, reading
+from cyclegan_tf._shared.archives import check_claim, open_zip, reading
 from cyclegan_tf._shared.errors import InputError, first_line
 from cyclegan_tf._shared.extras import require_package
 from cyclegan_tf._shared.files import replacing
@@ -87,7 +88,7 @@ def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
 def _read_pickle(path: pathlib.Path) -> dict[str, np.ndarray]:
     torch = _torch()
     try:
-        if zipped := is_zip(path):
+        if zipped := zipfile.is_zipfile(path):
             with open_zip(path):  # PyTorch opens it again
                 pass
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
