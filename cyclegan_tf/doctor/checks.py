@@ -15,6 +15,10 @@ _USUAL = 0.9
 _IMBALANCE = 10
 
 _TRAITS: Mapping[str, tuple[str, str]] = {
+    "blank": (
+        "images of a single color",
+        "They teach nothing; remove them, or check how they were saved.",
+    ),
     "alpha": (
         "images with transparency",
         "Transparency is dropped and hidden pixels show; flatten the images onto a "
@@ -68,8 +72,7 @@ def check(splits: Splits, crop_size: int) -> list[Finding]:
     ]
     for split, images in readable.items():
         found += [*_small_or_long(split, images, crop_size), *_odd_size(split, images)]
-        found += [*_gray(split, images), *_blank(split, images)]
-        found += _traits(split, images)
+        found += [*_gray(split, images), *_traits(split, images)]
     return found
 
 
@@ -171,15 +174,6 @@ def _gray(split: str, images: Sequence[ImageFacts]) -> Iterator[Finding]:
         )
         advice = "The generator learns to make such images, too; remove unwanted ones."
         yield Finding("warning", split, what, advice, fewer)
-
-
-def _blank(split: str, images: Sequence[ImageFacts]) -> Iterator[Finding]:
-    yield from warn(
-        split,
-        "images of a single color",
-        "They teach nothing; remove them, or check how they were saved.",
-        _names(images, lambda image: image.blank),
-    )
 
 
 def _traits(split: str, images: Sequence[ImageFacts]) -> Iterator[Finding]:

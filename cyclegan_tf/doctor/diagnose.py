@@ -5,15 +5,10 @@ import dataclasses
 import pathlib
 from collections.abc import Iterator, Sequence
 
-from cyclegan_tf._shared.errors import InputError
+from cyclegan_tf._shared.errors import InputError, check_positive
 from cyclegan_tf._shared.files import relative_name, write_json
 from cyclegan_tf._shared.tables import markdown_table
-from cyclegan_tf.data.sources import (
-    Source,
-    find_pairs,
-    find_sources,
-    is_side_by_side,
-)
+from cyclegan_tf.data.sources import Source, find_pairs, find_sources, is_side_by_side
 from cyclegan_tf.doctor.checks import check
 from cyclegan_tf.doctor.findings import Finding, warn
 from cyclegan_tf.doctor.image_facts import ImageFacts, examine
@@ -80,9 +75,9 @@ def diagnose(config: DoctorConfig) -> Diagnosis:
     """Read every image of a data set once, and look for faults.
 
     Raises:
-        InputError: if there is no such data set.
+        InputError: if there is no such data set, or `crop_size` is less than 1.
     """
-    config.check()
+    check_positive(crop_size=config.crop_size)
     root = pathlib.Path(config.data)
     splits: dict[str, list[ImageFacts]] = {}
     refusals: dict[str, InputError] = {}

@@ -81,7 +81,9 @@ def _distinct(
 ) -> list[ImageFacts]:
     """Return one of each group of equal images, without blank ones and `but`."""
     first = {
-        image.pixels_digest: image for image in reversed(images) if not image.blank
+        image.pixels_digest: image
+        for image in reversed(images)
+        if "blank" not in image.traits
     }
     for image in but:
         first.pop(image.pixels_digest, None)

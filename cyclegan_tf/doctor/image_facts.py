@@ -52,10 +52,9 @@ class ImageFacts:
         width: pixels, upright.
         height: pixels, upright.
         gray: whether its pixels have no color, whatever the file's format.
-        blank: whether it has a single color.
-        traits: peculiarities of its file, among `"alpha"`, `"cmyk"`, `"palette"`,
-            `"deep"` (more than 8 bits), `"narrow"` (of less than a tenth of the range),
-            `"animated"`, `"rotated"` and `"suffix"` (of another format).
+        traits: peculiarities, among `"blank"` (of a single color), `"narrow"` (of less
+            than a tenth of the range), `"alpha"`, `"cmyk"`, `"palette"`, `"deep"` (more
+            than 8 bits), `"animated"`, `"rotated"` and `"suffix"` (of another format).
         bytes_digest: equal for equal files.
         pixels_digest: equal for equal pixels.
         fingerprint: bool (256,), a perceptual hash: similar images differ in few bits.
@@ -68,7 +67,6 @@ class ImageFacts:
     width: int = 0
     height: int = 0
     gray: bool = False
-    blank: bool = False
     traits: frozenset[str] = frozenset()
     bytes_digest: bytes = b""
     pixels_digest: bytes = b""
@@ -110,8 +108,9 @@ def _describe(
     spread = sample.max(axis=-1) - sample.min(axis=-1)
     digest = hashlib.sha256(repr(image.shape).encode())
     digest.update(np.ascontiguousarray(image).data)
-    blank = bool(sample.std(axis=(0, 1)).max() < _BLANK_DEVIATION)
-    if not blank and int(image.max()) - int(image.min()) <= _NARROW_RANGE:
+    if sample.std(axis=(0, 1)).max() < _BLANK_DEVIATION:
+        traits |= {"blank"}
+    elif int(image.max()) - int(image.min()) <= _NARROW_RANGE:
         traits |= {"narrow"}
     looks = imagehash.phash(PIL.Image.fromarray(image), hash_size=_HASH_SIDE)
     return ImageFacts(
@@ -119,7 +118,6 @@ def _describe(
         width=image.shape[1],
         height=image.shape[0],
         gray=bool(spread.mean() < _GRAY_SPREAD),
-        blank=blank,
         traits=traits,
         bytes_digest=hashlib.sha256(encoded).digest(),
         pixels_digest=digest.digest(),

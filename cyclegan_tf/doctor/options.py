@@ -6,8 +6,6 @@ from typing import Annotated
 
 import tyro
 
-from cyclegan_tf._shared.errors import check_positive
-
 
 @dataclasses.dataclass(frozen=True)
 class DoctorConfig:
@@ -26,11 +24,3 @@ class DoctorConfig:
     data_dir: pathlib.Path | None = None
     crop_size: int = 256
     json: pathlib.Path | None = None
-
-    def check(self) -> None:
-        """Check the range of the crop size.
-
-        Raises:
-            InputError: if it is less than 1.
-        """
-        check_positive(crop_size=self.crop_size)
