@@ -23,8 +23,7 @@ DEMO = api.TrainConfig(
     ),
 )
 _MODEL = "photo2monet"
-_CONTACT_SHEET = "contact_sheet.png"
-_ROWS = 8
+_IMAGES = 8  # of each domain in the report
 
 
 def run_demo(
@@ -35,8 +34,8 @@ def run_demo(
     The translations of the photographs lie beside the run, in `NAME-photographs`.
 
     Args:
-        run_dir: a new folder for the run, its scores, `contact_sheet.png`, and
-            `report.html`, which also shows the photographs.
+        run_dir: a new folder for the run, its scores, and `report.html`, which also
+            shows the photographs.
         config: other options. Defaults to `DEMO`.
 
     Returns:
@@ -47,9 +46,8 @@ def run_demo(
     """
     showcase = _translate_photographs(run_dir.with_name(f"{run_dir.name}-photographs"))
     api.train(config or DEMO, run_dir)
-    _write_contact_sheet(run_dir)
     evaluation = api.evaluate(api.EvaluateConfig(run_dir))
-    api.write_report(api.ReportConfig(run_dir, images=_ROWS), showcase)
+    api.write_report(api.ReportConfig(run_dir, images=_IMAGES), showcase)
     return evaluation
 
 
@@ -64,7 +62,7 @@ def summarize(evaluation: "Evaluation", run_dir: pathlib.Path) -> str:
             f"{score.translated:.1f} "
             f"(ratio {score.translated / score.untranslated:.2f})"
         )
-    lines.append(f"See {run_dir / 'report.html'} and {run_dir / _CONTACT_SHEET}")
+    lines.append(f"See {run_dir / 'report.html'}")
     return "\n".join(lines)
 
 
@@ -82,16 +80,3 @@ def _translate_photographs(out: pathlib.Path) -> "Showcase":
     files = [(each.input, each.output) for each in api.translate(config)]
     _LOG.info("Translated photographs by %s; see %s", _MODEL, out)
     return Showcase(_MODEL, model.directions["g"], files, CREDITS)
-
-
-def _write_contact_sheet(run_dir: pathlib.Path) -> None:
-    """Write the first test images of each domain, their translations and the truth."""
-    from cyclegan_tf.data.demo import demo_images
-
-    g, f = (api.Translator(run_dir / f"generator_{name}.keras") for name in "gf")
-    pairs = zip(demo_images("testA")[:_ROWS], demo_images("testB")[:_ROWS])
-    api.images.write_contact_sheet(
-        run_dir / _CONTACT_SHEET,
-        [(x, g(x), y, y, f(y), x) for x, y in pairs],
-        ["x", "G(x)", "truth", "y", "F(y)", "truth"],
-    )

@@ -47,10 +47,7 @@ def test_the_demo(tmp_path, monkeypatch, capsys, eagerly):
             f"  {direction}: doing nothing {doing_nothing:.1f}, translated "
             f"{translated:.1f} (ratio {translated / doing_nothing:.2f})\n"
         ) in printed
-    assert (
-        f"See {run_dir / 'report.html'} and {run_dir / 'contact_sheet.png'}" in printed
-    )
-    assert read_image(run_dir / "contact_sheet.png").shape[0] > 4 * 192
+    assert f"See {run_dir / 'report.html'}\n" in printed
 
     page = (run_dir / "report.html").read_text("utf-8")
     paint = Translator(
