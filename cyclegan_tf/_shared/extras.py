@@ -11,7 +11,7 @@ def require_package(package: str, name: str, use: str, extra: str) -> None:
     Args:
         package: import name.
         name: name in the message.
-        use: end of the message's clause "..., which ...": its use here.
+        use: what it does here, such as `"reads and writes .pth files"`.
         extra: the extra of cyclegan_tf that installs it.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Write, remove and check files, and name and sort them as people do."""
+"""Write, check, remove and sort files; 2.jpg comes before 10.jpg."""
 
 import collections
 import contextlib

@@ -1,9 +1,9 @@
-"""TensorFlow and LiteRT without lines about hardware, most of it not in this machine.
+"""Hide what TensorFlow and LiteRT print about hardware that this machine lacks.
 
-They write them in C++, some before they read any setting, so they are taken out of the
-process's standard error while TensorFlow is imported and looks for devices, and while
-LiteRT prepares a model. As a program, this module copies its input without them: a
-process of its own, so that the last words of a TensorFlow that aborts are not lost.
+Their C++ code prints some of these lines before it reads any setting. So the standard
+error of this process goes through a filter while TensorFlow is imported and looks for
+devices, and while LiteRT prepares a model. The filter is this module, run as a program
+of its own: it still passes on the last message if TensorFlow aborts this process.
 """
 
 import contextlib
@@ -64,12 +64,11 @@ class _QuietLoader(importlib.abc.Loader):
 
 
 def quiet_tensorflow() -> None:
-    """Let TensorFlow, once it is imported, say only what matters.
+    """Let TensorFlow, from its import on, print only what matters.
 
-    Call this before TensorFlow is imported; the command line does. Messages of
-    TensorFlow's C++ code below warnings are off, and what it says of GPUs is left out
-    where there is no NVIDIA GPU. With TF_CPP_MIN_LOG_LEVEL=0 or 1 in the environment
-    everything stays.
+    Call this before TensorFlow is imported; the command line does. It hides messages of
+    the C++ code below errors, and without an NVIDIA GPU also the errors about GPUs.
+    TF_CPP_MIN_LOG_LEVEL=0 or 1 in the environment shows everything.
     """
     if os.environ.setdefault(_LEVEL, "2") not in _EVERYTHING:
         sys.meta_path.insert(0, _QuietImport())
@@ -79,7 +78,7 @@ def quiet_tensorflow() -> None:
 def quiet_stderr() -> Iterator[None]:
     """Pass the standard error of this process through the filter below.
 
-    With TF_CPP_MIN_LOG_LEVEL=0 or 1 in the environment everything stays.
+    TF_CPP_MIN_LOG_LEVEL=0 or 1 in the environment shows everything.
     """
     if os.environ.get(_LEVEL) in _EVERYTHING:
         yield

@@ -14,13 +14,7 @@ from cyclegan_tf.beam.files import publish, same_file_key, scratch_folder
 from cyclegan_tf.beam.inputs import Input, Pattern, match
 from cyclegan_tf.beam.job import unfinished_folder
 from cyclegan_tf.beam.options import TranslateBeamConfig
-from cyclegan_tf.beam.units import (
-    Row,
-    Translate,
-    Unit,
-    describe_collision,
-    make_row,
-)
+from cyclegan_tf.beam.units import Row, Translate, Unit, describe_collision, make_row
 
 MANIFEST = "manifest.jsonl"
 DEAD_LETTERS = "dead-letters.jsonl"

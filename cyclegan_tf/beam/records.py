@@ -97,8 +97,8 @@ def decode_record(record: bytes, label: str) -> tuple[str, bytes]:
     longest = max(map(len, written.split(b"/")))
     if "\0" in name or longest > 255 or len(written) > 1024:
         raise InputError(
-            f"{label} is named {name[:32]!r}..., which no file can be: use at most 255 "
-            "bytes for each folder and file, 1,024 in all, and no null byte."
+            f"{label} is named {name[:32]!r}..., which no file system allows; use at "
+            "most 255 bytes for each folder and file, 1,024 in all, and no null byte."
         )
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Arguments to options: what matters first in the help, and advice for a wrong word."""
+"""Parse arguments to options, with a short help and advice for misspelled words."""
 
 import dataclasses
 import difflib
@@ -12,7 +12,7 @@ import tyro
 
 from cyclegan_tf._shared.errors import InputError
 
-# Words for a choice that look nothing like it.
+# Other names of choices, too different in spelling to be found by similarity.
 _OTHER_WORDS = {"tflite": "litert", "tf": "savedmodel", "saved_model": "savedmodel"}
 
 _CHOICES = tyro.constructors.ConstructorRegistry()

@@ -58,14 +58,15 @@ class DatasetConfig:
         load_size: Side, or width, of an image after the resize, in pixels.
         crop_size: Side of the random crop, in pixels.
         flip: Mirror half of the training images at random.
-        jitter_while_decaying: Also crop at random while the learning rate decays; CUT
-            then resizes to crop_size instead.
+        jitter_while_decaying: Crop at random while the learning rate decays, too. If
+            not, images are then resized to crop_size, as in CUT.
         max_images: Most images to use from each of trainA, trainB, testA and testB.
         channels_x: Channels of domain X: 3 for color, 1 for gray.
         channels_y: Channels of domain Y.
         paired_test: testA and testB show the same scenes in the same order, so scores
             compare translations with the truth. Always the case for demo.
-        cache_gb: Gigabytes of memory for decoded images; the rest is decoded each time.
+        cache_gb: Gigabytes of memory for decoded images. Images that do not fit are
+            decoded again whenever they are used.
     """
 
     data: str = ""
@@ -281,8 +282,8 @@ class OptimizationConfig:
         beta_1: Adam's decay of the first moment.
         beta_2: Adam's decay of the second moment.
         epsilon: Adam's epsilon.
-        ema: Decay of averaged weights of the generators, such as 0.999, which are then
-            validated and saved as generators; 0 for none.
+        ema: Decay of a moving average of the generators' weights, such as 0.999. The
+            averages are what is validated and saved as generators. 0 for no average.
         precision: Keras dtype policy of the networks; auto: mixed_bfloat16 if the
             hardware multiplies it, else float32.
         strategy: single: one device. mirrored: all visible GPUs. multi-worker: all GPUs

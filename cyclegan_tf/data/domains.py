@@ -35,10 +35,10 @@ _LOG = logging.getLogger(__name__)
 class Domain(Sequence[Image]):
     """The images of one domain, decoded and resized.
 
-    The constructor reads the header of every file, and leaves out files without one. A
-    file whose pixels turn out to be damaged is left out when it is read: the next image
-    takes its place, whenever that is, so the order of a training does not depend on it.
-    Images stay in memory up to `cache_bytes`; the rest is decoded at each access.
+    The constructor reads the header of every file, and leaves out files without one.
+    Damaged pixels show only when an image is read. The next image then takes its place
+    and all others keep theirs, so the order of a training stays the same. Images stay
+    in memory up to `cache_bytes`; the rest is decoded at each access.
 
     Args:
         sources: the images in order.
@@ -153,8 +153,9 @@ class Domain(Sequence[Image]):
         counts = self._sources_found, other._sources_found
         if counts[0] != counts[1]:
             raise InputError(
-                f"Paired images must be as many of X as of Y, not {counts[0]} and "
-                f"{counts[1]}; complete the pairs, or remove the images without one."
+                f"Pairs need as many images of X as of Y, not {counts[0]} and "
+                f"{counts[1]}; add the missing images, or remove those without a "
+                "partner."
             )
         both = self._undamaged() & other._undamaged()
         for domain in (self, other):

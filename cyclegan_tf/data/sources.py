@@ -24,8 +24,8 @@ from cyclegan_tf.images import Image, find_images
 _TFDS_STORE = "https://storage.googleapis.com/tfds-data"
 
 _ADVICE = (
-    "check the network, name a folder of your images by `data=FOLDER`, or one with the "
-    "prepared data set by `data_dir`."
+    "check the network, or give the folder of the prepared data set as `data_dir`, or "
+    "one of your own images as `data=FOLDER`."
 )
 
 

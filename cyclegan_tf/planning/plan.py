@@ -141,9 +141,8 @@ def plan_training(config: TrainConfig, run_dir: pathlib.Path) -> Plan:
     Run.check_free(run_dir)
     if config.optimization.strategy == "multi-worker":
         raise InputError(
-            "One machine cannot forecast a training of several, "
-            "`strategy=multi-worker`; plan the part of one worker, with "
-            "`strategy=mirrored` and its share of `batch_size`."
+            "`cyclegan plan` cannot forecast `strategy=multi-worker`; plan one worker "
+            "with `strategy=mirrored` and its share of `batch_size`."
         )
     total, free = machine.total_memory(), machine.free_memory()
     forecast = _run_trial(config)

@@ -134,9 +134,7 @@ def translate_images(
     return images
 
 
-def shown_pairs(
-    files: Iterable[tuple[pathlib.Path, pathlib.Path]],
-) -> list[ShownPair]:
+def shown_pairs(files: Iterable[tuple[pathlib.Path, pathlib.Path]]) -> list[ShownPair]:
     """Read images and their translations for the page.
 
     Args:

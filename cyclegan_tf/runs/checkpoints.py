@@ -112,8 +112,8 @@ class Checkpoints:
                 model.load_weights(path / _MODEL)
         except (OSError, ValueError, KeyError, UserWarning) as e:
             raise InputError(
-                f"{path} does not fit the options to resume with ({first_line(e)}); "
-                "leave out those that differ from the run's own, or start a new run."
+                f"{path} does not fit the given options ({first_line(e)}); leave out "
+                "those that change the run's own, or start a new run."
             ) from e
 
     def load_newest(self) -> tuple[pathlib.Path, "keras.Model"]:

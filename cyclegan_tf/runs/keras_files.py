@@ -1,4 +1,4 @@
-"""Load what Keras 3 saved, also from strangers."""
+"""Load `.keras` files, including untrusted ones."""
 
 import math
 import pathlib

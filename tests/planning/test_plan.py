@@ -252,7 +252,7 @@ def test_it_takes_the_options_of_train(monkeypatch, capsys, tmp_path):
         (["--data", "demo", "--batch-size", "0"], "--batch-size must be at least 1"),
         (["--data", "demo", "--run-dir", "taken"], "taken is not empty"),
         (["--data", "demo", "--strategy", "multi-worker"], "--strategy mirrored"),
-        (["--resume", "runs/h2z"], "new runs only; leave out --resume runs/h2z"),
+        (["--resume", "runs/h2z"], "new runs only; remove --resume runs/h2z"),
     ],
 )
 def test_mistakes(arguments, message, capsys, tmp_path, monkeypatch):

@@ -198,7 +198,7 @@ def test_another_architecture(run, model):
     wider = tiny.cyclegan(filters=6, pool_size=2)
     wider.compile()
     wider.build_for(*[(None, 16, 16, 3)] * 2)
-    with pytest.raises(InputError, match="does not fit the options to resume with"):
+    with pytest.raises(InputError, match="does not fit the given options"):
         run.restore(wider)
 
 
