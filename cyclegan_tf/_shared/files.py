@@ -170,7 +170,7 @@ def write_json(path: pathlib.Path, content: Any) -> None:
 
     Numbers that are not finite become null: JSON has no others.
     """
-    text = json.dumps(_finite(content), indent=2, allow_nan=False)
+    text = json.dumps(finite(content), indent=2, allow_nan=False)
     with replacing(path) as temporary:
         temporary.write_text(text + "\n")
 
@@ -187,11 +187,12 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError("it is nested too deeply") from e
 
 
-def _finite(content: Any) -> Any:
+def finite(content: Any) -> Any:
+    """Return content for JSON, with null for each number that is not finite."""
     if isinstance(content, dict):
-        return {key: _finite(value) for key, value in content.items()}
+        return {key: finite(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
-        return [_finite(value) for value in content]
+        return [finite(value) for value in content]
     is_infinite = isinstance(content, float) and not math.isfinite(content)
     return None if is_infinite else content
 

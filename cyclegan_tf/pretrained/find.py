@@ -394,11 +394,9 @@ def _exported_in(folder: pathlib.Path) -> list[StoredGenerator]:
         return []
     found = []
     for path in folder.glob("*.json"):
-        if path.name == "report.json":
-            continue
-        about = _about_exported(path)
         if versions := versions_in(path.with_suffix("")):
-            found.append(StoredGenerator(path=versions[max(versions)], **about))
+            newest = versions[max(versions)]
+            found.append(StoredGenerator(path=newest, **_about_exported(path)))
     return sorted(found, key=lambda generator: generator.direction == "f")
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import keras
 
+from cyclegan_tf._shared.files import finite
 from cyclegan_tf.config.directions import DIRECTIONS
 from cyclegan_tf.config.options import RecordConfig
 from cyclegan_tf.evaluation.evaluator import Evaluator
@@ -167,30 +168,24 @@ def score_of_epoch(
     Less is better. It is `None` if `Evaluating` did not measure it in this epoch, or
     it is not finite.
     """
-    score = _score(logs, record, model)
-    return score if score is not None and math.isfinite(score) else None
-
-
-def _score(
-    logs: Mapping[str, float], record: RecordConfig, model: AdversarialModel
-) -> float | None:
-    if record.keep_best == "loss":
-        return logs["val_loss"]
     name: str = record.keep_best
     if name in ("fid", "kid"):
         name += f"_{pathlib.PurePath(record.features).name}"
-    scores = [logs.get(f"eval_{direction}_{name}") for direction in model.generators]
-    measured = [score for score in scores if score is not None]
-    if not measured:
-        return None
-    mean = sum(measured) / len(measured)
-    return 1 - mean if name == "hit_rate" else mean
+    names = [f"eval_{direction}_{name}" for direction in model.generators]
+    if name == "loss":
+        names = ["val_loss"]
+    measured = [logs[name] for name in names if name in logs]
+    score = sum(measured) / len(measured) if measured else math.nan
+    if name == "hit_rate":
+        score = 1 - score
+    return score if math.isfinite(score) else None
 
 
 class MetricsLog(keras.callbacks.Callback):
     """Append one JSON line per epoch: losses, learning rate, steps and seconds.
 
-    `first_step` is the number of training steps before this `fit`.
+    A score that is not finite becomes null: JSON has no such numbers. `first_step` is
+    the number of training steps before this `fit`.
     """
 
     def __init__(self, path: pathlib.Path, first_step: int = 0):
@@ -217,7 +212,7 @@ class MetricsLog(keras.callbacks.Callback):
             **{name: float(value) for name, value in (logs or {}).items()},
         }
         with self.path.open("a") as file:
-            file.write(json.dumps(record) + "\n")
+            file.write(json.dumps(finite(record), allow_nan=False) + "\n")
 
 
 class Checkpointing(keras.callbacks.Callback):

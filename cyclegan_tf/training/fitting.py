@@ -65,7 +65,13 @@ def fit_steps(
         first_step,
     )
     checkpointing = _checkpointing(run, training, workers, progress, first_step)
-    own = _callbacks(run, training, workers, progress, first_step)
+    own: list[keras.callbacks.Callback] = [
+        EpochRates(epoch_rates(run.config.optimization)),
+        FiniteLosses(),
+    ]
+    if workers.is_chief:
+        own += [progress, *_writing(run, training, first_step)]
+    stopping = [StoppingTogether(workers.any)] if workers.count > 1 else []
 
     showing = progress.shown() if workers.is_chief else contextlib.nullcontext()
     reading = batches.reading_errors_in_words()
@@ -78,7 +84,7 @@ def fit_steps(
             **_validation_set(run, training, workers),
             callbacks=CallbackList(
                 # Checkpoints come last, as they may raise KeyboardInterrupt.
-                [*own, *callbacks, *_stopping_together(workers), checkpointing],
+                [*own, *callbacks, *stopping, checkpointing],
                 add_history=True,
                 model=training.model,
                 epochs=epochs,
@@ -90,16 +96,20 @@ def fit_steps(
 def _training_set(
     run: Run, training: Training, workers: Workers, first_step: int
 ) -> tf.data.Dataset:
+    options = run.config.optimization
+    jitter_steps: int | None = options.constant_epochs * training.steps_per_epoch
+    if run.config.dataset.jitter_while_decaying:
+        jitter_steps = None  # all steps have random crops
     return workers.strategy.distribute_datasets_from_function(
         functools.partial(
             batches.training_batches,
             training.domains.train["x"],
             training.domains.train["y"],
-            run.config.optimization.batch_size,
-            run.config.optimization.seed,
+            options.batch_size,
+            options.seed,
             first_step,
             paired=training.domains.paired_training,
-            jitter_steps=_jitter_steps(run, training.steps_per_epoch),
+            jitter_steps=jitter_steps,
         )
     )
 
@@ -118,33 +128,6 @@ def _validation_set(run: Run, training: Training, workers: Workers) -> dict[str,
         "validation_data": workers.strategy.distribute_datasets_from_function(make),
         "validation_steps": batches.evaluation_steps(*images),
     }
-
-
-def _callbacks(
-    run: Run,
-    training: Training,
-    workers: Workers,
-    progress: Progress,
-    first_step: int,
-) -> list[keras.callbacks.Callback]:
-    watched = run.config.record.watchdog != "off"
-    return [
-        EpochRates(epoch_rates(run.config.optimization)),
-        *([FiniteLosses()] if watched else []),
-        *([progress] if workers.is_chief else []),
-        *(_writing(run, training, first_step) if workers.is_chief else []),
-    ]
-
-
-def _stopping_together(workers: Workers) -> list[keras.callbacks.Callback]:
-    return [StoppingTogether(workers.any)] if workers.count > 1 else []
-
-
-def _jitter_steps(run: Run, steps_per_epoch: int) -> int | None:
-    """Return the number of steps with random crops; `None` for all."""
-    if run.config.dataset.jitter_while_decaying:
-        return None
-    return run.config.optimization.constant_epochs * steps_per_epoch
 
 
 def _checkpointing(

@@ -57,7 +57,8 @@ def train(
     Raises:
         InputError: if the options, the data or the folder cannot be used.
         KeyboardInterrupt: after SIGINT or SIGTERM, once a checkpoint is saved.
-        TrainingStoppedError: if the watchdog stops the training.
+        TrainingStoppedError: if the watchdog stops the training, or a loss is not
+            finite.
         WorkerLostError: if another worker ends early.
     """
     config, run_dir = _ready(config), pathlib.Path(run_dir)

@@ -477,6 +477,9 @@ def test_generators_by_the_names_of_their_domains(tmp_path, capsys):
     (_, f) = find_generators(tmp_path / "exported")
     assert f.title == "F: cats to dogs"
     assert find_generators(f.path) == [f]
+    # Files of others may lie there, such as the scores of cyclegan evaluate.
+    (tmp_path / "exported" / "scores.json").write_text('{"directions": {}}')
+    assert find_generators(tmp_path / "exported")[1] == f
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What callbacks do by themselves; whole trainings are in test_train.py."""
 
+import json
 import math
 
 import keras
@@ -15,6 +16,7 @@ from cyclegan_tf.training.callbacks import (
     CallbackList,
     Checkpointing,
     EpochRates,
+    MetricsLog,
     SampleSheet,
     score_of_epoch,
 )
@@ -56,6 +58,22 @@ def test_a_state_that_is_not_finite_is_never_saved(value):
 def test_scores(keep_best, logs, score):
     record = RecordConfig(keep_best=keep_best)
     assert score_of_epoch(logs, record, tiny.cyclegan()) == score
+
+
+def test_a_score_that_is_not_finite_is_null_in_the_log(tmp_path):
+    log = MetricsLog(tmp_path / "metrics.jsonl")
+    log.set_model(tiny.cyclegan())
+    log.model.compile()
+    log.on_epoch_begin(0)
+    log.on_train_batch_end(0)
+    log.on_epoch_end(0, {"loss": 1.0, "eval_g_swd": math.nan, "eval_f_swd": math.inf})
+
+    def refuse(constant):
+        raise ValueError(f"{constant} is no JSON")
+
+    record = json.loads(log.path.read_text(), parse_constant=refuse)
+    assert record["loss"] == 1.0
+    assert record["eval_g_swd"] is record["eval_f_swd"] is None
 
 
 def test_both_rates_follow_the_epoch():

@@ -1,6 +1,8 @@
 """A student learns what its teacher gives."""
 
+import dataclasses
 import json
+import shutil
 
 import numpy as np
 import PIL.Image
@@ -8,6 +10,7 @@ import pytest
 import tiny
 
 import cyclegan_tf
+from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.cli import main as cli
 from cyclegan_tf.config.options import DatasetConfig
 from cyclegan_tf.runs.run import Run
@@ -38,6 +41,31 @@ def test_pairs_are_photographs_and_their_translations(teacher, tmp_path):
     times = [path.stat().st_mtime_ns for path in sorted(pairs.rglob("*.png"))]
     write_pairs(teacher, "g", dataset, pairs)
     assert times == [path.stat().st_mtime_ns for path in sorted(pairs.rglob("*.png"))]
+
+
+@pytest.mark.parametrize(
+    "change", ["teacher", "retrained", "photographs", "load_size", "unknown"]
+)
+def test_pairs_of_another_origin_are_refused(change, teacher, tmp_path):
+    tiny.write_domains(tmp_path, count=12, splits=("photos",))
+    pairs = tmp_path / "pairs"
+    dataset = DatasetConfig(str(tmp_path / "photos"), load_size=16)
+    write_pairs(teacher, "g", dataset, pairs)
+    match change:
+        case "teacher":
+            teacher = shutil.copy(teacher, tmp_path / "another.keras")
+        case "retrained":
+            cyclegan_tf.resnet_generator(2, 1).save(teacher)
+        case "photographs":
+            (tmp_path / "photos" / "3.png").unlink()
+        case "load_size":
+            dataset = dataclasses.replace(dataset, load_size=24)
+        case "unknown":
+            (pairs / "made_from.json").unlink()
+    before = sorted(pairs.rglob("*"))
+    with pytest.raises(InputError, match="pairs was not made by this teacher from the"):
+        write_pairs(teacher, "g", dataset, pairs)
+    assert before == sorted(pairs.rglob("*"))
 
 
 @pytest.mark.parametrize("direction", ["g", "f"])

@@ -374,6 +374,19 @@ def test_options_reach_the_training(options, folder, tmp_path, eagerly):
     assert generator.output_shape[-1] == 3
 
 
+@pytest.mark.parametrize("watchdog", ["warn", "off"])
+def test_losses_that_are_not_finite_stop_before_anything_sees_them(
+    watchdog, folder, tmp_path, eagerly, capsys
+):
+    where = ["--data", str(folder), "--run-dir", str(tmp_path / "run"), *SMALL]
+    options = ["--learning-rate", "1e30", "--watchdog", watchdog, "--epochs", "2"]
+    assert cli.main(["train", *where, *options]) == 1
+    assert "in this epoch, and no later step can repair that" in capsys.readouterr().err
+    run = Run(tmp_path / "run")
+    assert run.checkpoints.newest is None
+    assert not run.metrics.exists() and not list(run.samples.glob("*"))
+
+
 def test_mirrored(folder, tmp_path):
     """In processes of their own, with two logical devices."""
     options = ["train", "--data", folder, "--run-dir", tmp_path / "run", *SMALL]
