@@ -2,14 +2,17 @@
 
 import dataclasses
 import json
+import pathlib
 
 import pytest
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf.config.options import TrainConfig
+from cyclegan_tf.config.options import DatasetConfig, TrainConfig
 from cyclegan_tf.config.presets import PRESETS
 from cyclegan_tf.config.recipes import RECIPES, make_train_config
 from cyclegan_tf.config.stored import from_dict, to_dict
+
+FOLDER = pathlib.Path("photos")
 
 
 @pytest.mark.parametrize("preset", [None, *PRESETS])
@@ -55,3 +58,20 @@ def test_options_that_json_cannot_hold_are_refused():
     record = dataclasses.replace(config.record, checkpoint_minutes=float("inf"))
     with pytest.raises(InputError, match="`checkpoint_minutes` must be a finite"):
         dataclasses.replace(config, record=record).check()
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        ({}, "Nothing names the images"),
+        ({"data_x": FOLDER}, "give `data`, or both `data_x` and `data_y`"),
+        ({"data": "demo", "data_x": FOLDER}, "names the images of both domains"),
+        (
+            {"data_x": FOLDER, "data_y": FOLDER, "direction": "BtoA"},
+            "leave out `direction=BtoA`",
+        ),
+    ],
+)
+def test_images_are_named_in_one_way(dataset, message):
+    with pytest.raises(InputError, match=message):
+        TrainConfig(DatasetConfig(**dataset)).check()
