@@ -153,9 +153,8 @@ class Domain(Sequence[Image]):
         counts = self._sources_found, other._sources_found
         if counts[0] != counts[1]:
             raise InputError(
-                f"Pairs need as many images of X as of Y, not {counts[0]} and "
-                f"{counts[1]}; add the missing images, or remove those without a "
-                "partner."
+                f"Pairs of images need as many of X as of Y, not {counts[0]} and "
+                f"{counts[1]}; add the missing ones, or remove those without a partner."
             )
         both = self._undamaged() & other._undamaged()
         for domain in (self, other):

@@ -24,8 +24,8 @@ from cyclegan_tf.images import Image, find_images
 _TFDS_STORE = "https://storage.googleapis.com/tfds-data"
 
 _ADVICE = (
-    "check the network, or give the folder of the prepared data set as `data_dir`, or "
-    "one of your own images as `data=FOLDER`."
+    "check the network, or give a folder of your own images as `data=FOLDER`, or the "
+    "folder of a prepared data set as `data_dir`."
 )
 
 
