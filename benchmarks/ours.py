@@ -19,7 +19,6 @@ from cyclegan_tf.config.presets import PRESETS, PresetName
 from cyclegan_tf.data.batches import training_batches
 from cyclegan_tf.data.domains import load_domains
 from cyclegan_tf.images import denormalize
-from cyclegan_tf.models.acceleration.tracing import without_remapper
 from cyclegan_tf.models.adversarial import AdversarialModel
 from cyclegan_tf.models.choices import GeneratorKind
 from cyclegan_tf.models.networks.generators import resnet_generator
@@ -80,12 +79,7 @@ def _step(
     model.build_for(*(batch.shape for batch in images))
     batches = iter(tf.data.Dataset.from_tensors(images).repeat())
     model.make_train_function()
-
-    def step() -> dict[str, tf.Tensor]:
-        with without_remapper():  # as `fit` does
-            return model.train_function(batches)
-
-    return step
+    return lambda: model.train_function(batches)
 
 
 def preset_training(

@@ -81,7 +81,7 @@ class UnknownRangeError(UnreadableImageError):
 
 
 class TooLargeImageError(UnreadableImageError):
-    """An image has more pixels than can be read at once."""
+    """An image has more pixels than are read at once."""
 
 
 def normalize(image: Any) -> Any:
@@ -241,9 +241,9 @@ def _name(source: pathlib.Path | bytes) -> str:
 
 def _too_large(name: str, max_pixels: int) -> TooLargeImageError:
     return TooLargeImageError(
-        f"{name} has more than {max_pixels / 1e6:.1f} megapixels, too many to be read "
-        "at once; make it smaller, or install cyclegan_tf[large] and translate it in "
-        "tiles with `tile=512`."
+        f"{name} has more than {max_pixels / 1e6:.1f} megapixels, the limit of this "
+        "program or of the free memory; make it smaller, or, to translate it by a run "
+        "or a .keras file, install cyclegan_tf[large] and use `tile=512`."
     )
 
 
@@ -344,10 +344,19 @@ def write_image(path: pathlib.Path, image: Image) -> None:
     Args:
         path: the file; missing folders are created.
         image: uint8 array (height, width, 1 or 3).
+
+    Raises:
+        InputError: if no image can be written under the suffix.
     """
     content = io.BytesIO()
-    kind = PIL.Image.registered_extensions()[path.suffix.lower()]
-    to_pillow(image).save(content, kind, quality=95)
+    kinds = PIL.Image.registered_extensions()
+    known = [suffix for suffix in SUFFIXES if kinds.get(suffix) in PIL.Image.SAVE]
+    if path.suffix.lower() not in known:
+        raise InputError(
+            f"{path} does not have the suffix of an image to write; known are "
+            f"{', '.join(sorted(known))}."
+        )
+    to_pillow(image).save(content, kinds[path.suffix.lower()], quality=95)
     _write(path, content)
 
 

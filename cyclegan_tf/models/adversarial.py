@@ -394,14 +394,15 @@ class AdversarialModel(ImagePairTrainer):
             for layer in network.layers:
                 if layer.losses or layer.activity_regularizer is not None:
                     raise ValueError(
-                        f"{name} must have no regularizers, which the losses do not "
-                        f"contain. Received: one in layer {layer.name}"
+                        f"{name} must not have regularizers, because the losses ignore "
+                        f"them. Received: one in layer {layer.name}"
                     )
 
 
 def _check_xla(jit_compile: Any, run_eagerly: bool) -> None:
     if jit_compile not in (True, False) or (jit_compile and run_eagerly):
         raise ValueError(
-            "jit_compile must be True or False, and only one of it and run_eagerly "
-            f"True. Received: jit_compile={jit_compile!r}, run_eagerly={run_eagerly}"
+            "jit_compile must be True or False, and cannot be combined with "
+            f"run_eagerly. Received: jit_compile={jit_compile!r}, "
+            f"run_eagerly={run_eagerly}"
         )

@@ -122,7 +122,7 @@ class CUT(AdversarialModel):
         return self._track(generator_losses | discriminator_losses)
 
     def test_step(self, data: Any) -> dict[str, Any]:
-        """Compute all losses on one batch, at the same positions in each batch."""
+        """Compute all losses on one batch, of patches that lie alike in each."""
         real_x, real_y = self._unpack(data)
         translation = self._translate(real_x, real_y, training=False)
         return self._track(

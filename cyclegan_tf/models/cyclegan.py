@@ -64,12 +64,7 @@ class CycleGAN(AdversarialModel):
         Cycle-Consistent Adversarial Networks, Eqn. 3.
     """
 
-    network_names = (
-        "generator_g",
-        "generator_f",
-        "discriminator_x",
-        "discriminator_y",
-    )
+    network_names = ("generator_g", "generator_f", "discriminator_x", "discriminator_y")
     loss_names = (
         "generator_loss",
         "generator_g_loss",

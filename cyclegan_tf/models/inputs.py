@@ -70,8 +70,9 @@ class ImagePairs:
     def _check_arrays(self, x: Any, y: Any) -> Data:
         if len(x) != len(y):
             raise ValueError(
-                f"real_x and real_y must be equally many. Received: {len(x)} and "
-                f"{len(y)}; make a tf.data.Dataset that repeats the fewer."
+                "real_x and real_y must have the same number of images. Received: "
+                f"{len(x)} and {len(y)}; make a tf.data.Dataset that repeats the "
+                "smaller set."
             )
         shapes = self._check_types((x, y))
         for domain, images in zip("xy", (x, y) if self._are_images else ()):
@@ -184,12 +185,12 @@ def for_replicas(data: Data, replicas: int, batch_size: int | None) -> Data:
 
 
 @contextlib.contextmanager
-def refusals_in_words(replicas: int = 1) -> Iterator[None]:
+def refusals_in_words(replicas: int) -> Iterator[None]:
     """Raise a `ValueError` with just the sentence, where a check in a graph fails.
 
     Args:
         replicas: int. Replicas in this process. If one gets no images, TensorFlow
-            cancels the others. Defaults to `1`.
+            cancels the others.
     """
     try:
         yield

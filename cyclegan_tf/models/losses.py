@@ -4,8 +4,10 @@ Each returns a float tensor of shape (batch,): the mean over everything but the
 batch. The `train_step` of a method applies the weights and takes the mean over the
 global batch.
 
-Below, D(x) is a discriminator's logits for an image x, and E the mean over its
-patches.
+Images are float (batch, height, width, channels) in [-1, 1]. Logits, also those called
+`real_logits` and `fake_logits`, are what a discriminator returns for real or generated
+images: float (batch, rows, columns, 1) of any size, one for each patch. Below, D(x) is
+the logits for an image x, and E the mean over its patches.
 """
 
 from collections.abc import Callable
@@ -15,15 +17,11 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from cyclegan_tf.models.choices import AdversarialLossName, check_choice
+
 
 def lsgan_generator_loss(fake_logits: Any) -> Any:
     """Least-squares loss of a generator: `E[(D(fake) - 1)^2]`.
-
-    Args:
-        fake_logits: float (batch, rows, columns, 1).
-
-    Returns:
-        float (batch,).
 
     Reference:
         Mao et al., 2017, Least Squares Generative Adversarial Networks, Eqn. 9;
@@ -35,13 +33,6 @@ def lsgan_generator_loss(fake_logits: Any) -> Any:
 def lsgan_discriminator_loss(real_logits: Any, fake_logits: Any) -> Any:
     """Least-squares loss of a discriminator: `E[(D(real) - 1)^2] + E[D(fake)^2]`.
 
-    Args:
-        real_logits: float (batch, rows, columns, 1).
-        fake_logits: float (batch, rows, columns, 1).
-
-    Returns:
-        float (batch,).
-
     Reference:
         Mao et al., 2017, Eqn. 9; Zhu et al., 2017, section 4.
     """
@@ -52,12 +43,6 @@ def lsgan_discriminator_loss(real_logits: Any, fake_logits: Any) -> Any:
 
 def bce_generator_loss(fake_logits: Any) -> Any:
     """Log-likelihood loss of a generator: `E[-log sigmoid(D(fake))]`.
-
-    Args:
-        fake_logits: float (batch, rows, columns, 1).
-
-    Returns:
-        float (batch,).
 
     Reference:
         Goodfellow et al., 2014, Generative Adversarial Nets, section 3 (the
@@ -71,13 +56,6 @@ def bce_discriminator_loss(real_logits: Any, fake_logits: Any) -> Any:
 
     `E[-log sigmoid(D(real))] + E[-log(1 - sigmoid(D(fake)))]`
 
-    Args:
-        real_logits: float (batch, rows, columns, 1).
-        fake_logits: float (batch, rows, columns, 1).
-
-    Returns:
-        float (batch,).
-
     Reference:
         Goodfellow et al., 2014, Eqn. 1; Zhu et al., 2017, Eqn. 1.
     """
@@ -88,13 +66,6 @@ def bce_discriminator_loss(real_logits: Any, fake_logits: Any) -> Any:
 
 def hinge_discriminator_loss(real_logits: Any, fake_logits: Any) -> Any:
     """Hinge loss of a discriminator: `E[max(0, 1 - D(real))] + E[max(0, 1 + D(fake))]`.
-
-    Args:
-        real_logits: float (batch, rows, columns, 1).
-        fake_logits: float (batch, rows, columns, 1).
-
-    Returns:
-        float (batch,).
 
     Reference:
         Lim and Ye, 2017, Geometric GAN, section 3.
@@ -107,12 +78,6 @@ def hinge_discriminator_loss(real_logits: Any, fake_logits: Any) -> Any:
 def critic_generator_loss(fake_logits: Any) -> Any:
     """Loss of a generator against a hinge or Wasserstein critic: `-E[D(fake)]`.
 
-    Args:
-        fake_logits: float (batch, rows, columns, 1).
-
-    Returns:
-        float (batch,).
-
     Reference:
         Arjovsky et al., 2017, Wasserstein GAN, algorithm 1.
     """
@@ -121,13 +86,6 @@ def critic_generator_loss(fake_logits: Any) -> Any:
 
 def wgan_discriminator_loss(real_logits: Any, fake_logits: Any) -> Any:
     """Wasserstein loss of a critic: `E[D(fake)] - E[D(real)]`.
-
-    Args:
-        real_logits: float (batch, rows, columns, 1).
-        fake_logits: float (batch, rows, columns, 1).
-
-    Returns:
-        float (batch,).
 
     Reference:
         Arjovsky et al., 2017, Wasserstein GAN, algorithm 1.
@@ -148,14 +106,11 @@ def gradient_penalty(
     channels of an image.
 
     Args:
-        discriminator: callable from an image batch to logits.
-        real: float (batch, height, width, channels) in [-1, 1].
-        fake: float, the shape of `real`.
+        discriminator: callable from images to logits.
+        real: real images.
+        fake: generated images, of the same shape.
         mix: float (batch, 1, 1, 1) drawn uniformly from [0, 1).
         training: bool. Passed to the discriminator. Defaults to `True`.
-
-    Returns:
-        float (batch,).
 
     Reference:
         Gulrajani et al., 2017, Improved Training of Wasserstein GANs, Eqn. 3.
@@ -170,14 +125,7 @@ def gradient_penalty(
 
 
 def cycle_loss(image: Any, cycled: Any) -> Any:
-    """Cycle consistency: mean absolute difference `|F(G(x)) - x|`.
-
-    Args:
-        image: float (batch, height, width, channels) in [-1, 1].
-        cycled: float, the shape of `image`: the image after both generators.
-
-    Returns:
-        float (batch,).
+    """Cycle consistency: mean absolute difference `|F(G(x)) - x|` of images.
 
     Reference:
         Zhu et al., 2017, Eqn. 2.
@@ -186,17 +134,9 @@ def cycle_loss(image: Any, cycled: Any) -> Any:
 
 
 def identity_loss(image: Any, same: Any) -> Any:
-    """Identity: mean absolute difference `|G(y) - y|`.
+    """Identity: mean absolute difference `|G(y) - y|` of images.
 
     A generator should not change an image of its *target* domain.
-
-    Args:
-        image: float (batch, height, width, channels) in [-1, 1].
-        same: float, the shape of `image`: the output of the generator with that
-            target domain.
-
-    Returns:
-        float (batch,).
 
     Reference:
         Zhu et al., 2017, section 5.2, "Photo generation from paintings".
@@ -205,14 +145,7 @@ def identity_loss(image: Any, same: Any) -> Any:
 
 
 def l1_loss(image: Any, generated: Any) -> Any:
-    """Mean absolute difference `|G(x) - y|` to the image that belongs to x.
-
-    Args:
-        image: float (batch, height, width, channels) in [-1, 1].
-        generated: float, the shape of `image`.
-
-    Returns:
-        float (batch,).
+    """Mean absolute difference `|G(x) - y|` to the image y that belongs to x.
 
     Reference:
         Isola et al., 2017, Eqn. 3.
@@ -276,11 +209,7 @@ def get_adversarial_loss(name: str) -> AdversarialLoss:
     Raises:
         ValueError: if the name is another one.
     """
-    if name not in ADVERSARIAL_LOSSES:
-        raise ValueError(
-            f"adversarial_loss must be one of {', '.join(ADVERSARIAL_LOSSES)}. "
-            f"Received: {name!r}"
-        )
+    check_choice("adversarial_loss", name, AdversarialLossName)
     return ADVERSARIAL_LOSSES[name]
 
 

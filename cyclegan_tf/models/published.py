@@ -20,14 +20,11 @@ class PublishedGenerator:
         image_norm: bool. Replace every batch norm by an instance norm with the same
             scale and offset, and leave dropout out: each image is then normalized by
             its own statistics, as in a training with one image a batch. Otherwise batch
-            norms use their running statistics. Defaults to `False`.
-        averaged: bool. Whether `update` gets averages of the weights. Defaults to
-            `False`.
+            norms use their running statistics.
+        averaged: bool. Whether `update` gets averages of the weights.
     """
 
-    def __init__(
-        self, generator: keras.Model, image_norm: bool = False, averaged: bool = False
-    ):
+    def __init__(self, generator: keras.Model, image_norm: bool, averaged: bool):
         self._trained = generator
         self.network: keras.Model = generator
         if averaged or (image_norm and any(map(_depends_on_batch, generator.layers))):

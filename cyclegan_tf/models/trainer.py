@@ -6,7 +6,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from cyclegan_tf.models.acceleration.tracing import without_remapper
 from cyclegan_tf.models.inputs import (
     Data,
     ImagePairs,
@@ -68,7 +67,7 @@ class ImagePairTrainer(keras.Model):
         ):
             # Keras warns that its default cannot shuffle these.
             kwargs.setdefault("shuffle", False)
-        with without_remapper(), refusals_in_words(self._local_replicas):
+        with refusals_in_words(self._local_replicas):
             return super().fit(data.x, data.y, *args, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
@@ -171,7 +170,4 @@ class ImagePairTrainer(keras.Model):
 def _refuse_weights_of_images(arguments: Mapping[str, Any]) -> None:
     for name in ("sample_weight", "class_weight"):
         if arguments.get(name) is not None:
-            raise ValueError(
-                "Images have no weights in the losses; leave them out. Received: "
-                f"{name}"
-            )
+            raise ValueError(f"The losses do not support {name}; leave it out.")

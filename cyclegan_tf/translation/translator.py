@@ -19,7 +19,6 @@ from cyclegan_tf.images import (
     shrink_image,
     upright,
 )
-from cyclegan_tf.models.acceleration.tracing import without_remapper
 from cyclegan_tf.models.networks.graph import (
     SMALLEST_SIDE,
     bytes_per_pixel,
@@ -150,8 +149,7 @@ def translate_one(translate: Callable[[tf.Tensor], tf.Tensor], image: Image) -> 
     """
     height, width, _ = image.shape
     try:
-        with without_remapper():
-            translated: Image = translate(tf.constant(image[None])).numpy()[0]
+        translated: Image = translate(tf.constant(image[None])).numpy()[0]
     except tf.errors.ResourceExhaustedError:
         raise
     except tf.errors.OpError as e:

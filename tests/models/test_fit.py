@@ -97,7 +97,7 @@ def test_every_form_of_data_trains_alike(data, pool_size, trained_on_a_dataset):
         (np.zeros((4, 16, 16, 3), "uint8"), Y, "real_x must be float images in"),
         (X, (Y + 1) * 127.5, r"real_y must be images in \[-1, 1\], but a batch has v"),
         (X, Y * np.nan, "values from nan to nan"),
-        (X, Y[:3], "must be equally many. Received: 4 and 3"),
+        (X, Y[:3], "must have the same number of images. Received: 4 and 3"),
         (X[:, :, :, :1], Y, r"real_x must be batches of images \(batch, height"),
         (X[0], Y[0], r"Received: shape \(16, 16, 3\)"),
         (X, None, "A batch must be .real_x, real_y.: images of both domains"),
@@ -277,7 +277,7 @@ def test_compile_refuses_what_it_does_not_use(model, arguments, name):
     ],
 )
 def test_weights_of_images_are_refused(model, method, name):
-    with pytest.raises(ValueError, match=f"no weights.*; leave them out.*: {name}$"):
+    with pytest.raises(ValueError, match=f"do not support {name}; leave it out"):
         getattr(model, method)(X, Y, **{name: np.ones(4)})
     with pytest.raises(ValueError, match="must be .real_x, real_y.. Received: 3 items"):
         model.fit(X, Y, validation_data=(X, Y, np.ones(4)), verbose=0)
@@ -292,7 +292,7 @@ def test_regularizers_are_refused():
     model = cyclegan_tf.CycleGAN(
         generator, tiny.generator(), tiny.discriminator(), tiny.discriminator()
     )
-    with pytest.raises(ValueError, match="generator_g must have no reg.* layer regu"):
+    with pytest.raises(ValueError, match="generator_g must not have reg.* layer regu"):
         model.compile()
 
 

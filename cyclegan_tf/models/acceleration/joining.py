@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from cyclegan_tf.models.networks.graph import treats_images_alone
 
-# More in a batch are not joined with another.
+# Batches with more pixels are not joined.
 MOST_PIXELS = 64 * 64
 MOST_PIXELS_ON_GPU = 256 * 256
 

@@ -1,12 +1,19 @@
 """Trace a network once for a training step that calls it many times."""
 
-import contextlib
 import functools
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
+
+# The remapper, TensorFlow's graph optimizer that fuses operations, is off from here on,
+# as each thread keeps what it finds at its first function. A traced network also
+# outputs what its gradient needs, and skip connections of a U-Net take outputs a second
+# time. The remapper overlooks that when it fuses a convolution with its successors,
+# fails, and prints an error. Training is as fast without it; a translation takes 0.95
+# to 1.00 of the time with it (three generators of the package at 192x192, on two cores
+# with AVX-512, in turns, by a script that was not kept).
+tf.config.optimizer.set_experimental_options({"remapping": False})
 
 
 def traced(
@@ -53,47 +60,3 @@ def traced(
         return traced_network.get_concrete_function(spec, training)(images)
 
     return call
-
-
-@contextlib.contextmanager
-def without_remapper() -> Iterator[None]:
-    """Disable the remapper, TensorFlow's graph optimizer that fuses operations.
-
-    A traced network also outputs what its gradient needs, and skip connections of a
-    U-Net take outputs a second time. The remapper overlooks that when it fuses a
-    convolution with its successors, fails, and prints an error. Training is as fast
-    without it; a translation takes 0.95 to 1.00 of the time with it (three generators
-    of the package at 192x192, on two cores with AVX-512, in turns, by a script that was
-    not kept).
-    """
-    with _REMAPPER.disabled():
-        yield
-
-
-class _Remapper:
-    """The option of the whole process, for threads that disable it at a time."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._users = 0
-        self._before = True
-
-    @contextlib.contextmanager
-    def disabled(self) -> Iterator[None]:
-        options = tf.config.optimizer
-        with self._lock:
-            if self._users == 0:
-                before = options.get_experimental_options()
-                self._before = before.get("remapping", True)
-                options.set_experimental_options({"remapping": False})
-            self._users += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._users -= 1
-                if self._users == 0:
-                    options.set_experimental_options({"remapping": self._before})
-
-
-_REMAPPER = _Remapper()

@@ -6,13 +6,13 @@ Keras. Layers with weights have fixed names, so weights of other frameworks find
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any
 
 import keras
 from keras import layers, ops
 
 import cyclegan_tf.models.backend  # noqa: F401 (refuses other settings of Keras)
-from cyclegan_tf.models.choices import Norm, Padding, Upsampling
+from cyclegan_tf.models.choices import Norm, Padding, Upsampling, check_choice
 
 NORM_EPSILON = 1e-5
 
@@ -213,15 +213,6 @@ def upsample(
 def float_output(activation: str, name: str) -> Callable[[Any], Any]:
     """Return the output activation, in full precision even under mixed precision."""
     return layers.Activation(activation, dtype=keras.config.floatx(), name=name)
-
-
-def check_choice(argument: str, value: str, choices: Any) -> None:
-    """Raise a `ValueError` if a value is not one of the choices of a `Literal`."""
-    words = get_args(choices)
-    if value not in words:
-        raise ValueError(
-            f"{argument} must be one of {', '.join(words)}. Received: {value!r}"
-        )
 
 
 def check_positive(**arguments: int) -> None:

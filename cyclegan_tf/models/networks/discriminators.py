@@ -6,12 +6,11 @@ In the comments ``Ck`` is a 4x4 layer with k filters (Zhu et al., 2017, section 
 import keras
 from keras import ops
 
-from cyclegan_tf.models.choices import Downsampling, Norm, Padding
+from cyclegan_tf.models.choices import Downsampling, Norm, Padding, check_choice
 from cyclegan_tf.models.networks.blocks import (
     NORM_EPSILON,
     Normalization,
     blur_and_halve,
-    check_choice,
     check_positive,
     conv,
     float_output,

@@ -50,9 +50,7 @@ def encoder_features(generator: keras.Model) -> dict[str, keras.KerasTensor]:
     return features
 
 
-def projection_heads(
-    channels: dict[str, int], width: int = 256, *, name: str = "projection_heads"
-) -> keras.Model:
+def projection_heads(channels: dict[str, int], width: int = 256) -> keras.Model:
     """Build the networks that make features of all layers comparable.
 
     Each is two dense layers with a ReLU between them, then a division by the length.
@@ -61,7 +59,6 @@ def projection_heads(
     Args:
         channels: the channels of each feature, by name.
         width: int. Width of both dense layers. Defaults to `256`.
-        name: str. Name of the model.
 
     Returns:
         A `keras.Model` from a list of float (batch, patches, channels), one for each
@@ -87,4 +84,4 @@ def projection_heads(
         length = ops.sqrt(ops.maximum(squared, 1e-36))
         inputs.append(patches)
         outputs.append(x / (length + _LENGTH_EPSILON))
-    return keras.Model(inputs, outputs, name=name)
+    return keras.Model(inputs, outputs, name="projection_heads")

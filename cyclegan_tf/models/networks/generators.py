@@ -21,12 +21,17 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from cyclegan_tf.models.choices import Downsampling, Norm, Padding, Upsampling
+from cyclegan_tf.models.choices import (
+    Downsampling,
+    Norm,
+    Padding,
+    Upsampling,
+    check_choice,
+)
 from cyclegan_tf.models.networks.blocks import (
     NORM_EPSILON,
     Normalization,
     blur_and_halve,
-    check_choice,
     check_positive,
     conv,
     float_output,

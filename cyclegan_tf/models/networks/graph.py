@@ -189,14 +189,15 @@ def bytes_per_pixel(generator: keras.Model) -> float:
     _, *free, channels = generator.input_shape
     # So large that the padding counts for little.
     sides = [side or size_multiple(generator) * 128 for side in free]
-    image = keras.Input((*sides, channels), batch_size=1)
-    sized = keras.models.clone_model(generator, input_tensors=image)
     maps = [
-        math.prod(tensor.shape)
-        for operation in operations(sized)
+        tensor
+        for operation in operations(generator)
         for tensor in keras.tree.flatten(operation.output)
     ]
-    return _MAPS_AT_ONCE * 4 * max(maps) / math.prod(sides)
+    shapes = keras.Model(generator.inputs, maps).compute_output_shape(
+        (1, *sides, channels)
+    )
+    return _MAPS_AT_ONCE * 4 * max(map(math.prod, shapes)) / math.prod(sides)
 
 
 def _probe(

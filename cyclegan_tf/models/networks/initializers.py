@@ -2,28 +2,27 @@
 
 import keras
 
-GAIN = 0.02
+_GAIN = 0.02
 
 
-def xavier(gain: float = GAIN) -> keras.initializers.Initializer:
-    """Return a new Xavier initializer: normal, without truncation, times a gain.
+def xavier() -> keras.initializers.Initializer:
+    """Return a new Xavier initializer: normal, without truncation, times 0.02.
 
     Reference:
         Glorot and Bengio, 2010, section 4.2.1; the gain is CUT's.
     """
     return keras.initializers.VarianceScaling(
-        gain**2, mode="fan_avg", distribution="untruncated_normal"
+        _GAIN**2, mode="fan_avg", distribution="untruncated_normal"
     )
 
 
-def xavier_start(network: keras.Model, gain: float = GAIN) -> keras.Model:
+def xavier_start(network: keras.Model) -> keras.Model:
     """Give a network the initial weights of CUT, in place.
 
     Every kernel is drawn from `xavier`, every bias becomes 0. Norms keep their weights.
 
     Args:
         network: a functional `keras.Model`.
-        gain: float. Defaults to `0.02`.
 
     Returns:
         The network.
@@ -35,7 +34,7 @@ def xavier_start(network: keras.Model, gain: float = GAIN) -> keras.Model:
     for layer in network.layers:
         for weight in layer.weights:
             if weight.name.endswith("kernel"):
-                weight.assign(xavier(gain)(weight.shape, weight.dtype))
+                weight.assign(xavier()(weight.shape, weight.dtype))
             elif weight.name == "bias":
                 weight.assign(keras.ops.zeros_like(weight))
     return network

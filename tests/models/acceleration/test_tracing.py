@@ -7,7 +7,7 @@ import tensorflow as tf
 import tiny
 
 import cyclegan_tf
-from cyclegan_tf.models.acceleration.tracing import traced, without_remapper
+from cyclegan_tf.models.acceleration.tracing import traced
 
 
 def compiled_by_xla(jit_compile):
@@ -32,17 +32,8 @@ def test_xla_compiles_networks_if_it_should(jit_compile):
     assert compiled_by_xla(jit_compile) == {jit_compile}
 
 
-def test_threads_disable_the_remapper_together():
-    def is_on():
-        return tf.config.optimizer.get_experimental_options().get("remapping", True)
-
-    first, second = without_remapper(), without_remapper()
-    first.__enter__()
-    second.__enter__()
-    first.__exit__(None, None, None)
-    assert not is_on()
-    second.__exit__(None, None, None)
-    assert is_on()
+def test_the_remapper_is_off_for_all_threads():
+    assert tf.config.optimizer.get_experimental_options()["remapping"] is False
 
 
 @pytest.mark.parametrize(
