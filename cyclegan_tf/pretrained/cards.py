@@ -25,7 +25,7 @@ def overview(everyones: bool) -> str:
         everyones: whether to list the models of others, too.
     """
     shown = [model for model in models().values() if model.is_ours or everyones]
-    lines = [f"{model.name:<32}{_what_it_does(model)}" for model in shown]
+    lines = [f"{model.name:<32}{model.translates}" for model in shown]
     if not everyones:
         others = len(models()) - len(shown)
         lines.append(f"cyclegan models --all lists {others} models of others, too.")
@@ -41,11 +41,6 @@ def card(name: str) -> str:
     return "\n".join(_card(model_named(name)))
 
 
-def _what_it_does(model: NamedModel) -> str:
-    back = ", and back" if "f" in model.files else ""
-    return model.directions["g"] + back
-
-
 def _card(model: NamedModel) -> Iterator[str]:
     yield "---"
     yield f"license: {model.license_weights.partition(',')[0].lower()}"
@@ -56,18 +51,17 @@ def _card(model: NamedModel) -> Iterator[str]:
     yield ""
     yield f"# {model.name}"
     yield ""
-    for direction, what in model.directions.items():
-        yield f"- Direction {direction}: {what}."
+    yield f"- Direction g: {model.translates}."
     yield f"- Architecture: {model.architecture}."
     yield f"- Trained on images of {model.training_size} pixels."
     yield f"- Made by: {model.made_by}."
     yield f"- License of the weights: {model.license_weights}."
     yield f"- License of the training images: {model.license_images}."
-    for file in model.files.values():
-        size = f", {file.bytes:,} bytes" if file.bytes else ""
-        address = f" from {file.url}" if file.url else ""
-        known = f", SHA-256 {file.sha256}" if file.sha256 else ""
-        yield f"- File: {file.name}{address}{size}{known}."
+    file = model.file
+    size = f", {file.bytes:,} bytes" if file.bytes else ""
+    address = f" from {file.url}" if file.url else ""
+    known = f", SHA-256 {file.sha256}" if file.sha256 else ""
+    yield f"- File: {file.name}{address}{size}{known}."
     if model.scores:
         yield "\n## Scores\n"
         yield from (f"- {score}" for score in model.scores)

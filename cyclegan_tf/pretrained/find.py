@@ -36,13 +36,7 @@ from cyclegan_tf.pretrained.pytorch.files import (
     require_reader,
 )
 from cyclegan_tf.pretrained.pytorch.weights import network_from_state_dict
-from cyclegan_tf.pretrained.zoo import (
-    ModelFile,
-    NamedModel,
-    did_you_mean,
-    download,
-    find_model,
-)
+from cyclegan_tf.pretrained.zoo import NamedModel, did_you_mean, download, find_model
 from cyclegan_tf.runs.run import Run, generator_file
 
 _LOG = logging.getLogger(__name__)
@@ -116,7 +110,7 @@ class StoredGenerator:
         name = (self.translates or "").replace(" to ", "2")
         if self.direction and name:
             return f"{self.direction} ({name})"
-        return self.direction or name or "one whose direction its file does not say"
+        return self.direction or name or "one of unknown direction"
 
     @property
     def is_exported(self) -> bool:
@@ -138,9 +132,10 @@ def find_generators(source: pathlib.Path) -> list[StoredGenerator]:
         InputError: if there is none, or a download fails.
     """
     if model := find_model(source):
-        return _generators_of(model)
+        return [_generator_of(model)]
     if source.is_file() or (source / "saved_model.pb").is_file():
-        return [stored_generator(source, _direction_in(source.stem))]
+        directions = {"generator_g": "g", "generator_f": "f"}
+        return [stored_generator(source, directions.get(source.stem))]
     found = generators_in(source) or _exported_in(source)
     if found:
         return found
@@ -219,20 +214,9 @@ def generators_in(folder: pathlib.Path) -> list[StoredGenerator]:
     ]
 
 
-def _generators_of(model: NamedModel) -> list[StoredGenerator]:
-    return [
-        StoredGenerator(
-            direction,
-            _keras_file(file, model),
-            model.training_size,
-            model.directions[direction],
-        )
-        for direction, file in model.files.items()
-    ]
-
-
-def _keras_file(file: ModelFile, model: NamedModel) -> pathlib.Path:
-    """Return a model's `.keras` file; download and convert it if need be."""
+def _generator_of(model: NamedModel) -> StoredGenerator:
+    """Return a model's generator; download and convert its file if need be."""
+    file = model.file
     path = file.path.with_suffix(".keras")
     if not path.is_file():
         if file.path.suffix in SUFFIXES:  # or the download would be for nothing
@@ -242,7 +226,7 @@ def _keras_file(file: ModelFile, model: NamedModel) -> pathlib.Path:
             network = read_network(downloaded)
             size = model.training_size
             write_network(path, dataclasses.replace(network, training_size=size))
-    return path
+    return StoredGenerator("g", path, model.training_size, model.translates)
 
 
 def stored_generator(
@@ -291,10 +275,7 @@ def find_networks(
     """
     if model := find_model(source):
         _check_no_norm(source, norm)
-        return {
-            f"generator_{generator.direction}": read_network(generator.path)
-            for generator in _generators_of(model)
-        }
+        return {"generator_g": read_network(_generator_of(model).path)}
     if not holds_networks(source):
         return {source.name: read_network(source, norm)}
     if Run.is_run(source):
@@ -382,10 +363,6 @@ def read_network(path: pathlib.Path, norm: StateDictNorm | None = None) -> Pretr
         f"{path} does not have the suffix of a network; name a .keras, .pth, .pt, "
         ".safetensors, .h5 or .hdf5 file, or a SavedModel folder."
     )
-
-
-def _direction_in(name: str) -> str | None:
-    return {"generator_g": "g", "generator_f": "f"}.get(name)
 
 
 def _exported_in(folder: pathlib.Path) -> list[StoredGenerator]:

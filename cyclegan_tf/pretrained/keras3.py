@@ -21,7 +21,7 @@ def read_generator(path: pathlib.Path) -> keras.Model:
     """
     network = load_network(path)
     advice = "name a generator's file, such as generator_g.keras"
-    with reading(path, "a generator, which keeps the size of images", advice):
+    with reading(path, "a generator that keeps the size of images", advice):
         size_multiple(network)
     return network
 

@@ -18,8 +18,9 @@ class ImportConfig:
             by Keras 2 (an .h5 or .keras file or a SavedModel), with or without
             TensorFlow Addons.
         out: The .keras file to write, or a folder for a folder of PyTorch files.
-        norm: The normalization of a PyTorch network, where its keys do not tell: an
-            instance norm may have none. By default as in the CycleGAN authors' code.
+        norm: Normalization of a PyTorch network whose file does not show it, as that of
+            an instance norm without weights. Defaults to what the CycleGAN authors'
+            code would mean by such a file.
         overwrite: Replace existing files.
     """
 

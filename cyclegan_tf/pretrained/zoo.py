@@ -1,7 +1,8 @@
 """Generators by name: our own, which come with the package, and those of others.
 
-`models.json` is the table. Its keys are names, and a name never stands for other bytes:
-a better model gets another name. Models of others are downloaded once.
+`models.json` is the table. Its keys are names, or `pytorch` for a family of models that
+differ in what they do alone. A name never stands for other bytes: a better model gets
+another name. Models of others are downloaded once.
 """
 
 import contextlib
@@ -13,12 +14,11 @@ import os
 import pathlib
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from cyclegan_tf._shared.errors import InputError, first_line
 from cyclegan_tf._shared.files import parse_json, replacing, write_json
-from cyclegan_tf.config.directions import DIRECTIONS
 
 # Before a name, where a path of the same name would be taken.
 PREFIX = "pretrained:"
@@ -54,29 +54,34 @@ class ModelFile:
 
 @dataclasses.dataclass(frozen=True)
 class NamedModel:
-    """A row of the table.
+    """A generator with a name.
 
     Attributes:
         name: the name to ask for.
-        directions: what each of its generators turns into what.
-        files: the file of each of its generators.
-        architecture: of the generators, in words.
+        translates: what it turns into what, such as `"horse to zebra"`.
+        file: its file.
+        architecture: its architecture, in words.
         training_size: shorter side of the photographs it was trained on, in pixels.
-        license_weights: license of the files.
+        license_weights: license of the file.
         license_images: license or origin of the images it was trained on.
         made_by: who trained it, or the command that did.
         scores: what was measured, with the protocol, a line each.
     """
 
     name: str
-    directions: Mapping[str, str]
-    files: Mapping[str, ModelFile]
+    translates: str
+    file: ModelFile
     architecture: str
     training_size: int
     license_weights: str
     license_images: str
     made_by: str
     scores: tuple[str, ...] = ()
+
+    @property
+    def directions(self) -> dict[str, str]:
+        """What each of its generators turns into what: G is its only one."""
+        return {"g": self.translates}
 
     @property
     def is_ours(self) -> bool:
@@ -87,7 +92,9 @@ class NamedModel:
 def models() -> dict[str, NamedModel]:
     """Return all models by name, our own first."""
     table = parse_json((_FOLDER / "models.json").read_text("utf-8"))
-    return {name: _model(name, row, table) for name, row in table.items()}
+    return {
+        model.name: model for name, row in table.items() for model in _models(name, row)
+    }
 
 
 def find_model(source: str | pathlib.Path) -> NamedModel | None:
@@ -157,26 +164,17 @@ def download_folder() -> pathlib.Path:
     return pathlib.Path(home, "cyclegan_tf").absolute()
 
 
-def _model(name: str, row: dict[str, Any], table: dict[str, Any]) -> NamedModel:
-    if other := row.get("reverse_of"):
-        return _reversed(name, _model(other, table[other], table))
-    files = {way: ModelFile(**file) for way, file in row["files"].items()}
-    values = {**row, "files": files, "scores": tuple(row.get("scores", ()))}
-    return NamedModel(name, **values)
-
-
-def _reversed(name: str, model: NamedModel) -> NamedModel:
-    """Return a model whose G is the F of another."""
-
-    def swapped(values: Mapping[str, Any]) -> dict[str, Any]:
-        return {way: values[DIRECTIONS[way].back] for way in ("g", "f")}
-
-    return dataclasses.replace(
-        model,
-        name=name,
-        directions=swapped(model.directions),
-        files=swapped(model.files),
-    )
+def _models(name: str, row: dict[str, Any]) -> Iterator[NamedModel]:
+    """Yield the model of a row of the table, or the models of a family."""
+    family = row.pop("models", None)
+    if family is None:
+        file, scores = ModelFile(**row.pop("file")), tuple(row.pop("scores", ()))
+        yield NamedModel(name, file=file, scores=scores, **row)
+        return
+    url = row.pop("url")
+    for member, translates in family.items():
+        file = ModelFile(f"{name}/{member}.pth", url.format(member))
+        yield NamedModel(f"{name}:{member}", translates, file, **row)
 
 
 def _fetch(file: ModelFile, path: pathlib.Path) -> None:

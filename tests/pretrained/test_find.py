@@ -444,7 +444,7 @@ def test_generators_of_a_folder_and_of_a_file(two_generators, tmp_path):
     named = shutil.copy(alone.path, tmp_path / "monet.keras")
     assert find_generators(named) == [StoredGenerator(None, named)]
     assert choose_generator(named, "f") == StoredGenerator(None, named)
-    with pytest.raises(InputError, match="it has one whose direction its file does"):
+    with pytest.raises(InputError, match="it has one of unknown direction"):
         choose_generator(named, "photo2monet")
 
 

@@ -74,8 +74,8 @@ def at(monkeypatch):
 
     def put(url, sha256=None):
         model = zoo.models()[NAME]
-        file = dataclasses.replace(model.files["g"], url=url, sha256=sha256)
-        row = dataclasses.replace(model, files={"g": file})
+        file = dataclasses.replace(model.file, url=url, sha256=sha256)
+        row = dataclasses.replace(model, file=file)
         monkeypatch.setattr(zoo, "models", lambda: {NAME: row})
 
     return put
@@ -86,18 +86,15 @@ def test_the_table_names_every_published_model():
     assert sum(name.startswith("pytorch:") for name in rows) == 18
     for name, model in rows.items():
         assert name == model.name
-        assert model.directions.keys() == model.files.keys() <= {"g", "f"}
-        for file in model.files.values():
-            assert (file.url is None) == model.is_ours
+        assert (model.file.url is None) == model.is_ours
 
 
 def test_files_of_the_package_are_those_of_the_table():
     for model in zoo.models().values():
-        for file in model.files.values():
-            if file.url is None:
-                content = file.path.read_bytes()
-                assert len(content) == file.bytes
-                assert hashlib.sha256(content).hexdigest() == file.sha256
+        if model.is_ours:
+            content = model.file.path.read_bytes()
+            assert len(content) == model.file.bytes
+            assert hashlib.sha256(content).hexdigest() == model.file.sha256
 
 
 def test_a_model_is_downloaded_and_converted_once(home, at, checkpoint, capsys):
