@@ -9,11 +9,7 @@ from typing import Any, Literal, TypeAlias
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.machine import hardware
 from cyclegan_tf.config.directions import DIRECTIONS
-from cyclegan_tf.config.options import (
-    CycleGANObjective,
-    DatasetConfig,
-    TrainConfig,
-)
+from cyclegan_tf.config.options import CycleGANObjective, DatasetConfig, TrainConfig
 from cyclegan_tf.data.domains import Domains, StillImages, load_domains
 from cyclegan_tf.evaluation.domain_classifier import DomainClassifier
 from cyclegan_tf.evaluation.evaluator import DomainImages, Evaluator

@@ -20,9 +20,9 @@ class EvaluateConfig:
         direction: BtoA makes B domain X and A domain Y, as in cyclegan train. Defaults
             to what the names of the images and of the translation say; without names,
             to that of the run or AtoB.
-        image_size: Side in pixels that images are resized to for a source that is no
-            run. Defaults to its size of training, rounded to what it takes; 256 if
-            nothing says it.
+        image_size: Side in pixels that images are resized to, if the source is not a
+            run. Defaults to the size of its training images, rounded to one that it
+            takes; 256 if that size is unknown.
         features: Network that extracts the compared features: random, a fixed network
             without a download; inception, Keras's InceptionV3; or the path of a
             SavedModel.

@@ -14,17 +14,16 @@ _PATCH_SIDE = 7
 _BINOMIAL = np.array([1, 4, 6, 4, 1], np.float32) / 16
 
 
-def laplacian_patches(images: Sequence[Image], seed: int = 0) -> list[np.ndarray]:
+def laplacian_patches(images: Sequence[Image]) -> list[np.ndarray]:
     """Draw 7x7 patches from the Laplacian pyramids of images.
 
     Args:
         images: uint8 (height, width, 1 or 3); resized to 128x128.
-        seed: int. Seed of the choice of patches. Defaults to `0`.
 
     Returns:
         float32 (16384, 3, 7, 7) for each of four levels, the finest first.
     """
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     of_image = random.integers(len(images), size=COUNT)
     drawn: list[list[np.ndarray]] = [[] for _ in range(LEVELS)]
     for i, image in enumerate(images):

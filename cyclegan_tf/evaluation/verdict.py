@@ -20,9 +20,9 @@ INVERTED_CORRELATION = -0.3
 COLLAPSED_DIVERSITY = 0.1  # as a share of real images' diversity
 UNCHANGED_GRAY_LEVELS = 1.0
 
-# Fewer test images allow no verdict, and a smaller difference to doing nothing does not
-# count.
+# With fewer test images there is no verdict.
 LEAST_IMAGES = 20
+# A score counts only if it differs by more from that of doing nothing.
 STANDARD_ERRORS = 2.0  # KID, of the difference
 LEAST_SHARE = 0.1  # SWD and mae, of the value for doing nothing
 LEAST_HIT_RATE = 0.1
@@ -30,8 +30,8 @@ LEAST_HIT_RATE = 0.1
 Judgement = Literal["better", "worse", "mixed", "unclear", "failing"]
 
 _NEXT: Mapping[Judgement, str] = {
-    "better": "compare the pictures with real ones: a score of a set misses single "
-    "images that are wrong.",
+    "better": "compare the pictures with real ones: the score of a set can be good "
+    "although some of its images are wrong.",
     "worse": "look at the pictures and the loss curves; an earlier epoch may be "
     "better, or the training too short.",
     "mixed": "look at the pictures, and believe them more than any one score.",

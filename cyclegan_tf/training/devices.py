@@ -33,15 +33,15 @@ class Workers:
     """The processes that train under one `tf.distribute` strategy; often just one.
 
     Args:
-        strategy: the strategy. Defaults to the current one.
+        strategy: the strategy.
 
     Attributes:
         is_chief: whether this process writes the run folder.
         count: int. Number of processes.
     """
 
-    def __init__(self, strategy: tf.distribute.Strategy | None = None):
-        self.strategy = strategy or tf.distribute.get_strategy()
+    def __init__(self, strategy: tf.distribute.Strategy):
+        self.strategy = strategy
         self.is_chief = True
         self.count = 1
         if isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy):

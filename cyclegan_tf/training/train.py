@@ -28,11 +28,7 @@ from cyclegan_tf.training.building import (
     build_model,
     compile_model,
 )
-from cyclegan_tf.training.devices import (
-    Workers,
-    choose_strategy,
-    fastest_precision,
-)
+from cyclegan_tf.training.devices import Workers, choose_strategy, fastest_precision
 from cyclegan_tf.training.fitting import Training, fit_steps
 
 _LOG = logging.getLogger(__name__)
@@ -202,7 +198,7 @@ def _locked(
 def _prepare(config: TrainConfig, workers: Workers) -> Training:
     """Read the images; build the model and its evaluators."""
     options, record = config.optimization, config.record
-    # First, because networks take seconds to build, in vain without a network.
+    # First: without a connection, the seconds of building the networks are wasted.
     if not is_at_hand(config.dataset.data, config.dataset.data_dir):
         _LOG.info("%s is to be downloaded first.", config.dataset.name)
     keras.utils.set_random_seed(options.seed)

@@ -51,18 +51,13 @@ _ADVICE: Mapping[Method, _Advice] = {
 
 # The loss of a discriminator that cannot tell real from fake: its logits are 0 or, for
 # LSGAN, the middle of the targets. A Wasserstein critic's logits have no scale.
-GUESSING_LOSSES = {
-    "lsgan": 0.5,
-    "bce": 2 * math.log(2),
-    "hinge": 2.0,
-    "wgan-gp": None,
-}
+GUESSING_LOSSES = {"lsgan": 0.5, "bce": 2 * math.log(2), "hinge": 2.0, "wgan-gp": None}
 
 
 def check_finite(logs: Mapping[str, float]) -> None:
     """Check the losses of an epoch, up to now.
 
-    They are means, so a single value that is not finite shows until the epoch ends.
+    They are means over its steps: one that is not finite stays so until the epoch ends.
 
     Raises:
         TrainingStoppedError: if one is not finite.

@@ -35,8 +35,6 @@ from cyclegan_tf.translation.translator import Translator
 # Pillow's encoders give no number if they cannot write a format.
 _ERRORS_OF_ONE_FILE = ERRORS_OF_A_NAME | {None}
 
-DEFAULT_TILE = 512
-
 
 class WrittenFile(NamedTuple):
     """Height and width of a translation, and how it came about.
@@ -111,10 +109,10 @@ class FileTranslator:
             raise
         except (MemoryError, tf.errors.ResourceExhaustedError) as e:
             raise InputError(
-                f"There is not enough memory for {path}; make it smaller, or translate "
-                "it in tiles with `tile=512`."
+                f"There is not enough memory for {path}; make it smaller, or, to "
+                "translate it by a run or a .keras file, use `tile=512`."
             ) from e
-        except (OSError, ValueError, KeyError) as e:
+        except (OSError, ValueError) as e:
             if isinstance(e, OSError) and e.errno not in _ERRORS_OF_ONE_FILE:
                 raise
             reason = getattr(e, "strerror", None) or first_line(e)
@@ -158,7 +156,7 @@ class FileTranslator:
             return None
         generator = self._translator.generator
         try:
-            return TiledTranslator(generator, DEFAULT_TILE, self._progress, size="full")
+            return TiledTranslator(generator, progress=self._progress, size="full")
         except InputError:  # it cannot be computed in tiles
             return None
 

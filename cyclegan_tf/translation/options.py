@@ -43,11 +43,11 @@ class TranslateConfig:
         overwrite: Replace existing files, and start anew. Without it, the same command
             goes on where it was stopped.
         tile: Translate images with a side longer than this many pixels in tiles of this
-            size: the same result in little memory, but with up to 262 bytes per pixel
-            of temporary files in the output folder. 512 is a good size, and the default
-            for images that are too large for the memory, or of more than 16.8
-            megapixels after scaling, if libvips is installed and the generator is not
-            exported.
+            size, such as 512. The result is the same, and needs little memory, but up
+            to 262 bytes per pixel of temporary files in the output folder. By default,
+            images that do not fit the memory, or have more than 16.8 megapixels after
+            scaling, are translated in tiles of 512, if libvips is installed and the
+            generator is not exported.
     """
 
     source: Annotated[pathlib.Path, tyro.conf.Positional]

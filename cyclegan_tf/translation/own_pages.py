@@ -38,8 +38,9 @@ class OwnPagesOnly:
             is_own = origin is None or urllib.parse.urlsplit(origin).netloc == host
             if not (is_here and is_own):
                 app = PlainTextResponse(
-                    "Another website cannot use this page. On other computers, it "
-                    "needs --host; a proxy must pass on the header Host.\n",
+                    "This page refuses requests of other websites. To use it on other "
+                    "computers, start cyclegan serve with --host; a proxy must pass on "
+                    "the header Host.\n",
                     status_code=403,
                 )
         await app(scope, receive, send)

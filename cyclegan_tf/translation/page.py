@@ -44,6 +44,8 @@ _LOG = logging.getLogger(__name__)
 # Multiples of the default size limit of `cyclegan translate`; `None` means no limit.
 _SIZES: dict[str, int | None] = {"As trained": 1, "Larger": 2, "Full": None}
 
+_TOO_LARGE = (TooLargeImageError, MemoryError, tf.errors.ResourceExhaustedError)
+
 
 def serve(config: ServeConfig) -> None:
     """Serve a page that translates photos, until it is interrupted.
@@ -216,31 +218,27 @@ def _translate_upload(
     try:
         # Bytes, so that a message does not name the temporary file.
         return served.translate(pathlib.Path(path).read_bytes(), size)
-    except FileNotFoundError as e:  # deleted an hour after the upload
-        raise gradio.Error(
-            "The photo is no longer on the server; choose it again.",
-            print_exception=False,
-        ) from e
-    except (TooLargeImageError, MemoryError, tf.errors.ResourceExhaustedError) as e:
-        raise gradio.Error(
+    except (*_TOO_LARGE, FileNotFoundError, InputError) as e:
+        raise gradio.Error(_in_words(e), print_exception=False) from e
+
+
+def _in_words(error: Exception) -> str:
+    """Tell a visitor why a photo is not translated, without the names of files."""
+    if isinstance(error, FileNotFoundError):  # deleted an hour after the upload
+        return "The photo is no longer on the server; choose it again."
+    if isinstance(error, _TOO_LARGE):
+        return (
             "The photo has too many pixels for this size; choose another size, or a "
-            "smaller photo.",
-            print_exception=False,
-        ) from e
-    except UnknownRangeError as e:
-        raise gradio.Error(
-            f"The photo cannot be read: {e}", print_exception=False
-        ) from e
-    except UnreadableImageError as e:
-        raise gradio.Error(
+            "smaller photo."
+        )
+    if isinstance(error, UnknownRangeError):
+        return f"The photo cannot be read: {error}"
+    if isinstance(error, UnreadableImageError):
+        return (
             "The file cannot be read as an image; choose another one, such as a JPEG "
-            "or PNG file.",
-            print_exception=False,
-        ) from e
-    except InputError as e:  # of bytes, so it names no file
-        raise gradio.Error(
-            f"The photo cannot be translated: {e}", print_exception=False
-        ) from e
+            "or PNG file."
+        )
+    return f"The photo cannot be translated: {error}"
 
 
 def _uploaded_file(

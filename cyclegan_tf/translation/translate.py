@@ -136,7 +136,7 @@ def _plan(
 def _check_outputs(
     planned: Sequence[Translation], manifest: Manifest, overwrite: bool
 ) -> None:
-    """Check that no image is replaced, nor without permission any other file."""
+    """Check that no image to translate is replaced, and other files only on request."""
     inputs = {identity(item.input): item.input for item in planned}
     for item in planned:
         if (file := identity(item.output)) and file in inputs:

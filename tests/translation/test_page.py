@@ -317,6 +317,8 @@ def test_mistakes(run, tmp_path, capsys, monkeypatch):
     (tmp_path / "exported/report.json").write_text("{}")
     assert "holds no generators" in fails(tmp_path / "exported")
     (tmp_path / "exported/a.json").write_text('{"name": "a"}')
+    assert "holds no generators" in fails(tmp_path / "exported")
+    (tmp_path / "exported/a/1").mkdir(parents=True)
     assert "a.json cannot be read" in fails(tmp_path / "exported")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'cyclegan_tf\[demo\]'"):

@@ -1,7 +1,6 @@
 """Pixel arrays in files, their tiles, and statistics of them part by part."""
 
 import dataclasses
-import math
 import pathlib
 from collections.abc import Iterator
 
@@ -72,11 +71,6 @@ class RasterFile:
     path: pathlib.Path
     shape: tuple[int, int, int]
     dtype: str
-
-    @property
-    def nbytes(self) -> int:
-        """Size of the complete file."""
-        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
     def __getitem__(self, part: tuple[slice, slice]) -> np.ndarray:
         """Read rows and columns, given by slices with starts and stops."""

@@ -4,13 +4,15 @@ import dataclasses
 import functools
 import pathlib
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
+import rich.console
+import rich.progress
 import tensorflow as tf
-import tqdm
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.images import Image, denormalize, normalize
@@ -141,11 +143,8 @@ class TiledTranslator(Translator):
         source = _Source(image, bounds)
         maps: dict[str, RasterFile] = {}
         averages: dict[str, np.ndarray] = {}
-        with tqdm.tqdm(
-            total=len(tiles) * len(self._stages),
-            unit="tile",
-            disable=None if self.progress else True,
-        ) as bar:
+        with _bar(self.progress and sys.stderr.isatty()) as bar:
+            task = bar.add_task("Tiles", total=len(tiles) * len(self._stages))
             for stage, run in self._stages:
                 moments = Moments()
                 files = {
@@ -171,7 +170,7 @@ class TiledTranslator(Translator):
                             yield tile, values
                         elif map.name == stage.norm.input:
                             moments.add(values)
-                    bar.update()
+                    bar.advance(task)
                 if stage.norm is not None:
                     averages[stage.norm.mean] = moments.mean
                     averages[stage.norm.variance] = moments.variance
@@ -195,6 +194,14 @@ class TiledTranslator(Translator):
                 f"{needed / 1e9:.1f} GB in {folder.parent}, where {free / 1e9:.1f} GB "
                 "are free; make room, or choose a folder on another disk."
             )
+
+
+def _bar(is_shown: bool) -> rich.progress.Progress:
+    return rich.progress.Progress(
+        console=rich.console.Console(stderr=True, force_terminal=is_shown),
+        transient=True,
+        disable=not is_shown,
+    )
 
 
 class _Source:
