@@ -59,6 +59,7 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     train_config = dataclasses.replace(
         train_config, dataset=_dataset(config, train_config.dataset, generators)
     )
+    train_config.dataset.check()
     domains = load_domains(train_config, size_multiple)
     evaluators = build_evaluators(domains, extractor, config.reference, config.images)
     _LOG.info("Computing on %s in float32.", hardware())

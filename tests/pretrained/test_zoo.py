@@ -89,6 +89,20 @@ def test_the_table_names_every_published_model():
         assert (model.file.url is None) == model.is_ours
 
 
+@pytest.mark.parametrize(
+    ("name", "sha256"),
+    [
+        (
+            "photo2monet",
+            "aa597f3003d8d6536b4ece5c2a9af1a6037aebfe7e564f324d7f9ba59f6dd9bf",
+        )
+    ],
+)
+def test_a_name_never_stands_for_other_bytes(name, sha256):
+    """A better model gets another name, and a line here."""
+    assert zoo.model_named(name).file.sha256 == sha256
+
+
 def test_files_of_the_package_are_those_of_the_table():
     for model in zoo.models().values():
         if model.is_ours:
