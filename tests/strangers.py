@@ -3,6 +3,7 @@
 `fuzzing.py` and `test_strangers.py` change them.
 """
 
+import math
 import pathlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -16,13 +17,13 @@ import tiny
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.beam.records import decode_record, encode_record, read_records
 from cyclegan_tf.cli.main import main as cyclegan
-from cyclegan_tf.images import read_image
+from cyclegan_tf.images import MAX_PIXELS, read_image
 from cyclegan_tf.pretrained.find import read_network
 from cyclegan_tf.pretrained.keras2.files import read_h5
 from cyclegan_tf.pretrained.pytorch.files import read_state_dict, write_state_dict
 from cyclegan_tf.runs.checkpoints import Checkpoints, Position
 from cyclegan_tf.runs.run import Run
-from cyclegan_tf.translation.tiled.vips import decode
+from cyclegan_tf.translation.tiled.vips import decode, large_image_size
 
 
 class Kind(NamedTuple):
@@ -45,9 +46,11 @@ def _encoded(*suffixes: str) -> Iterator[bytes]:
 
 
 def large_images(folder: pathlib.Path) -> Kind:
-    """Images, as `translate --tile` reads them."""
+    """Images, as `translate --tile` reads them, where the disk has room for few."""
 
     def read(path: pathlib.Path) -> object:
+        if math.prod(large_image_size(path)) > MAX_PIXELS:
+            raise InputError("refused")
         return decode(path, 3, folder / "pixels")
 
     sound = [*_encoded("PNG", "JPEG", "GIF", "WebP", "TIFF")]

@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import replacing
-from cyclegan_tf.images import UnknownRangeError, UnreadableImageError
+from cyclegan_tf.images import (
+    TooLargeImageError,
+    UnknownRangeError,
+    UnreadableImageError,
+)
 from cyclegan_tf.translation.tiled.rasters import RasterFile
 
 if TYPE_CHECKING:
     import pyvips
 
+# libvips holds some rows in memory, 61 bytes a pixel. A TIFF of 200 bytes can claim
+# rows of 4 GB.
+_LONGEST_SIDE = 1_000_000
 # Pillow's weights of red, green and blue (ITU-R BT.601).
 _LUMINANCE = [0.299, 0.587, 0.114]
 # Quality and chroma subsampling of `write_image`.
@@ -56,6 +63,7 @@ def large_image_size(path: pathlib.Path) -> tuple[int, int]:
 
     Raises:
         UnreadableImageError: if libvips does not know the format.
+        TooLargeImageError: if a side has more than a million pixels.
     """
     image = _open(path, "sequential")
     size = image.height, image.width
@@ -86,6 +94,7 @@ def decode(
     Raises:
         UnreadableImageError: if the format is unknown, or the file is damaged.
         UnknownRangeError: if it has other numbers than 8 or 16 bits.
+        TooLargeImageError: if a side has more than a million pixels.
     """
     import pyvips
 
@@ -142,6 +151,11 @@ def _open(path: pathlib.Path, access: str) -> "pyvips.Image":
         )
     except pyvips.Error as e:
         raise _unreadable(path, e) from e
+    if max(image.width, image.height) > _LONGEST_SIDE:
+        raise TooLargeImageError(
+            f"{path} claims {image.width}x{image.height} pixels, with a side of more "
+            f"than {_LONGEST_SIDE:,}; cut it into smaller images."
+        )
     if image.format not in ("uchar", "ushort"):
         raise UnknownRangeError(
             f"{path} has {image.format} numbers, and nothing says which are black and "

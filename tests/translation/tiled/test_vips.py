@@ -1,5 +1,6 @@
 """Image files read and written strip by strip, and translated in tiles."""
 
+import struct
 import sys
 import types
 import warnings
@@ -12,6 +13,7 @@ import cyclegan_tf
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.cli.main import main
 from cyclegan_tf.images import (
+    TooLargeImageError,
     UnreadableImageError,
     read_image,
     resize_image,
@@ -120,6 +122,20 @@ def test_formats_that_cannot_be_written(tmp_path):
     raster[0:4, 0:4] = smooth(4, 4)
     with pytest.raises(InputError, match=r"image\.bmp cannot be written in 4x4"):
         encode(tmp_path / "image.bmp", raster)
+
+
+def test_rows_that_fill_the_memory_are_refused(tmp_path):
+    """A TIFF of 200 bytes that claims 604 megapixels in 9 rows, found by fuzzing."""
+    path = tmp_path / "wide.tif"
+    PIL.Image.new("RGB", (7, 9)).save(path)
+    content = path.read_bytes()
+    width = struct.pack("<HHII", 256, 4, 1, 7)
+    assert width in content
+    path.write_bytes(content.replace(width, struct.pack("<HHII", 256, 4, 1, 2**26)))
+    with pytest.raises(TooLargeImageError, match="67108864x9 pixels, with a side"):
+        large_image_size(path)
+    with pytest.raises(TooLargeImageError):
+        decode(path, 3, tmp_path / "pixels")
 
 
 def test_damaged_files(tmp_path):
