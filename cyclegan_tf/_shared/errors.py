@@ -13,7 +13,7 @@ class InputError(ValueError):
 
 
 class TrainingStoppedError(RuntimeError):
-    """The watchdog stopped a training; the message says why."""
+    """A training that fails was stopped; the message says why."""
 
 
 class WorkerLostError(RuntimeError):

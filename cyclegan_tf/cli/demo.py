@@ -79,4 +79,4 @@ def _translate_photographs(out: pathlib.Path) -> "Showcase":
     )
     files = [(each.input, each.output) for each in api.translate(config)]
     _LOG.info("Translated photographs by %s; see %s", _MODEL, out)
-    return Showcase(_MODEL, model.directions["g"], files, CREDITS)
+    return Showcase(_MODEL, model.translates, files, CREDITS)

@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         The exit code: 0; 1 if images were skipped, an exported file differs too much
         from its Keras generator, a data set cannot be trained on, a planned run does
-        not fit or the watchdog stopped a training; 2 for wrong input; 3 if another
+        not fit or a training was stopped; 2 for wrong input; 3 if another
         worker of the training is lost or a Beam job failed; 130 if interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
             EXIT_WRONG_INPUT,
         )
     except TrainingStoppedError as e:
-        return _fail(f"The watchdog stopped the training. {e}", EXIT_STOPPED)
+        return _fail(f"The training was stopped. {e}", EXIT_STOPPED)
     except (WorkerLostError, JobFailedError) as e:
         return _fail(str(e), EXIT_WORKERS_FAILED)
     except KeyboardInterrupt as e:

@@ -335,8 +335,7 @@ class RecordConfig:
         keep_best: Score of the epoch to keep in best/: loss is the validation loss (the
             cycle losses of CycleGAN), the others are means over the directions.
         watchdog: Look for signs of a failing training after each epoch: warn, stop at
-            the first sign, or off. A loss that is not finite always stops the training,
-            except with off.
+            the first sign, or off. A loss that is not finite always stops the training.
     """
 
     checkpoint_minutes: float = 10.0

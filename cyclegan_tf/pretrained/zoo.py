@@ -79,11 +79,6 @@ class NamedModel:
     scores: tuple[str, ...] = ()
 
     @property
-    def directions(self) -> dict[str, str]:
-        """What each of its generators turns into what: G is its only one."""
-        return {"g": self.translates}
-
-    @property
     def is_ours(self) -> bool:
         return ":" not in self.name
 

@@ -236,7 +236,7 @@ def _draw(title: str, epochs: list[int], series: list[Series]) -> str:
 def _plot(
     axes: Any, epochs: list[int], values: list[float | None], role: str, linestyle: str
 ) -> None:
-    # Lines cross epochs without an evaluation, but break at NaN.
+    # Lines cross epochs without an evaluation.
     points = [
         (epoch, value) for epoch, value in zip(epochs, values) if value is not None
     ]
