@@ -31,7 +31,7 @@ import tensorflow as tf
 import tiny
 
 from cyclegan_tf.cli.main import main as cyclegan
-from cyclegan_tf.images import read_image
+from cyclegan_tf.images import denormalize, normalize, read_image
 from cyclegan_tf.translation.translator import Translator
 
 SECONDS, CLIENTS = 120, 32
@@ -172,15 +172,27 @@ def ask_saved_model(run, folder, seconds, clients, tally):
     deadline = time.monotonic() + seconds
 
     def ask(number):
-        image = exported.photo(32 + number, 48 + 3 * number, 3, seed=number)
+        # Sides of which serving_default, too, makes a translation.
+        image = exported.photo(32 + 4 * number, 48 + 4 * number, 3, seed=number)
         expected = translator(image)
         sound, broken = exported.encode(image), REFUSALS["no image"][0]
+        images = tf.constant(image[None])
+        floats = tf.constant(normalize(image[None].astype(np.float32)))
         while time.monotonic() < deadline:
-            (answer,) = exported.translate_files(loaded, [sound])
-            tally.check("a SavedModel", is_equal(answer, expected), "another image")
+            (of_bytes,) = exported.translate_files(loaded, [sound])
+            (of_images,) = loaded.signatures["uint8"](image=images)["translated"]
+            (of_floats,) = loaded.signatures["serving_default"](image=floats)[
+                "translated"
+            ]
+            for signature, answer in (
+                ("image_bytes", of_bytes),
+                ("uint8", of_images.numpy()),
+                ("serving_default", denormalize(of_floats)),
+            ):
+                tally.check(signature, is_equal(answer, expected), "another image")
             with contextlib.suppress(tf.errors.InvalidArgumentError):
                 exported.translate_files(loaded, [broken])
-                tally.check("a SavedModel", False, "an answer to no image")
+                tally.check("image_bytes", False, "an answer to no image")
 
     with concurrent.futures.ThreadPoolExecutor(clients) as pool:
         list(pool.map(ask, range(clients)))
