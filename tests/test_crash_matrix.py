@@ -1,12 +1,16 @@
-"""Two stops of the fifty that `make soak` tries of each command."""
+"""One or two stops of the fifty that `make soak` tries of each command."""
 
 import crash_matrix
+import pytest
 
 
-def test_a_translation_survives_two_stops(tmp_path, capfd):
-    command = crash_matrix.COMMANDS["translate"]
-    assert crash_matrix.try_signals("translate", command, 2, tmp_path) == 0
-    assert "translate | " in capfd.readouterr().out
+@pytest.mark.parametrize(
+    ("name", "stops"), [("translate", 2), ("translate-beam", 1), ("export", 1)]
+)
+def test_a_command_survives_stops(name, stops, tmp_path, capfd):
+    command = crash_matrix.COMMANDS[name]
+    assert crash_matrix.try_signals(name, command, stops, tmp_path) == 0
+    assert f"{name} | " in capfd.readouterr().out
 
 
 def test_a_file_that_differs_is_lost(tmp_path, capfd):
