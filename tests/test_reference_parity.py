@@ -14,10 +14,10 @@ import pytest
 from reference import PytorchAdam
 
 import cyclegan_tf
-from cyclegan_tf.pretrained.find import PYTORCH_NAMES
 from cyclegan_tf.pretrained.pytorch.files import read_state_dict
 from cyclegan_tf.pretrained.pytorch.keys import weights_by_key
 from cyclegan_tf.pretrained.pytorch.weights import network_from_state_dict
+from cyclegan_tf.pretrained.read import PYTORCH_NAMES
 
 HERE = pathlib.Path(__file__).parent
 # Of a CycleGAN: G and D are the networks of models with one direction.

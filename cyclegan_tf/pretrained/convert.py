@@ -4,16 +4,16 @@ import pathlib
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import check_free
-from cyclegan_tf.pretrained.find import (
+from cyclegan_tf.pretrained.keras3 import write_network
+from cyclegan_tf.pretrained.options import ExportPytorchConfig, ImportConfig
+from cyclegan_tf.pretrained.pytorch.files import write_state_dict
+from cyclegan_tf.pretrained.pytorch.weights import state_dict_of
+from cyclegan_tf.pretrained.read import (
     PYTORCH_NAMES,
     find_networks,
     holds_networks,
     read_network,
 )
-from cyclegan_tf.pretrained.keras3 import write_network
-from cyclegan_tf.pretrained.options import ExportPytorchConfig, ImportConfig
-from cyclegan_tf.pretrained.pytorch.files import write_state_dict
-from cyclegan_tf.pretrained.pytorch.weights import state_dict_of
 
 
 def import_network(config: ImportConfig) -> list[pathlib.Path]:

@@ -7,8 +7,8 @@ import keras
 from cyclegan_tf._shared.errors import first_line
 from cyclegan_tf.models.networks.architecture import GENERATORS
 from cyclegan_tf.models.networks.graph import normalization_of, size_multiple
-from cyclegan_tf.pretrained.find import find_networks
 from cyclegan_tf.pretrained.keras3 import Pretrained
+from cyclegan_tf.pretrained.read import find_networks
 from cyclegan_tf.pretrained.recognition import architecture_of
 
 

@@ -20,7 +20,7 @@ from cyclegan_tf.evaluation.evaluate import build_evaluators
 from cyclegan_tf.evaluation.features import feature_extractor
 from cyclegan_tf.models.adversarial import AdversarialModel
 from cyclegan_tf.models.networks.graph import size_multiple
-from cyclegan_tf.pretrained.find import find_networks
+from cyclegan_tf.pretrained.read import find_networks
 from cyclegan_tf.runs.run import Run
 from cyclegan_tf.training.building import (
     MODELS,

@@ -15,8 +15,8 @@ from cyclegan_tf._shared import archives
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.evaluation.features import inception_features
 from cyclegan_tf.photographs import PHOTOGRAPHS
-from cyclegan_tf.pretrained.find import read_network
 from cyclegan_tf.pretrained.keras2.files import read_h5
+from cyclegan_tf.pretrained.read import read_network
 from cyclegan_tf.runs.checkpoints import Checkpoints, Position
 
 

@@ -9,7 +9,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from cyclegan_tf.pretrained.find import read_network
+from cyclegan_tf.pretrained.read import read_network
 from cyclegan_tf.pretrained.recognition import architecture_of
 
 FOLDER = pathlib.Path(os.environ["ADDONS_MODELS"])

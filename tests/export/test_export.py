@@ -26,7 +26,8 @@ from cyclegan_tf.export.litert_runtime import LiteRTModel
 from cyclegan_tf.export.options import Choice, ExportConfig
 from cyclegan_tf.export.parity import Judge
 from cyclegan_tf.export.savedmodel import SavedModelRuntime, write_saved_model
-from cyclegan_tf.pretrained.find import find_generators, read_network
+from cyclegan_tf.pretrained.find import find_generators
+from cyclegan_tf.pretrained.read import read_network
 from cyclegan_tf.runs.run import Run
 from cyclegan_tf.translation.inference import inference_model
 

@@ -12,7 +12,7 @@ from cyclegan_tf.export import litert
 from cyclegan_tf.export.gpu_safe import ScaledMoments, gpu_safe
 from cyclegan_tf.export.litert_runtime import LiteRTModel, cpu_only_operations
 from cyclegan_tf.photographs import PHOTOGRAPHS
-from cyclegan_tf.pretrained.find import read_network
+from cyclegan_tf.pretrained.read import read_network
 from cyclegan_tf.translation.inference import Moments, inference_model
 
 GENERATORS = {

@@ -19,7 +19,8 @@ import cyclegan_tf
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.cli.main import main
 from cyclegan_tf.pretrained import cards, zoo
-from cyclegan_tf.pretrained.find import find_generators, find_networks, load_generator
+from cyclegan_tf.pretrained.find import find_generators, load_generator
+from cyclegan_tf.pretrained.read import find_networks
 
 NAME = "pytorch:style_monet"
 

@@ -15,7 +15,7 @@ from cyclegan_tf.config.recipes import make_train_config
 from cyclegan_tf.config.stored import from_dict, to_dict
 from cyclegan_tf.models.cut import CUT
 from cyclegan_tf.models.pix2pix import Pix2Pix
-from cyclegan_tf.pretrained.find import find_networks
+from cyclegan_tf.pretrained.read import find_networks
 from cyclegan_tf.runs.run import Run
 from cyclegan_tf.training.building import build_model
 

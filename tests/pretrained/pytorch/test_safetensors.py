@@ -13,10 +13,10 @@ import torch
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.models.networks.generators import resnet_generator
 from cyclegan_tf.pretrained.convert import export_pytorch, import_network
-from cyclegan_tf.pretrained.find import find_networks, read_network
 from cyclegan_tf.pretrained.options import ExportPytorchConfig, ImportConfig
 from cyclegan_tf.pretrained.pytorch.files import read_state_dict, write_state_dict
 from cyclegan_tf.pretrained.pytorch.weights import state_dict_of
+from cyclegan_tf.pretrained.read import find_networks, read_network
 
 
 @pytest.fixture
