@@ -66,8 +66,11 @@ _TURNS = {
     8: PIL.Image.Transpose.ROTATE_90,
 }
 
-# Names of left out files in one line of the log.
+# How many left-out files a line of the log names.
 _NAMES_SHOWN = 5
+
+# What errors call an image without a path.
+_NO_NAME = "the image"
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -77,7 +80,7 @@ class UnreadableImageError(InputError):
 
 
 class UnknownRangeError(UnreadableImageError):
-    """An image has numbers, such as floats, of which black and white are unknown."""
+    """An image has pixel values, such as floats, with no known black and white."""
 
 
 class TooLargeImageError(UnreadableImageError):
@@ -110,7 +113,10 @@ def denormalize(image: Any) -> Image:
 
 
 def read_image(
-    source: pathlib.Path | bytes, channels: int = 3, max_pixels: int = MAX_PIXELS
+    source: pathlib.Path | bytes,
+    channels: int = 3,
+    max_pixels: int = MAX_PIXELS,
+    name: str | None = None,
 ) -> Image:
     """Read an image file, upright.
 
@@ -124,6 +130,7 @@ def read_image(
         channels: int. 3 (gray is repeated) or 1 (color is converted to luminance).
             Defaults to `3`.
         max_pixels: int. Defaults to `MAX_PIXELS`.
+        name: what errors call the image. Defaults to its path, or `"the image"`.
 
     Returns:
         uint8 array (height, width, channels).
@@ -134,8 +141,9 @@ def read_image(
         TooLargeImageError: if its header claims more than `max_pixels` pixels.
         InputError: if there is no such file.
     """
-    with open_image(source, max_pixels) as file:
-        return from_pillow(upright(file), channels)
+    name = name or _name(source)
+    with open_image(source, max_pixels, name) as file:
+        return from_pillow(upright(file), channels, name)
 
 
 def read_shrunk(
@@ -168,13 +176,15 @@ def read_shrunk(
     return shrink_image(read_image(source, channels, most), shorter_side), size
 
 
-def from_pillow(image: PIL.Image.Image, channels: int = 3) -> Image:
+def from_pillow(
+    image: PIL.Image.Image, channels: int = 3, name: str = _NO_NAME
+) -> Image:
     """Convert a Pillow image of any mode with 8 or 16 bits, as `read_image` does.
 
     Raises:
-        UnreadableImageError: if it has other numbers, whose range nobody knows.
+        UnknownRangeError: if it has other pixel values, whose range nobody knows.
     """
-    _check_numbers(image)
+    _check_bit_depth(image, name)
     if image.mode.startswith("I"):  # 16 bits: convert() would clip them
         levels = np.rint(np.asarray(image) / 257)
         image = PIL.Image.fromarray(levels.astype(np.uint8))
@@ -187,22 +197,27 @@ def from_pillow(image: PIL.Image.Image, channels: int = 3) -> Image:
 
 
 def read_size(
-    source: pathlib.Path | bytes, max_pixels: int = MAX_PIXELS
+    source: pathlib.Path | bytes,
+    max_pixels: int = MAX_PIXELS,
+    name: str | None = None,
 ) -> tuple[int, int]:
     """Return the height and width of an image file, upright, from its header.
 
     Raises:
         UnreadableImageError, InputError: as `read_image`, except for damaged pixels.
     """
-    with open_image(source, max_pixels) as file:
-        _check_numbers(file)
+    name = name or _name(source)
+    with open_image(source, max_pixels, name) as file:
+        _check_bit_depth(file, name)
         width, height = file.size
         return (width, height) if _is_turned(file) else (height, width)
 
 
 @contextlib.contextmanager
 def open_image(
-    source: pathlib.Path | bytes, max_pixels: int = MAX_PIXELS
+    source: pathlib.Path | bytes,
+    max_pixels: int = MAX_PIXELS,
+    name: str | None = None,
 ) -> Iterator[PIL.ImageFile.ImageFile]:
     """Open an image file with Pillow: the only place that does.
 
@@ -212,18 +227,14 @@ def open_image(
     Raises:
         UnreadableImageError, InputError: as `read_image`.
     """
-    name = _name(source)
+    name = name or _name(source)
     try:
-        with _open(source) as file:
+        with _open_with_pillow(source) as file:
             if file.width * file.height > max_pixels:
                 raise _too_large(name, max_pixels)
             yield file
     except FileNotFoundError:
         raise InputError(f"There is no file {name}; check the name.") from None
-    except TooLargeImageError:
-        raise
-    except UnreadableImageError as e:
-        raise type(e)(str(e).replace("the image", name, 1)) from e
     except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as e:
         raise _too_large(name, max_pixels) from e
     except InputError:
@@ -236,7 +247,7 @@ def open_image(
 
 
 def _name(source: pathlib.Path | bytes) -> str:
-    return "the image" if isinstance(source, bytes) else str(source)
+    return _NO_NAME if isinstance(source, bytes) else str(source)
 
 
 def _too_large(name: str, max_pixels: int) -> TooLargeImageError:
@@ -247,14 +258,15 @@ def _too_large(name: str, max_pixels: int) -> TooLargeImageError:
     )
 
 
-def _open(source: pathlib.Path | bytes) -> PIL.ImageFile.ImageFile:
+def _open_with_pillow(source: pathlib.Path | bytes) -> PIL.ImageFile.ImageFile:
     def opened(source: pathlib.Path | bytes) -> PIL.ImageFile.ImageFile:
         file = io.BytesIO(source) if isinstance(source, bytes) else source
-        return PIL.Image.open(file, formats=_formats())
+        return PIL.Image.open(file, formats=_known_formats())
 
     try:
         return opened(source)
     except (PIL.UnidentifiedImageError, ValueError):
+        # Pillow refuses a PNG for damaged metadata.
         content = source if isinstance(source, bytes) else source.read_bytes()
         if not content.startswith(_PNG_SIGNATURE):
             raise
@@ -262,7 +274,7 @@ def _open(source: pathlib.Path | bytes) -> PIL.ImageFile.ImageFile:
 
 
 @functools.cache
-def _formats() -> tuple[str, ...]:
+def _known_formats() -> tuple[str, ...]:
     PIL.Image.init()
     return tuple(name for name in _FORMATS if name in PIL.Image.OPEN)
 
@@ -279,13 +291,13 @@ def _without_metadata(png: bytes) -> bytes:
     return b"".join(kept)
 
 
-def _check_numbers(image: PIL.Image.Image) -> None:
+def _check_bit_depth(image: PIL.Image.Image, name: str) -> None:
     # Pillow scales the integers of a PPM to 16 bits.
     if image.mode == "F" or (image.mode == "I" and image.format != "PPM"):
         low, high = image.getextrema()
         kind = "floating-point" if image.mode == "F" else "32-bit"
         raise UnknownRangeError(
-            f"the image has {kind} numbers from {low:g} to {high:g}, and nothing says "
+            f"{name} has {kind} numbers from {low:g} to {high:g}, and nothing says "
             "which are black and white; convert it to 8 or 16 bits."
         )
 
@@ -325,7 +337,7 @@ def in_channels(image: Image, channels: int) -> Image:
 
 
 def is_larger_than(path: pathlib.Path, side: int) -> bool:
-    """Say whether an image file's longer side exceeds so many pixels, without decoding.
+    """Say whether an image file's longer side exceeds `side` pixels, without decoding.
 
     An image above `MAX_PIXELS` counts as larger, an unreadable file does not.
     """
@@ -394,7 +406,7 @@ def shrunk_size(height: int, width: int, shorter_side: int | None) -> tuple[int,
 
 
 def shrink_image(image: Image, shorter_side: int | None) -> Image:
-    """Scale an image down, so that its shorter side has at most so many pixels.
+    """Scale an image down, so that its shorter side has at most `shorter_side` pixels.
 
     Args:
         image: uint8 array (height, width, channels).

@@ -30,7 +30,7 @@ _LOG = logging.getLogger(__name__)
 _WILDCARDS = "*?["
 # How many files of a bucket are looked at before all are listed.
 _FIRST = 1000
-# Names of left out files in one line of the log.
+# How many left-out files a line of the log names.
 _NAMES_SHOWN = 5
 
 

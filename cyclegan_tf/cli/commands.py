@@ -24,10 +24,11 @@ from cyclegan_tf.pretrained.options import InspectConfig
 
 @dataclasses.dataclass(frozen=True)
 class Text:
-    """Plain text to print."""
+    """Plain text to print, and what to type next where the row cannot say it."""
 
     text: str
     exit_code: int = 0
+    then: str = ""
 
     def to_text(self) -> str:
         return self.text
@@ -108,7 +109,7 @@ def _train(options: defaults.Train) -> Text:
     if options.dry_run:
         config = api.check_training(config, folder, resumes=bool(options.resume))
         return Text(json.dumps(to_dict(config), indent=2))
-    with _naming_the_resumption(folder):
+    with _explain_resuming(folder):
         if options.resume:
             api.resume(folder, config)
         else:
@@ -117,7 +118,7 @@ def _train(options: defaults.Train) -> Text:
 
 
 @contextlib.contextmanager
-def _naming_the_resumption(folder: pathlib.Path) -> Iterator[None]:
+def _explain_resuming(folder: pathlib.Path) -> Iterator[None]:
     """Let Ctrl-C say how to continue, if the run is there by then."""
     from cyclegan_tf.runs.run import Run  # slow to import; the help must be fast
 
@@ -155,7 +156,7 @@ def _translate(options: api.TranslateConfig) -> Text:
 
 def _distill(options: defaults.Distill) -> Text:
     folder = options.folder()
-    with _naming_the_resumption(folder):
+    with _explain_resuming(folder):
         api.distill(
             options.teacher, options.config(), folder, options.teacher_direction
         )
@@ -163,22 +164,25 @@ def _distill(options: defaults.Distill) -> Text:
 
 
 def _inspect(options: InspectConfig) -> Text:
+    networks = api.inspect_networks(options.path)
     lines = []
-    for name, facts in api.inspect_networks(options.path).items():
+    for name, facts in networks.items():
         lines += [name, *(f"  {heading:<12} {text}" for heading, text in facts.items())]
-    return Text("\n".join(lines))
+    has_generator = any("image sizes" in facts for facts in networks.values())
+    return Text("\n".join(lines), then=_after_inspect(options.path, has_generator))
 
 
-def _after_inspect(options: InspectConfig) -> str:
+def _after_inspect(path: pathlib.Path, has_generator: bool) -> str:
     from cyclegan_tf.pretrained.find import find_generators
 
-    is_pytorch = options.path.suffix in (".pth", ".pt", ".safetensors")
+    to_import = _command("import", path, "--out", "OUT")
+    if path.suffix in (".pth", ".pt", ".safetensors", ".h5"):
+        return to_import
     try:
-        if not is_pytorch and find_generators(options.path):
-            return _command("translate", options.path, "PHOTO")
+        find_generators(path)
     except InputError:  # such as a folder of PyTorch files
-        pass
-    return _command("import", options.path, "--out", "OUT")
+        return to_import
+    return _command("translate", path, "PHOTO") if has_generator else ""
 
 
 def _recipes(options: Recipes) -> Text:
@@ -209,7 +213,7 @@ MAIN = "Train and use"
 CHECKS = "Check and report"
 MORE = "Convert and more"
 
-_OF_A_TRAINING = (
+_TRAINING_OPTIONS = (
     "data",
     "recipe",
     "run_dir",
@@ -230,7 +234,7 @@ COMMANDS = (
         defaults.Train,
         _train,
         default=defaults.of_train,
-        first=(*_OF_A_TRAINING, "resume"),
+        first=(*_TRAINING_OPTIONS, "resume"),
         then=_after_training,
     ),
     Command(
@@ -287,7 +291,7 @@ COMMANDS = (
         defaults.Plan,
         lambda o: api.plan_training(o.config(), o.folder()),
         default=defaults.of_plan,
-        first=(*_OF_A_TRAINING, "json"),
+        first=(*_TRAINING_OPTIONS, "json"),
         then=lambda o: "cyclegan train, with the same options",
     ),
     Command(
@@ -311,14 +315,14 @@ COMMANDS = (
         lambda o: _written("Exported", api.export_pytorch(o)),
         then=lambda o: _command("inspect", o.out),
     ),
-    Command("inspect", MORE, InspectConfig, _inspect, then=_after_inspect),
+    Command("inspect", MORE, InspectConfig, _inspect),
     Command(
         "distill",
         MORE,
         defaults.Distill,
         _distill,
         default=defaults.of_distill,
-        first=(*_OF_A_TRAINING, "teacher_direction"),
+        first=(*_TRAINING_OPTIONS, "teacher_direction"),
         then=lambda o: _command("evaluate", o.folder()),
     ),
     Command(

@@ -114,9 +114,10 @@ def _run(verb: str, *arguments: str) -> int:
     print(printable(as_flags(result.to_text())))
     if path := getattr(options, "json", None):
         result.write(path)
-    if command.then and not result.exit_code:
+    then = command.then(options) if command.then else getattr(result, "then", "")
+    if then and not result.exit_code:
         # Not to standard output, which may go to a file.
-        print(f"Next: {command.then(options)}", file=sys.stderr)
+        print(f"Next: {then}", file=sys.stderr)
     return result.exit_code
 
 

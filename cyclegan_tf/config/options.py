@@ -201,7 +201,9 @@ class CycleGANObjective:
 
     Attributes:
         method: The training method.
-        adversarial_loss: The adversarial game.
+        adversarial_loss: Loss between generator and discriminator: lsgan (least
+            squares), bce (log-likelihood), hinge, or wgan-gp (Wasserstein distance with
+            a gradient penalty).
         cycle_weight: Weight of both cycle losses.
         identity_weight: Weight of both identity losses; 0 skips them.
         pool_size: Earlier translations kept to train the discriminators; 0 for none.
@@ -222,7 +224,9 @@ class Pix2PixObjective:
 
     Attributes:
         method: The training method.
-        adversarial_loss: The adversarial game.
+        adversarial_loss: Loss between generator and discriminator: lsgan (least
+            squares), bce (log-likelihood), hinge, or wgan-gp (Wasserstein distance with
+            a gradient penalty).
         l1_weight: Weight of the distance to the paired image.
         inference_norm: image: a saved generator normalizes each image by itself, and
             has no dropout. running: it uses the running statistics of batch norms.
@@ -243,7 +247,9 @@ class CUTObjective:
 
     Attributes:
         method: The training method.
-        adversarial_loss: The adversarial game.
+        adversarial_loss: Loss between generator and discriminator: lsgan (least
+            squares), bce (log-likelihood), hinge, or wgan-gp (Wasserstein distance with
+            a gradient penalty).
         nce_weight: Weight of the contrast.
         nce_identity: Also contrast images of Y with their translations, which keeps
             colors.
@@ -366,8 +372,8 @@ class TrainConfig:
                 its range.
         """
         self.dataset.check()
-        for group in dataclasses.fields(self):
-            for name, value in vars(getattr(self, group.name)).items():
+        for field in dataclasses.fields(self):
+            for name, value in vars(getattr(self, field.name)).items():
                 if isinstance(value, float) and not math.isfinite(value):
                     raise InputError(
                         f"`{name}` must be a finite number, not {value}, which "
@@ -392,6 +398,7 @@ class TrainConfig:
                 "The training needs at least 1 epoch, not "
                 f"{self.optimization.epochs}; raise `constant_epochs`."
             )
+        # `method` has chosen the class; a resumed run may ask for another.
         if self.objective.method != type(self.objective).method:
             raise InputError(
                 f"The options are those of {type(self.objective).method}, not of "

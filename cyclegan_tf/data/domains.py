@@ -206,7 +206,7 @@ class Domain(Sequence[Image]):
             with self._noting:  # threads that read ahead may meet the same image
                 if place not in self._damaged:
                     self._damaged.add(place)
-                    self._leave_out(_naming(self._sources[place], e))
+                    self._leave_out(e)
             return None
 
     def _first_readable(self, i: int, read: Callable[[int], Image]) -> Image:
@@ -235,7 +235,9 @@ class Domain(Sequence[Image]):
         source = self._sources[i]
         if isinstance(source.content, np.ndarray):
             return in_channels(source.content, self.channels)
-        image = read_image(source.content, self.channels, MAX_PIXELS_TO_SHRINK)
+        image = read_image(
+            source.content, self.channels, MAX_PIXELS_TO_SHRINK, _name(source)
+        )
         return image[:, source.columns(image.shape[1])]
 
     def _leave_out(self, error: InputError) -> None:
@@ -257,22 +259,23 @@ def _try_read_size(source: Source) -> tuple[int, int] | InputError:
         height, width = source.content.shape[:2]
         return height, width
     try:
-        height, width = read_size(source.content, MAX_PIXELS_TO_SHRINK)
+        height, width = read_size(source.content, MAX_PIXELS_TO_SHRINK, _name(source))
         columns = source.columns(width)
         return height, columns.stop - columns.start
     except InputError as e:
-        return _naming(source, e)
+        return e
 
 
-def _naming(source: Source, error: InputError) -> InputError:
-    return InputError(str(error).replace("the image", source.name, 1))
+def _name(source: Source) -> str:
+    """Return what errors call an image."""
+    return source.name if isinstance(source.content, bytes) else str(source.content)
 
 
 class StillImages(Sequence[Image]):
     """The first images of a domain without augmentation: resized, center-cropped.
 
-    Images of a training split are decoded at each access, because their domain caches
-    them larger than the crop.
+    Images of a training split are decoded at each access: their domain caches them at
+    `load_size`, not at the size of the crop.
 
     Args:
         domain: where the images come from.

@@ -102,7 +102,7 @@ class CUT(AdversarialModel):
         self.temperature = temperature
         self.num_patches = num_patches
         self._check_channels()
-        self.built = True  # The networks are.
+        self.built = True  # Keras has nothing to build: the networks are.
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Update the discriminator, then the generator and the heads, on one batch."""

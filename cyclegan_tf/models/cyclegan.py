@@ -102,7 +102,8 @@ class CycleGAN(AdversarialModel):
         self._check_channels()
         self.pool_x = ImagePool(pool_size, seed=seed, name="pool_x")
         self.pool_y = ImagePool(pool_size, seed=seed + 1, name="pool_y")
-        self.built = True  # The networks are; `build_for` builds the pools.
+        # Keras has nothing to build: the networks are, and `build_for` makes the pools.
+        self.built = True
         self._built_for: tuple[Shape, Shape] | None = None
 
     def train_step(self, data: Any) -> dict[str, Any]:
@@ -145,7 +146,7 @@ class CycleGAN(AdversarialModel):
         d_x, d_y = calls.discriminator_x, calls.discriminator_y
         adversarial_loss = self._adversarial_loss.generator
 
-        # Several batches go through a network in one call where the result is the same.
+        # A network takes several batches, and returns one output for each.
         if self.identity_weight:
             # Each generator also sees its target domain: G sees y, F sees x.
             fake_y, same_y = g(real_x, real_y, training=training)
@@ -225,7 +226,7 @@ class CycleGAN(AdversarialModel):
 
     def set_weights(self, weights: Any) -> None:
         """Set weights returned by another model's `get_weights`, pools included."""
-        # Each of both pools has `images` and `num_seen`.
+        # Each pool has two weights, `images` and `num_seen`.
         if self.pool_size and len(weights) == len(self.weights) + 4:
             images_x, _, images_y, _ = weights[-4:]
             self.pool_x.build_for((None, *np.shape(images_x)[1:]))

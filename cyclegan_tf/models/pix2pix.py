@@ -92,7 +92,7 @@ class Pix2Pix(AdversarialModel):
         self.inference_norm = inference_norm
         self.normalizes_images_alone = inference_norm == "image"
         self._check_channels()
-        self.built = True  # The networks are.
+        self.built = True  # Keras has nothing to build: the networks are.
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Update the discriminator, then the generator, on one batch."""

@@ -47,7 +47,7 @@ class ImagePairTrainer(keras.Model):
 
         Raises:
             ValueError: if the data are not such images, the model cannot take their
-                size, or weights were frozen or thawed since `compile`.
+                size, or weights were frozen or unfrozen since `compile`.
         """
         _refuse_weights_of_images(kwargs)
         self._check_weights_of_compile()
@@ -120,7 +120,7 @@ class ImagePairTrainer(keras.Model):
         """
 
     def _check_weights_of_compile(self) -> None:
-        """Raise a `ValueError` if weights were frozen or thawed since `compile`."""
+        """Hook: raise a `ValueError` if weights were frozen or unfrozen since `compile`."""
 
     @property
     def _local_replicas(self) -> int:
