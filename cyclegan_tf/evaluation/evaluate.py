@@ -117,7 +117,7 @@ def _dataset(
         each
         for each in both.values()
         if all(
-            generator.is_called(each.translates(name))
+            generator.matches(each.translates(name))
             for name, generator in generators.items()
         )
     ]

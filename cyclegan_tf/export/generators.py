@@ -21,7 +21,7 @@ from cyclegan_tf.images import (
 from cyclegan_tf.models.networks.graph import size_multiple
 from cyclegan_tf.photographs import PHOTOGRAPHS
 from cyclegan_tf.pretrained.find import StoredGenerator, find_generators
-from cyclegan_tf.pretrained.keras3 import check_image_channels, read_generator
+from cyclegan_tf.pretrained.keras3 import check_image_channels, load_generator_file
 from cyclegan_tf.runs.run import Run
 
 _LOG = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ def _from_run(found: list[StoredGenerator], config: ExportConfig) -> list[Export
             "export one of its generator_*.keras."
         )
     run = Run(config.source)
-    networks = {each.direction or "g": read_generator(each.path) for each in found}
+    networks = {each.direction or "g": load_generator_file(each.path) for each in found}
     calibration_images = config.calibration_images if config.calibrates else 0
     enough = max(config.report_images, calibration_images)
     limited = dataclasses.replace(run.config.dataset, max_images=enough)
@@ -121,7 +121,7 @@ def _from_run(found: list[StoredGenerator], config: ExportConfig) -> list[Export
 def _from_file(
     found: StoredGenerator, config: ExportConfig, of_two: bool
 ) -> Exportable:
-    generator = read_generator(found.path)
+    generator = load_generator_file(found.path)
     height, width, channels = generator.input_shape[1:]
     check_image_channels(channels, generator.output_shape[-1], found.path)
     name = config.name or _name_of(config.source.stem)

@@ -11,10 +11,12 @@ from cyclegan_tf._shared.archives import reading
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import parse_json, versions_in
 from cyclegan_tf.config.directions import DIRECTIONS
-from cyclegan_tf.pretrained.keras3 import read_facts, read_generator
+from cyclegan_tf.pretrained.keras3 import load_generator_file, read_facts
 from cyclegan_tf.pretrained.read import keras_file
 from cyclegan_tf.pretrained.zoo import did_you_mean, find_model
 from cyclegan_tf.runs.run import Run, generator_file
+
+_WORD_START = r"(?<!\w)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,25 +51,21 @@ class StoredGenerator:
                 f"{self.path} is a SavedModel, which is no Keras model; name the run "
                 "or the .keras file that it was exported from."
             )
-        return read_generator(self.path)
+        return load_generator_file(self.path)
 
-    def is_called(self, direction: str) -> bool:
-        """Whether `"g"`, `"f"`, or what it translates stands for it.
+    def matches(self, direction: str) -> bool:
+        """Whether a direction is its own: `"g"`, `"f"`, or what it translates.
 
-        That is `"horse2zebra"` or `"horse to zebra"`, also for horses and zebras: both
-        names may be beginnings.
+        `horse2zebra` also matches a generator from *horses* to *zebras*.
         """
         if direction == self.direction:
             return True
-        return any(
-            re.search(
-                rf"(?<!\w){re.escape(direction[: middle.start()])}.* to (.*\W)?"
-                rf"{re.escape(direction[middle.end() :])}",
-                self.translates or "",
-                re.IGNORECASE,
-            )
-            for middle in re.finditer("(?<=.)(2| to )(?=.)", direction)
-        )
+        for middle in re.finditer("2| to ", direction):
+            x, y = direction[: middle.start()], direction[middle.end() :]
+            pattern = rf"{_WORD_START}{re.escape(x)}.* to .*{_WORD_START}{re.escape(y)}"
+            if x and y and re.search(pattern, self.translates or "", re.IGNORECASE):
+                return True
+        return False
 
     def __str__(self) -> str:
         name = (self.translates or "").replace(" to ", "2")
@@ -134,13 +132,13 @@ def choose_generator(
     found = find_generators(source)
     if direction is None:
         return found[0]
-    called = [generator for generator in found if generator.is_called(direction)]
-    if len(called) == 1:
-        return called[0]
+    matching = [generator for generator in found if generator.matches(direction)]
+    if len(matching) == 1:
+        return matching[0]
     if len(found) == 1 and found[0].direction is None and direction in DIRECTIONS:
         return found[0]  # a file that does not say which it is
     raise InputError(
-        f"{source} has {'more than one' if called else 'no'} generator of direction "
+        f"{source} has {'more than one' if matching else 'no'} generator of direction "
         f"{direction}; it has {' and '.join(map(str, found))}."
     )
 

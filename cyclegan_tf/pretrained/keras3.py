@@ -13,7 +13,7 @@ from cyclegan_tf.models.networks.graph import size_multiple
 from cyclegan_tf.runs.keras_files import load_keras
 
 
-def read_generator(path: pathlib.Path) -> keras.Model:
+def load_generator_file(path: pathlib.Path) -> keras.Model:
     """Load a generator from a `.keras` file.
 
     Raises:

@@ -27,7 +27,7 @@ from cyclegan_tf.pretrained.keras3 import (
 )
 from cyclegan_tf.pretrained.options import StateDictNorm
 from cyclegan_tf.pretrained.pytorch.files import (
-    SUFFIXES,
+    STATE_DICT_SUFFIXES,
     read_state_dict,
     require_reader,
 )
@@ -37,8 +37,8 @@ from cyclegan_tf.runs.run import Run
 
 _LOG = logging.getLogger(__name__)
 
-# The reference's names and ours: A is X, G_A is G, and D_A judges images of G_A. A
-# one-way model calls its generator G.
+# Our name for each of theirs. D_A judges the output of G_A, which is in domain Y.
+# G and D: models with one generator.
 PYTORCH_NAMES = {
     "G_A": "generator_g",
     "G_B": "generator_f",
@@ -125,37 +125,19 @@ def read_network(path: pathlib.Path, norm: StateDictNorm | None = None) -> Pretr
         InputError: if there is no such file, it is damaged, its network is unknown,
             or `norm` is given for a file that is not PyTorch's.
     """
-    if path.suffix not in SUFFIXES:
+    if path.suffix not in STATE_DICT_SUFFIXES:
         _check_no_norm(path, norm)
     if path.is_dir():
-        if not (path / "saved_model.pb").is_file():
-            raise InputError(
-                f"{path} is not a SavedModel folder: it has no saved_model.pb; name a "
-                "SavedModel folder or a file."
-            )
-        return _from_keras2(path, read_saved_model(path), "Keras 2 SavedModel")
+        return _from_saved_model(path)
     if not path.is_file():
         raise InputError(f"There is no file or folder {path}; check the name.")
     check_downloaded(path)
+    if path.suffix == ".keras":
+        return _from_keras(path)
     if path.suffix in (".h5", ".hdf5"):
         return _from_keras2(path, read_h5(path), "Keras 2 .h5")
-    if path.suffix == ".keras":
-        if _keras_version(path).startswith("2."):
-            return _from_keras2(path, read_keras_zip(path), "Keras 2 .keras")
-        return Pretrained(load_network(path), *read_facts(path))
-    if path.suffix in SUFFIXES:
-        try:
-            network = network_from_state_dict(read_state_dict(path), norm=norm)
-        except ValueError as e:
-            raise _unknown(path, e) from e
-        if norm is None and normalization_of(network)["norm"] == "none":
-            _LOG.warning(
-                "%s has no keys of a norm and no biases before one, so it is read as a "
-                "network without norm. An instance norm can look the same: if the "
-                "images are wrong, try `norm=instance`.",
-                path,
-            )
-        return Pretrained(network, {"format": "PyTorch state dict", **_identity(path)})
+    if path.suffix in STATE_DICT_SUFFIXES:
+        return _from_state_dict(path, norm)
     raise InputError(
         f"{path} does not have the suffix of a network; name a .keras, .pth, .pt, "
         ".safetensors, .h5 or .hdf5 file, or a SavedModel folder."
@@ -167,7 +149,8 @@ def keras_file(model: NamedModel) -> pathlib.Path:
     file = model.file
     path = file.path.with_suffix(".keras")
     if not path.is_file():
-        if file.path.suffix in SUFFIXES:  # or the download would be for nothing
+        # Asked first, or the download would be for nothing.
+        if file.path.suffix in STATE_DICT_SUFFIXES:
             require_reader(file.path)
         downloaded = download(file, read_network)
         if downloaded != path:
@@ -204,12 +187,42 @@ def _check_no_norm(path: pathlib.Path, norm: StateDictNorm | None) -> None:
         )
 
 
+def _from_saved_model(path: pathlib.Path) -> Pretrained:
+    if not (path / "saved_model.pb").is_file():
+        raise InputError(
+            f"{path} is not a SavedModel folder: it has no saved_model.pb; name a "
+            "SavedModel folder or a file."
+        )
+    return _from_keras2(path, read_saved_model(path), "Keras 2 SavedModel")
+
+
+def _from_keras(path: pathlib.Path) -> Pretrained:
+    if _keras_version(path).startswith("2."):
+        return _from_keras2(path, read_keras_zip(path), "Keras 2 .keras")
+    return Pretrained(load_network(path), *read_facts(path))
+
+
 def _from_keras2(path: pathlib.Path, model: Keras2Model, form: str) -> Pretrained:
     try:
         network = build_keras2_model(model)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as e:
         raise _unknown(path, e) from e
     return Pretrained(network, {"format": form, **_identity(path)})
+
+
+def _from_state_dict(path: pathlib.Path, norm: StateDictNorm | None) -> Pretrained:
+    try:
+        network = network_from_state_dict(read_state_dict(path), norm=norm)
+    except ValueError as e:
+        raise _unknown(path, e) from e
+    if norm is None and normalization_of(network)["norm"] == "none":
+        _LOG.warning(
+            "%s has no keys of a norm and no biases before one, so it is read as a "
+            "network without norm. An instance norm can look the same: if the "
+            "images are wrong, try `norm=instance`.",
+            path,
+        )
+    return Pretrained(network, {"format": "PyTorch state dict", **_identity(path)})
 
 
 def _unknown(path: pathlib.Path, error: Exception) -> InputError:

@@ -99,10 +99,10 @@ def test_generators_by_the_names_of_their_domains(tmp_path, capsys):
         ("photograph to painting by Monet", ["photo2monet"], ["monet2photo"]),
     ],
 )
-def test_what_a_generator_is_called(translates, names, others):
+def test_what_a_generator_matches(translates, names, others):
     generator = StoredGenerator("g", pathlib.Path("g.keras"), None, translates)
-    assert all(map(generator.is_called, ["g", *names]))
-    assert not any(map(generator.is_called, ["f", *others]))
+    assert all(map(generator.matches, ["g", *names]))
+    assert not any(map(generator.matches, ["f", *others]))
 
 
 def test_names_of_domains_with_spaces(tmp_path):

@@ -18,7 +18,7 @@ from cyclegan_tf._shared.errors import InputError, first_line
 from cyclegan_tf._shared.extras import require_package
 from cyclegan_tf._shared.files import replacing
 
-SUFFIXES = (".pth", ".pt", ".safetensors")
+STATE_DICT_SUFFIXES = (".pth", ".pt", ".safetensors")
 
 
 def require_reader(path: pathlib.Path) -> None:
