@@ -120,7 +120,7 @@ class ImagePairTrainer(keras.Model):
         """
 
     def _check_weights_of_compile(self) -> None:
-        """Hook: raise a `ValueError` if weights were frozen or unfrozen since `compile`."""
+        """Raise a `ValueError` if weights were frozen since `compile`; a hook."""
 
     @property
     def _local_replicas(self) -> int:
