@@ -60,7 +60,7 @@ def main() -> None:
     measuring.append(
         "Operations of a training step",
         machine,
-        f"The default networks and options at {SIDE}x{SIDE}. Above 128x128 pixels (on "
+        f"The default networks and options at {SIDE}x{SIDE}. Above 64x64 pixels (on "
         "a GPU 256x256) networks are called 12 times instead of 8.",
         rows,
     )

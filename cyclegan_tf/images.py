@@ -46,7 +46,7 @@ _FORMATS = {
 }
 SUFFIXES = frozenset(suffix for suffixes in _FORMATS.values() for suffix in suffixes)
 
-# The most pixels of an image that is decoded whole: up to 17 GB for ResNet-9. A PNG of
+# The most pixels of an image that is decoded whole: ResNet-9 then takes 17 GB. A PNG of
 # ten kilobytes can claim far more.
 MAX_PIXELS = 4096 * 4096
 # The most where images are made smaller before a network sees them, as in a training:

@@ -13,7 +13,7 @@ class InputError(ValueError):
 
 
 class TrainingStoppedError(RuntimeError):
-    """A training that fails was stopped; the message says why."""
+    """A training was stopped because it was failing; the message says why."""
 
 
 class WorkerLostError(RuntimeError):

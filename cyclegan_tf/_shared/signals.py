@@ -17,6 +17,8 @@ def keep_interrupts() -> None:
     Python prints the `KeyboardInterrupt` of a destructor, and forgets it.
     """
     show = sys.unraisablehook
+    if getattr(show, "keeps_interrupts", False):
+        return
 
     def repeat_or_show(unraisable: "sys.UnraisableHookArgs") -> None:
         if issubclass(unraisable.exc_type, KeyboardInterrupt):
@@ -24,6 +26,7 @@ def keep_interrupts() -> None:
         else:
             show(unraisable)
 
+    repeat_or_show.keeps_interrupts = True  # type: ignore[attr-defined]
     sys.unraisablehook = repeat_or_show
 
 

@@ -1,7 +1,7 @@
 """The recipes and presets as text for the terminal."""
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf.cli.parsing import did_you_mean
+from cyclegan_tf.cli.parsing import as_flags, did_you_mean
 from cyclegan_tf.config.options import CycleGANObjective
 from cyclegan_tf.config.presets import PRESETS, Preset, differences
 from cyclegan_tf.config.recipes import RECIPES, Recipe, make_train_config
@@ -56,7 +56,7 @@ def _describe_preset(preset: Preset) -> list[str]:
     default = make_train_config(data="demo")
     changed = differences(preset.lay_over(default), default)
     settings = ", ".join(
-        f"--{option.replace('_', '-')} {value}" for option, value in changed.items()
+        as_flags(f"`{option}={value}`") for option, value in changed.items()
     )
     return [
         f"{preset.title}.",

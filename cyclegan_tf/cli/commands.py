@@ -9,7 +9,7 @@ import dataclasses
 import json
 import pathlib
 import shlex
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
 import tyro
@@ -24,7 +24,7 @@ from cyclegan_tf.pretrained.options import InspectConfig
 
 @dataclasses.dataclass(frozen=True)
 class Text:
-    """Plain text to print, and what to type next where the row cannot say it."""
+    """Plain text to print, and the next command if it depends on the result."""
 
     text: str
     exit_code: int = 0
@@ -168,21 +168,20 @@ def _inspect(options: InspectConfig) -> Text:
     lines = []
     for name, facts in networks.items():
         lines += [name, *(f"  {heading:<12} {text}" for heading, text in facts.items())]
-    has_generator = any("image sizes" in facts for facts in networks.values())
-    return Text("\n".join(lines), then=_after_inspect(options.path, has_generator))
+    return Text("\n".join(lines), then=_after_inspect(options.path, networks))
 
 
-def _after_inspect(path: pathlib.Path, has_generator: bool) -> str:
-    from cyclegan_tf.pretrained.find import find_generators
-
-    to_import = _command("import", path, "--out", "OUT")
-    if path.suffix in (".pth", ".pt", ".safetensors", ".h5"):
-        return to_import
-    try:
-        find_generators(path)
-    except InputError:  # such as a folder of PyTorch files
-        return to_import
-    return _command("translate", path, "PHOTO") if has_generator else ""
+def _after_inspect(
+    path: pathlib.Path, networks: Mapping[str, Mapping[str, str]]
+) -> str:
+    for facts in networks.values():
+        # An imported file names another one as its origin.
+        file = facts["origin"].partition(", file ")[2].partition(",")[0]
+        if file and (file == path.name or (path / file).is_file()):
+            return _command("import", path, "--out", "OUT")
+    rules = [facts.get("image sizes", "not kept") for facts in networks.values()]
+    keeps_sizes = any(not rule.startswith("not kept") for rule in rules)
+    return _command("translate", path, "PHOTO") if keeps_sizes else ""
 
 
 def _recipes(options: Recipes) -> Text:

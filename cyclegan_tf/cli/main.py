@@ -6,7 +6,6 @@ import itertools
 import logging
 import os
 import pathlib
-import re
 import sys
 from typing import Any, TextIO
 
@@ -21,7 +20,7 @@ from cyclegan_tf._shared.quiet import quiet_tensorflow
 from cyclegan_tf._shared.signals import keep_interrupts
 from cyclegan_tf._version import __version__
 from cyclegan_tf.cli.commands import COMMANDS, Command
-from cyclegan_tf.cli.parsing import did_you_mean, parse
+from cyclegan_tf.cli.parsing import as_flags, did_you_mean, parse
 from cyclegan_tf.pretrained.zoo import PREFIX
 
 EXIT_STOPPED = 1
@@ -89,22 +88,6 @@ def overview() -> str:
     return "\n".join(lines)
 
 
-def as_flags(message: str) -> str:
-    """Turn the arguments that a message names in backticks into flags.
-
-    `crop_size` becomes --crop-size, `batch_size=4` --batch-size 4, `overwrite=True`
-    --overwrite and `flip=False` --no-flip.
-    """
-
-    def flag(match: re.Match[str]) -> str:
-        name, value = match[1].replace("_", "-"), match[2]
-        if value == "False":
-            return f"--no-{name}"
-        return f"--{name}" if value in (None, "True") else f"--{name} {value}"
-
-    return re.sub(r"`([a-z][a-z0-9_]*)(?:=([^`]*))?`", flag, message)
-
-
 def _run(verb: str, *arguments: str) -> int:
     command = _find(verb)
     options = _parse(command, list(arguments))
@@ -114,10 +97,10 @@ def _run(verb: str, *arguments: str) -> int:
     print(printable(as_flags(result.to_text())))
     if path := getattr(options, "json", None):
         result.write(path)
-    then = command.then(options) if command.then else getattr(result, "then", "")
-    if then and not result.exit_code:
-        # Not to standard output, which may go to a file.
-        print(f"Next: {then}", file=sys.stderr)
+    if not result.exit_code:
+        then = command.then(options) if command.then else getattr(result, "then", "")
+        if then:  # not to standard output, which may go to a file
+            print(f"Next: {then}", file=sys.stderr)
     return result.exit_code
 
 

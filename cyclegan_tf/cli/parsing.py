@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import inspect
+import re
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
@@ -69,6 +70,22 @@ def no_such_choice(flag: str, word: str, choices: Iterable[str]) -> InputError:
     """Return the error for a word that is none of the choices of a flag."""
     advice = did_you_mean(word, choices, f"choose from {', '.join(choices)}.")
     return InputError(f"{flag} cannot be {word!r}; {advice}")
+
+
+def as_flags(message: str) -> str:
+    """Turn the arguments that a message names in backticks into flags.
+
+    `crop_size` becomes --crop-size, `batch_size=4` --batch-size 4, `overwrite=True`
+    --overwrite and `flip=False` --no-flip.
+    """
+
+    def flag(match: re.Match[str]) -> str:
+        name, value = match[1].replace("_", "-"), match[2]
+        if value == "False":
+            return f"--no-{name}"
+        return f"--{name}" if value in (None, "True") else f"--{name} {value}"
+
+    return re.sub(r"`([a-z][a-z0-9_]*)(?:=([^`]*))?`", flag, message)
 
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:

@@ -85,7 +85,7 @@ def _export_all(exportables: list[Exportable], config: ExportConfig) -> Report:
         f"{len(exportables[0].report_images)} "
         f"{' and '.join(exportable.images_from for exportable in exportables)}",
         _machine(),
-        # Also what this export is about to write: if it dies, that is an earlier one's.
+        # Also what is planned now: if this export dies, the next one removes it.
         earlier_files=find_earlier_files(config.out, planned),
     )
     report.write(config.out)

@@ -1,8 +1,8 @@
 """Generators by name: our own, which come with the package, and those of others.
 
-`models.json` is the table. Its keys are names, or `pytorch` for a family of models that
-differ in what they do alone. A name never stands for other bytes: a better model gets
-another name. Models of others are downloaded once.
+`models.json` is the table. A row with `models` is a family: its members differ only in
+their file and in what they translate. A name never stands for other bytes: a better
+model gets another name. Models of others are downloaded once.
 """
 
 import contextlib

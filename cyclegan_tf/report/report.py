@@ -194,8 +194,9 @@ def _galleries(
         test = domains.test[direction.source]
         back = translators.get(direction.back)
         kinds = ("input", "translated", "cycled") if back else ("input", "translated")
-        # An evaluation scores no damaged images either, so its scores fit the others.
-        test.verify()
+        sureness = _sureness(run, evaluation, name)
+        if sureness:  # they are those of the images that can be read
+            test.verify()
         data = run.config.dataset.name
         images = translate_images(test, count, data, translator, back)
         galleries.append(
@@ -206,7 +207,7 @@ def _galleries(
                 "training" if test is domains.train[direction.source] else "test",
                 len(test),
                 images,
-                _sureness(run, evaluation, name),
+                sureness,
             )
         )
     return galleries

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf._shared.files import replacing
+from cyclegan_tf._shared.files import remove_leftovers, replacing
 from cyclegan_tf.config.options import DatasetConfig, TrainConfig
 from cyclegan_tf.data.sources import find_sources, split_folder
 from cyclegan_tf.images import UnreadableImageError, read_shrunk, write_image
@@ -142,11 +142,12 @@ def _version(path: pathlib.Path) -> list[str | int]:
 def _note_origin(folder: pathlib.Path, origin: dict[str, Any]) -> None:
     """Note what the pairs in a folder are made from, or check that it was the same."""
     note, content = folder / "made_from.json", json.dumps(origin, indent=2).encode()
+    remove_leftovers(folder)
     if not folder.exists() or not any(folder.iterdir()):
         with replacing(note) as temporary:
             temporary.write_bytes(content)
     elif not note.is_file() or note.read_bytes() != content:
         raise InputError(
-            f"{folder} was not made by this teacher from these photographs; remove it, "
-            "or choose another `run_dir`."
+            f"{folder} does not say that this teacher made it from these photographs; "
+            "remove it, or choose another `run_dir`."
         )

@@ -27,8 +27,8 @@ def test_the_list(capsys):
         ("paper", "--norm instance_affine, --identity-weight 0.0"),
         ("pytorch-2024", "differ from the defaults: none"),
         ("pix2pix", "--method pix2pix, --adversarial-loss bce, --l1-weight 100.0"),
-        ("cut", "--method cut, --nce-weight 1.0, --nce-identity True"),
-        ("fastcut", "--nce-weight 10.0, --nce-identity False"),
+        ("cut", "--method cut, --nce-weight 1.0, --nce-identity, "),
+        ("fastcut", "--nce-weight 10.0, --no-nce-identity, "),
     ],
 )
 def test_descriptions(name, expected, capsys):

@@ -13,6 +13,7 @@ from command_line import fails
 
 import cyclegan_tf
 from cyclegan_tf.cli import main as cli
+from cyclegan_tf.cli import parsing
 from cyclegan_tf.cli.commands import COMMANDS
 from cyclegan_tf.config.options import DatasetConfig, TrainConfig
 from cyclegan_tf.config.stored import from_dict
@@ -269,4 +270,4 @@ def test_translate(tmp_path):
     ],
 )
 def test_messages_name_flags(message, expected):
-    assert cli.as_flags(message) == expected
+    assert parsing.as_flags(message) == expected
