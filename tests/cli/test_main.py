@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -226,6 +227,21 @@ def test_tensorflow_says_nothing_of_a_unet(tmp_path):
     assert [line.split()[0] for line in result.stderr.splitlines()] == [
         *("Translating", "Scaled", "Next:"),
     ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["inspect", "photo2monet"],
+        ["export", "photo2monet", "--for", "phone", "--image-size", "64", "64"],
+    ],
+)
+def test_no_command_repeats_the_lines_of_tensorflow(arguments, tmp_path):
+    out = ["--out", str(tmp_path / "out")] if arguments[0] == "export" else []
+    result = run([*arguments, *out], cwd=tmp_path)
+    assert "Next: " in result.stderr
+    noise = r"^[IWE]\d{4} |^WARNING|^INFO|oneDNN|cuda|XNNPACK|absl"
+    assert not re.search(noise, result.stdout + result.stderr, re.MULTILINE)
 
 
 def test_translate(tmp_path):
