@@ -16,10 +16,12 @@ computed: for image_bytes in one file, else in all images of the batch.
 """
 
 import collections
+import contextlib
 import importlib.util
 import itertools
 import os
 import pathlib
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -102,7 +104,8 @@ def write_saved_model(folder: pathlib.Path, model: keras.Model) -> None:
         (image_bytes, tf.TensorSpec((None,), tf.string, "image_bytes")),
     ):
         archive.add_endpoint(function.__name__, function, [spec])
-    archive.write_out(folder, verbose=False)
+    with _errors_of_the_disk():
+        archive.write_out(folder, verbose=False)
 
 
 def can_write_warmup_requests() -> bool:
@@ -132,7 +135,7 @@ def write_warmup_requests(
     }
     path = folder / WARMUP
     path.parent.mkdir()
-    with tf.io.TFRecordWriter(str(path)) as writer:
+    with _errors_of_the_disk(), tf.io.TFRecordWriter(str(path)) as writer:
         for signature, (input_name, value) in requests.items():
             request = predict_pb2.PredictRequest()
             request.model_spec.name = name
@@ -142,3 +145,12 @@ def write_warmup_requests(
                 predict_log=prediction_log_pb2.PredictLog(request=request)
             )
             writer.write(log.SerializeToString())
+
+
+@contextlib.contextmanager
+def _errors_of_the_disk() -> Iterator[None]:
+    """Raise an `OSError` where TensorFlow cannot write, as Python's functions do."""
+    try:
+        yield
+    except tf.errors.OpError as e:
+        raise OSError(e.message) from e

@@ -353,6 +353,18 @@ def test_a_first_export_that_dies_leaves_no_version_behind(
     assert set(versions_in(out / "g")) == {2}
 
 
+def test_a_full_disk_is_said_in_a_sentence(
+    generator_file, tmp_path, monkeypatch, capsys
+):
+    """TensorFlow writes SavedModels itself, and has errors of its own."""
+    full = tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+    monkeypatch.setattr(tf.io.TFRecordWriter, "write", mock.Mock(side_effect=full))
+    out, to_serving = tmp_path / "out", ("--for", "serving")
+    message = fails("export", generator_file, *to_serving, "--out", out, capsys=capsys)
+    assert "No space left on device" in message
+    assert not versions_in(out / "g")
+
+
 def test_two_exports_do_not_share_a_folder(generator_file, tmp_path):
     with (
         locked(tmp_path, "exporting", "out"),
