@@ -16,18 +16,14 @@ def keep_interrupts() -> None:
 
     Python prints the `KeyboardInterrupt` of a destructor, and forgets it.
     """
-    show = sys.unraisablehook
-    if getattr(show, "keeps_interrupts", False):
-        return
+    sys.unraisablehook = _repeat_or_show
 
-    def repeat_or_show(unraisable: "sys.UnraisableHookArgs") -> None:
-        if issubclass(unraisable.exc_type, KeyboardInterrupt):
-            threading.Timer(_SECONDS, _interrupt).start()
-        else:
-            show(unraisable)
 
-    repeat_or_show.keeps_interrupts = True  # type: ignore[attr-defined]
-    sys.unraisablehook = repeat_or_show
+def _repeat_or_show(unraisable: "sys.UnraisableHookArgs") -> None:
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
+        threading.Timer(_SECONDS, _interrupt).start()
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def _interrupt() -> None:
