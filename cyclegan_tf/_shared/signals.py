@@ -7,14 +7,14 @@ import sys
 import threading
 from collections.abc import Iterator
 
-# A destructor ends sooner.
+# Destructors are done by then.
 _SECONDS = 0.1
 
 
 def keep_interrupts() -> None:
-    """Let Ctrl-C end the program also if it comes while Python destroys an object.
+    """Make Ctrl-C end the program even while Python destroys an object.
 
-    Python prints the `KeyboardInterrupt` of a destructor, and forgets it.
+    Otherwise Python prints a `KeyboardInterrupt` of a destructor and continues.
     """
     sys.unraisablehook = _repeat_or_show
 

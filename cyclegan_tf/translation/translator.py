@@ -85,7 +85,7 @@ class Translator:
 
     @functools.cached_property
     def bytes_per_pixel(self) -> float:
-        """The memory of a translation for each pixel of the image."""
+        """The memory that a translation needs per pixel of the image."""
         return bytes_per_pixel(self.generator)
 
     def refresh(self) -> None:

@@ -178,10 +178,10 @@ def _shrinking(network: keras.Model) -> Iterator[int]:
 
 
 def bytes_per_pixel(generator: keras.Model) -> float:
-    """Estimate the memory of a translation for each pixel of the image.
+    """Estimate how much memory a translation needs per pixel of the image.
 
-    It is that of the largest feature map in float32, as often as TensorFlow holds it at
-    once: 1,048 bytes for ResNet-9, where 1,040 were measured.
+    TensorFlow holds several feature maps at once, so this counts the largest one that
+    many times in float32: 1,048 bytes for ResNet-9, where 1,040 were measured.
 
     Args:
         generator: a functional model. Maps inside of models in it do not count.
