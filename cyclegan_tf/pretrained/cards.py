@@ -1,7 +1,11 @@
 """The named models as text: a list, and a model card each."""
 
+import dataclasses
+import json
 from collections.abc import Iterator
+from typing import Any
 
+from cyclegan_tf._shared.tables import markdown_table
 from cyclegan_tf.pretrained.zoo import NamedModel, model_named, models
 
 _USE = """\
@@ -47,6 +51,10 @@ def _card(model: NamedModel) -> Iterator[str]:
     yield "library_name: keras"
     yield "pipeline_tag: image-to-image"
     yield "tags: [cyclegan, image-to-image, unpaired]"
+    if model.dataset:
+        yield f"datasets: [{model.dataset}]"
+    if model.scores:
+        yield f"model-index: {json.dumps([_index(model)])}"  # JSON is YAML, too
     yield "---"
     yield ""
     yield f"# {model.name}"
@@ -63,7 +71,24 @@ def _card(model: NamedModel) -> Iterator[str]:
     known = f", SHA-256 {file.sha256}" if file.sha256 else ""
     yield f"- File: {file.name}{address}{size}{known}."
     if model.scores:
-        yield "\n## Scores\n"
-        yield from (f"- {score}" for score in model.scores)
+        yield f"\n## Scores\n\nBy {model.protocol}.\n"
+        rows = [map(str, dataclasses.astuple(score)) for score in model.scores]
+        headings = ["metric", "translated", "without translation", "real images"]
+        yield markdown_table([headings, *map(list, rows)])
+        yield ""
+        yield from (f"- {note}." for note in model.notes)
     yield "\n## Use\n"
     yield _USE.format(name=model.name).rstrip()
+
+
+def _index(model: NamedModel) -> dict[str, Any]:
+    """Return the scores in the form that Hugging Face shows beside a model."""
+    metrics = [
+        {"type": score.metric, "value": score.translated} for score in model.scores
+    ]
+    result = {
+        "task": {"type": "image-to-image"},
+        "dataset": {"type": model.dataset, "name": model.dataset, "split": "test"},
+        "metrics": metrics,
+    }
+    return {"name": model.name, "results": [result]}

@@ -53,6 +53,23 @@ class ModelFile:
 
 
 @dataclasses.dataclass(frozen=True)
+class ModelScore:
+    """What one metric says of a generator.
+
+    Attributes:
+        metric: name such as `"KID"`.
+        translated: score of the translated test images.
+        untranslated: score of the same images without translation.
+        real: score of real test images of the target domain.
+    """
+
+    metric: str
+    translated: float
+    untranslated: float
+    real: float
+
+
+@dataclasses.dataclass(frozen=True)
 class NamedModel:
     """A generator with a name.
 
@@ -65,7 +82,11 @@ class NamedModel:
         license_weights: license of the file.
         license_images: license or origin of the images it was trained on.
         made_by: who trained it, or the command that did.
-        scores: what was measured, with the protocol, a line each.
+        dataset: name of the training images among Hugging Face's data sets; `None` if
+            they are not there.
+        scores: what was measured.
+        protocol: how it was measured.
+        notes: what else to know, a sentence each.
     """
 
     name: str
@@ -76,7 +97,10 @@ class NamedModel:
     license_weights: str
     license_images: str
     made_by: str
-    scores: tuple[str, ...] = ()
+    dataset: str | None = None
+    scores: tuple[ModelScore, ...] = ()
+    protocol: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def is_ours(self) -> bool:
@@ -163,8 +187,10 @@ def _models(name: str, row: dict[str, Any]) -> Iterator[NamedModel]:
     """Yield the model of a row of the table, or the models of a family."""
     family = row.pop("models", None)
     if family is None:
-        file, scores = ModelFile(**row.pop("file")), tuple(row.pop("scores", ()))
-        yield NamedModel(name, file=file, scores=scores, **row)
+        file = ModelFile(**row.pop("file"))
+        scores = tuple(ModelScore(**score) for score in row.pop("scores", ()))
+        notes = tuple(row.pop("notes", ()))
+        yield NamedModel(name, file=file, scores=scores, notes=notes, **row)
         return
     url = row.pop("url")
     for member, translates in family.items():

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import pytest
 import tiny
+import yaml
 
 import cyclegan_tf
 from cyclegan_tf._shared.errors import InputError
@@ -237,10 +238,23 @@ def test_a_training_starts_from_a_name(at, checkpoint):
 def test_the_cards_of_all_models():
     for name, model in zoo.models().items():
         card = cards.card(name)
-        assert card.startswith("---\nlicense: ")
+        metadata = yaml.safe_load(card.split("---\n")[1])
+        assert metadata["license"] in ("apache-2.0", "bsd")
+        assert metadata["pipeline_tag"] == "image-to-image"
+        assert metadata.get("datasets", [None]) == [model.dataset]
         assert f"cyclegan translate --pretrained {name} PHOTO" in card
         assert model.license_images in card
     with pytest.raises(InputError, match="no model named 'style_monet'"):
         cards.card("style_monet")
     assert "pytorch:" not in cards.overview(everyones=False)
     assert "pytorch:style_monet " in cards.overview(everyones=True)
+
+
+def test_a_card_has_its_scores_for_readers_and_for_hugging_face():
+    card = cards.card("photo2monet")
+    assert "| KID      | 0.0009     | 0.1001              | -0.002      |" in card
+    (index,) = yaml.safe_load(card.split("---\n")[1])["model-index"]
+    (result,) = index["results"]
+    assert result["task"] == {"type": "image-to-image"}
+    assert result["dataset"]["type"] == "huggan/monet2photo"
+    assert result["metrics"][0] == {"type": "KID", "value": 0.0009}
