@@ -17,7 +17,8 @@ import tiny
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.beam.records import decode_record, encode_record, read_records
 from cyclegan_tf.cli.main import main as cyclegan
-from cyclegan_tf.images import MAX_PIXELS, read_image
+from cyclegan_tf.images import read_image
+from cyclegan_tf.images.reading import MAX_PIXELS
 from cyclegan_tf.pretrained.keras2.files import read_h5
 from cyclegan_tf.pretrained.pytorch.files import read_state_dict, write_state_dict
 from cyclegan_tf.pretrained.read import read_network

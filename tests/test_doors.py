@@ -12,7 +12,7 @@ PACKAGE = pathlib.Path(cyclegan_tf.__file__).parent
 @pytest.mark.parametrize(
     ("opening", "door"),
     [
-        ("PIL.Image.open(", "images.py"),
+        ("PIL.Image.open(", "images/reading.py"),
         ("pyvips.Image.new_from_file(", "translation/tiled/vips.py"),
         ("zipfile.ZipFile(", "_shared/archives.py"),
         ("h5py.File(", "_shared/archives.py"),

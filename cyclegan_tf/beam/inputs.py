@@ -23,7 +23,8 @@ from cyclegan_tf.beam.files import (
     same_file_key,
 )
 from cyclegan_tf.beam.options import ImageFormat, TranslateBeamConfig
-from cyclegan_tf.images import SUFFIXES, find_images, list_folder
+from cyclegan_tf.images.folders import find_images, list_folder
+from cyclegan_tf.images.reading import SUFFIXES
 
 _LOG = logging.getLogger(__name__)
 

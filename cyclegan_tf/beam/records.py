@@ -11,7 +11,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf.images import SUFFIXES
+from cyclegan_tf.images.reading import SUFFIXES
 
 ENCODED = "image/encoded"
 FILENAME = "image/filename"

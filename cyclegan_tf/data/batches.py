@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.data.domains import Domain, StillImages
-from cyclegan_tf.images import Image, normalize
+from cyclegan_tf.images.pixels import Image, normalize
 
 # A single process that produces full batches.
 _SINGLE_PROCESS = tf.distribute.InputContext()

@@ -8,7 +8,7 @@ compared with the truth.
 
 import numpy as np
 
-from cyclegan_tf.images import Image
+from cyclegan_tf.images.pixels import Image
 
 IMAGE_SIDE = 48
 TRAIN_IMAGES = 400

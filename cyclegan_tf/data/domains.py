@@ -21,13 +21,8 @@ from cyclegan_tf.data.sources import (
     match_pairs,
     split_folder,
 )
-from cyclegan_tf.images import (
-    MAX_PIXELS_TO_SHRINK,
-    Image,
-    in_channels,
-    read_image,
-    read_size,
-)
+from cyclegan_tf.images.pixels import Image, in_channels
+from cyclegan_tf.images.reading import MAX_PIXELS_TO_SHRINK, read_image, read_size
 
 _LOG = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.config.options import Preprocess
-from cyclegan_tf.images import Image, resize_image
+from cyclegan_tf.images.pixels import Image, resize_image
 
 
 @dataclasses.dataclass(frozen=True)

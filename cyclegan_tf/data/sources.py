@@ -18,7 +18,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.data.demo import demo_images
-from cyclegan_tf.images import Image, find_images
+from cyclegan_tf.images.folders import find_images
+from cyclegan_tf.images.pixels import Image
 
 # TensorFlow Datasets also looks here for data sets that it has prepared.
 _TFDS_STORE = "https://storage.googleapis.com/tfds-data"

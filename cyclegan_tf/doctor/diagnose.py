@@ -13,7 +13,8 @@ from cyclegan_tf.doctor.checks import check
 from cyclegan_tf.doctor.findings import Finding, warn
 from cyclegan_tf.doctor.image_facts import ImageFacts, examine
 from cyclegan_tf.doctor.options import DoctorConfig
-from cyclegan_tf.images import SUFFIXES, list_folder, open_image
+from cyclegan_tf.images.folders import list_folder
+from cyclegan_tf.images.reading import SUFFIXES, open_image
 
 _PHASES = ("train", "test")
 _SPLITS = tuple(phase + domain for phase in _PHASES for domain in "AB")

@@ -11,9 +11,9 @@ import numpy as np
 import PIL.Image
 
 from cyclegan_tf.data.sources import Source
-from cyclegan_tf.images import (
+from cyclegan_tf.images.pixels import Image
+from cyclegan_tf.images.reading import (
     MAX_PIXELS_TO_SHRINK,
-    Image,
     UnreadableImageError,
     open_image,
     orientation_of,

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cyclegan_tf.images import Image, color_square, normalize
+from cyclegan_tf.images.pixels import Image, color_square, normalize
 
 _SIDE = 64
 _CROP = 56

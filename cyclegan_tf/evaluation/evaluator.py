@@ -17,7 +17,7 @@ from cyclegan_tf.evaluation.features import FeatureExtractor
 from cyclegan_tf.evaluation.patches import laplacian_patches
 from cyclegan_tf.evaluation.protocols import Protocol
 from cyclegan_tf.evaluation.scores import MetricScores, Score
-from cyclegan_tf.images import Image
+from cyclegan_tf.images.pixels import Image
 
 FEW_IMAGES = 2048
 POOR_ACCURACY = 0.8

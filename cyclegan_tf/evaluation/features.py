@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from cyclegan_tf._shared.archives import open_h5
 from cyclegan_tf._shared.errors import InputError, first_line
-from cyclegan_tf.images import Image, color_square, normalize
+from cyclegan_tf.images.pixels import Image, color_square, normalize
 
 BATCH_SIZE = 32
 

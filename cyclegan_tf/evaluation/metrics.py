@@ -12,7 +12,7 @@ import scipy.linalg
 import tensorflow as tf
 
 from cyclegan_tf.evaluation.patches import SIDE
-from cyclegan_tf.images import Image, resize_image
+from cyclegan_tf.images.pixels import Image, resize_image
 
 Scores: TypeAlias = Iterator[tuple[str, float]]
 

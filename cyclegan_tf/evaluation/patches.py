@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import scipy.ndimage
 
-from cyclegan_tf.images import Image, color_square, normalize
+from cyclegan_tf.images.pixels import Image, color_square, normalize
 
 SIDE = 128
 LEVELS = 4

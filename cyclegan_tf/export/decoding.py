@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from cyclegan_tf.images import MAX_PIXELS
+from cyclegan_tf.images.reading import MAX_PIXELS
 
 _JPEG_MAGIC = b"\xff\xd8\xff"
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"

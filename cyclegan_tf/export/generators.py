@@ -11,13 +11,9 @@ from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.config.directions import DIRECTIONS
 from cyclegan_tf.data.domains import Domain, load_domains
 from cyclegan_tf.export.options import CALIBRATED, ExportConfig
-from cyclegan_tf.images import (
-    Image,
-    UnreadableImageError,
-    find_images,
-    read_image,
-    resize_image,
-)
+from cyclegan_tf.images.folders import find_images
+from cyclegan_tf.images.pixels import Image, resize_image
+from cyclegan_tf.images.reading import UnreadableImageError, read_image
 from cyclegan_tf.models.networks.graph import size_multiple
 from cyclegan_tf.photographs import PHOTOGRAPHS
 from cyclegan_tf.pretrained.find import StoredGenerator, find_generators

@@ -16,7 +16,7 @@ import numpy as np
 from cyclegan_tf._shared.errors import RefusedFileError
 from cyclegan_tf._shared.machine import run_times
 from cyclegan_tf.export.litert_runtime import cpu_only_operations
-from cyclegan_tf.images import Image, normalize, resize_image
+from cyclegan_tf.images.pixels import Image, normalize, resize_image
 from cyclegan_tf.models.networks.graph import size_multiple
 
 # A median of fewer runs, if they take longer, is good enough.

@@ -28,7 +28,7 @@ import numpy as np
 import tensorflow as tf
 
 from cyclegan_tf.export.decoding import decode_file, small_images
-from cyclegan_tf.images import normalize
+from cyclegan_tf.images.pixels import normalize
 from cyclegan_tf.translation.translator import translate_images
 
 WARMUP = pathlib.PurePath("assets.extra", "tf_serving_warmup_requests")

@@ -15,13 +15,8 @@ import rich.progress
 from cyclegan_tf._shared.files import natural_key, relative_name
 from cyclegan_tf.data.domains import Domain, StillImages
 from cyclegan_tf.evaluation import metrics
-from cyclegan_tf.images import (
-    Image,
-    UnreadableImageError,
-    read_image,
-    resize_image,
-    to_pillow,
-)
+from cyclegan_tf.images.pixels import Image, resize_image, to_pillow
+from cyclegan_tf.images.reading import UnreadableImageError, read_image
 from cyclegan_tf.translation.translator import Translator
 
 # Most pixels per side of a picture on the page.

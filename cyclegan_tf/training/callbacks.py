@@ -19,7 +19,8 @@ from cyclegan_tf._shared.files import finite
 from cyclegan_tf.config.directions import DIRECTIONS
 from cyclegan_tf.config.options import RecordConfig
 from cyclegan_tf.evaluation.evaluator import Evaluator
-from cyclegan_tf.images import Image, write_contact_sheet
+from cyclegan_tf.images.pixels import Image
+from cyclegan_tf.images.writing import write_contact_sheet
 from cyclegan_tf.models.adversarial import AdversarialModel
 from cyclegan_tf.training.watchdog import check_finite
 from cyclegan_tf.translation.translator import Translator

@@ -14,7 +14,8 @@ from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import remove_leftovers, replacing
 from cyclegan_tf.config.options import DatasetConfig, TrainConfig
 from cyclegan_tf.data.sources import find_sources, split_folder
-from cyclegan_tf.images import UnreadableImageError, read_shrunk, write_image
+from cyclegan_tf.images.reading import UnreadableImageError, read_shrunk
+from cyclegan_tf.images.writing import write_image
 from cyclegan_tf.pretrained.find import choose_generator
 from cyclegan_tf.runs.run import Run
 from cyclegan_tf.training.train import train

@@ -19,7 +19,7 @@ from cyclegan_tf.evaluation.verdict import (
     INVERTED_CORRELATION,
     UNCHANGED_GRAY_LEVELS,
 )
-from cyclegan_tf.images import Image
+from cyclegan_tf.images.pixels import Image
 from cyclegan_tf.translation.translator import Translator
 
 _LOG = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ import pathlib
 import tensorflow as tf
 
 from cyclegan_tf._shared.archives import reading
-from cyclegan_tf.images import Image
+from cyclegan_tf.images.pixels import Image
 from cyclegan_tf.pretrained.find import StoredGenerator
 from cyclegan_tf.pretrained.keras3 import check_image_channels
 from cyclegan_tf.translation.translator import Translator, translate_one

@@ -8,14 +8,9 @@ import tensorflow as tf
 
 from cyclegan_tf._shared.errors import InputError, first_line
 from cyclegan_tf._shared.files import ERRORS_OF_A_NAME, remove, temporary_name
-from cyclegan_tf.images import (
-    TooLargeImageError,
-    denormalize,
-    is_larger_than,
-    read_shrunk,
-    shrunk_size,
-    write_image,
-)
+from cyclegan_tf.images.pixels import denormalize, shrunk_size
+from cyclegan_tf.images.reading import TooLargeImageError, is_larger_than, read_shrunk
+from cyclegan_tf.images.writing import write_image
 from cyclegan_tf.pretrained.find import StoredGenerator
 from cyclegan_tf.pretrained.keras3 import check_image_channels
 from cyclegan_tf.translation.exported import ExportedTranslator, load_translator

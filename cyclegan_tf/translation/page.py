@@ -19,12 +19,11 @@ from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.extras import require_package
 from cyclegan_tf._shared.machine import hardware
 from cyclegan_tf._shared.signals import interrupted_by_sigterm
-from cyclegan_tf.images import (
-    Image,
+from cyclegan_tf.images.pixels import Image, in_channels
+from cyclegan_tf.images.reading import (
     TooLargeImageError,
     UnknownRangeError,
     UnreadableImageError,
-    in_channels,
     read_shrunk,
 )
 from cyclegan_tf.photographs import CREDITS, PHOTOGRAPHS

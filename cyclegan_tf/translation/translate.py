@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import check_free, identity, locked, remove_leftovers
 from cyclegan_tf._shared.machine import hardware
-from cyclegan_tf.images import SUFFIXES, find_images
+from cyclegan_tf.images.folders import find_images
+from cyclegan_tf.images.reading import SUFFIXES
 from cyclegan_tf.pretrained.find import StoredGenerator, choose_generator
 from cyclegan_tf.translation.files import FileTranslator
 from cyclegan_tf.translation.manifest import Manifest, Translation

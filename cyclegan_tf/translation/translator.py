@@ -11,14 +11,8 @@ import PIL.Image
 import tensorflow as tf
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf.images import (
-    Image,
-    from_pillow,
-    normalize,
-    read_shrunk,
-    shrink_image,
-    upright,
-)
+from cyclegan_tf.images.pixels import Image, normalize, shrink_image
+from cyclegan_tf.images.reading import from_pillow, read_shrunk, upright
 from cyclegan_tf.models.networks.graph import (
     SMALLEST_SIDE,
     bytes_per_pixel,

@@ -13,7 +13,6 @@ import tensorflow as tf
 import tiny
 
 import cyclegan_tf
-from cyclegan_tf import images
 from cyclegan_tf._shared.errors import InputError, JobFailedError
 from cyclegan_tf._shared.files import locked, temporary_name
 from cyclegan_tf.beam.files import publish
@@ -114,7 +113,7 @@ def test_two_processes_write_what_translate_writes(
 def test_too_many_pixels_are_translated_in_tiles(
     photos, run_dir, expected, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(images, "MAX_PIXELS", 1000)
+    monkeypatch.setattr("cyclegan_tf.images.reading.MAX_PIXELS", 1000)
     config = TranslateBeamConfig(
         str(run_dir), (str(photos / "deep"),), str(tmp_path / "out"), size="full"
     )

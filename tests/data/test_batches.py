@@ -22,7 +22,8 @@ from cyclegan_tf.data.batches import (
 from cyclegan_tf.data.domains import Domain, load_domains
 from cyclegan_tf.data.preprocessing import Preprocessing
 from cyclegan_tf.data.sources import Source, find_sources
-from cyclegan_tf.images import read_image, read_size, write_image
+from cyclegan_tf.images import read_image, write_image
+from cyclegan_tf.images.reading import read_size
 
 STILL = Preprocessing("none", flip=False)
 

@@ -31,7 +31,8 @@ from tensorflow_serving.apis import (
 from tensorflow_serving.config import model_server_config_pb2
 
 from cyclegan_tf.export.savedmodel import write_saved_model
-from cyclegan_tf.images import read_image, resize_image, shrink_image
+from cyclegan_tf.images import read_image, resize_image
+from cyclegan_tf.images.pixels import shrink_image
 from cyclegan_tf.translation.inference import inference_model
 from cyclegan_tf.translation.translator import Translator
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import tiny
 
-from cyclegan_tf import images
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.cli import main as cli
 from cyclegan_tf.config.options import TrainConfig
 from cyclegan_tf.config.recipes import make_train_config
 from cyclegan_tf.config.stored import from_dict, to_dict
+from cyclegan_tf.images import read_image, write_image
 from cyclegan_tf.models.cut import CUT
 from cyclegan_tf.models.pix2pix import Pix2Pix
 from cyclegan_tf.pretrained.read import find_networks
@@ -84,7 +84,7 @@ def test_a_run_of_pairs_is_scored_and_shown(tmp_path, capsys):
 def test_a_run_is_used_like_any(method, tmp_path):
     run_dir, photos = tmp_path / "run", tmp_path / "photos"
     assert train(run_dir, method, *epochs(1, 0)) == 0
-    images.write_image(photos / "a.png", tiny.noise(1, 40)[0])
+    write_image(photos / "a.png", tiny.noise(1, 40)[0])
     found = {}
     for name, arguments in {
         "whole": ["translate", str(run_dir), str(photos)],
@@ -96,7 +96,7 @@ def test_a_run_is_used_like_any(method, tmp_path):
         out = tmp_path / name
         assert cli.main([*arguments, "--out", str(out)]) == 0
         if name != "exported":
-            found[name] = images.read_image(out / "a.png").astype(int)
+            found[name] = read_image(out / "a.png").astype(int)
     for name, translated in found.items():
         # What is near a half may be rounded the other way.
         assert np.abs(translated - found["whole"]).max() <= 1, name

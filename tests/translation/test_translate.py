@@ -16,19 +16,13 @@ import tiny
 from command_line import fails
 
 import cyclegan_tf
-from cyclegan_tf import images
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import locked
 from cyclegan_tf.cli import main as cli
 from cyclegan_tf.config.options import DatasetConfig, TrainConfig
 from cyclegan_tf.export.savedmodel import write_saved_model
-from cyclegan_tf.images import (
-    denormalize,
-    normalize,
-    read_image,
-    to_pillow,
-    write_image,
-)
+from cyclegan_tf.images import denormalize, normalize, read_image, write_image
+from cyclegan_tf.images.pixels import to_pillow
 from cyclegan_tf.pretrained.inspection import inspect_networks
 from cyclegan_tf.runs.run import Run
 from cyclegan_tf.translation import translator as translator_module
@@ -123,7 +117,7 @@ def test_too_many_pixels_are_translated_in_tiles(
 ):
     config = TranslateConfig(run_dir, (photos,), tmp_path / "whole", size="full")
     translate(config)
-    monkeypatch.setattr(images, "MAX_PIXELS", 1000)
+    monkeypatch.setattr("cyclegan_tf.images.reading.MAX_PIXELS", 1000)
     rows = translate(dataclasses.replace(config, out=tmp_path / "tiles"))
     assert [row.output.name for row in rows if row.error] == ["bad.png"]
     whole, in_tiles = (

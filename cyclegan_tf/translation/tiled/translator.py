@@ -15,7 +15,7 @@ import rich.progress
 import tensorflow as tf
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf.images import Image, denormalize, normalize
+from cyclegan_tf.images.pixels import Image, denormalize, normalize
 from cyclegan_tf.translation.options import Size
 from cyclegan_tf.translation.tiled.rasters import Box, Moments, RasterFile
 from cyclegan_tf.translation.tiled.stages import FeatureMap, Stage, split_into_stages

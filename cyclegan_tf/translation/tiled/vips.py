@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import replacing
-from cyclegan_tf.images import (
+from cyclegan_tf.images.reading import (
     TooLargeImageError,
     UnknownRangeError,
     UnreadableImageError,

@@ -12,13 +12,8 @@ import pytest
 import cyclegan_tf
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.cli.main import main
-from cyclegan_tf.images import (
-    TooLargeImageError,
-    UnreadableImageError,
-    read_image,
-    resize_image,
-    write_image,
-)
+from cyclegan_tf.images import read_image, resize_image, write_image
+from cyclegan_tf.images.reading import TooLargeImageError, UnreadableImageError
 from cyclegan_tf.translation.tiled.rasters import RasterFile
 from cyclegan_tf.translation.tiled.vips import decode, encode, large_image_size
 

@@ -1,7 +1,4 @@
-"""Reading and writing image files."""
-
-import os
-import resource
+"""Image files, read."""
 
 import exported
 import numpy as np
@@ -12,54 +9,16 @@ import tiny
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf.images import (
-    TooLargeImageError,
-    UnreadableImageError,
-    denormalize,
-    find_images,
-    in_channels,
-    is_larger_than,
-    normalize,
     read_image,
-    read_shrunk,
-    read_size,
-    resize_image,
-    write_contact_sheet,
     write_image,
 )
-
-
-@pytest.fixture
-def photo():
-    """A smooth color gradient that lossy formats preserve."""
-    rows, columns = np.mgrid[:24, :36]
-    return np.stack([rows * 10, columns * 7, 250 - rows * 5], axis=-1).astype(np.uint8)
-
-
-def test_value_range_round_trip():
-    values = np.arange(256, dtype=np.float32)
-    assert normalize(values).min() == -1 and normalize(values).max() == 1
-    np.testing.assert_array_equal(denormalize(normalize(values)), values)
-    np.testing.assert_array_equal(denormalize(np.array([-1.5, 1.5])), [0, 255])
-
-
-@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tiff", ".tif", ".ppm"])
-def test_lossless_formats(photo, tmp_path, suffix):
-    write_image(tmp_path / f"a{suffix}", photo)
-    np.testing.assert_array_equal(read_image(tmp_path / f"a{suffix}"), photo)
-
-
-@pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".webp"])
-def test_lossy_formats(photo, tmp_path, suffix):
-    write_image(tmp_path / f"a{suffix}", photo)
-    found = read_image(tmp_path / f"a{suffix}")
-    assert np.abs(found.astype(int) - photo).mean() < 3
-
-
-@pytest.mark.parametrize("name", ["a.xyz", "a", "a.pdf"])
-def test_a_suffix_of_no_image(photo, tmp_path, name):
-    with pytest.raises(InputError, match=rf"{name} does not .*known are .*\.jpg, .*"):
-        write_image(tmp_path / name, photo)
-    assert not list(tmp_path.iterdir())
+from cyclegan_tf.images.reading import (
+    TooLargeImageError,
+    UnreadableImageError,
+    is_larger_than,
+    read_shrunk,
+    read_size,
+)
 
 
 def test_first_frame_of_an_animation(tmp_path):
@@ -83,14 +42,6 @@ def test_gray_becomes_color_and_color_gray(photo, tmp_path):
     np.testing.assert_array_equal(gray[..., 0], gray[..., 2])
     write_image(tmp_path / "color.png", photo)
     assert read_image(tmp_path / "color.png", channels=1).shape == (24, 36, 1)
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_arrays_change_their_channels_as_files_do(photo, tmp_path, channels):
-    for image in (photo, photo[..., :1]):
-        write_image(tmp_path / "photo.png", image)
-        expected = read_image(tmp_path / "photo.png", channels)
-        np.testing.assert_array_equal(in_channels(image, channels), expected)
 
 
 def test_sixteen_bits_are_scaled_not_clipped(tmp_path):
@@ -210,86 +161,8 @@ def test_too_many_pixels_are_refused_from_the_header(photo, tmp_path, monkeypatc
         read_image(tmp_path / "photo.png")
 
 
-def test_resize_is_antialiased_bicubic(photo):
-    expected = PIL.Image.fromarray(photo).resize((10, 8), PIL.Image.Resampling.BICUBIC)
-    np.testing.assert_array_equal(resize_image(photo, 8, 10), expected)
-    assert resize_image(photo[..., :1], 8, 10).shape == (8, 10, 1)
-    checkerboard = np.indices((64, 64)).sum(0)[..., None] % 2 * np.uint8(255)
-    assert resize_image(checkerboard.astype(np.uint8), 8, 8).std() < 10
-
-
-def test_find_images_in_natural_order(photo, tmp_path):
-    for name in (
-        *("10.png", "2.png", "sub/1.PNG", "notes.txt"),
-        *(".hidden.png", ".cache/3.png", "sub/.cache/4.png"),
-    ):
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(b"")
-    names = [str(path.relative_to(tmp_path)) for path in find_images(tmp_path)]
-    assert names == ["2.png", "10.png", "sub/1.PNG"]
-
-
-def test_what_is_left_out_of_a_folder_is_counted_and_named(tmp_path, caplog):
-    for i in range(7):
-        (tmp_path / f"{i}.txt").write_text("")
-    (tmp_path / "a.png").write_bytes(b"")
-    (tmp_path / "b.jpg").symlink_to(".git/annex/objects/absent.jpg")
-    os.mkfifo(tmp_path / "pipe.png")
-    assert find_images(tmp_path) == [tmp_path / "a.png"]
-    others, links = caplog.messages
-    assert "without an image suffix: 8 (0.txt, 1.txt, " in others
-    assert "4.txt, 3 more)" in others
-    assert "links without a target" in links and "1 (b.jpg)" in links
-
-
-def test_linked_folders_are_followed_once(tmp_path):
-    (tmp_path / "in/real").mkdir(parents=True)
-    (tmp_path / "elsewhere").mkdir()
-    for name in ("in/1.png", "in/real/2.png", "elsewhere/3.png"):
-        (tmp_path / name).write_bytes(b"")
-    for link, target in {
-        "a_link": "real",
-        "circle": ".",
-        "other": "../elsewhere",
-        "other2": "../elsewhere",
-        "real/up": "..",
-    }.items():
-        (tmp_path / "in" / link).symlink_to(target)
-    names = [
-        str(path.relative_to(tmp_path / "in")) for path in find_images(tmp_path / "in")
-    ]
-    assert names == ["1.png", "other/3.png", "real/2.png"]
-
-
-def test_a_failed_write_leaves_the_old_file(photo, tmp_path):
-    path = tmp_path / "a.png"
-    write_image(path, photo)
-    with pytest.raises(TypeError):
-        write_image(path, photo.astype("complex64"))
-    np.testing.assert_array_equal(read_image(path), photo)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["a.png"]
-
-
-def test_contact_sheet_shows_the_pixels(tmp_path):
-    red = np.full((64, 64, 3), [255, 0, 0], np.uint8)
-    gray = np.full((64, 64, 1), 100, np.uint8)
-    write_contact_sheet(tmp_path / "sheet.png", [[red, gray]], ["x", "G(x)"])
-    sheet = read_image(tmp_path / "sheet.png")
-    assert (sheet == [255, 0, 0]).all(axis=-1).sum() == (3 * 64) ** 2
-    assert (sheet == 100).all(axis=-1).sum() >= (3 * 64) ** 2
-
-
-def test_a_contact_sheet_of_large_images_can_be_read_again(tmp_path, monkeypatch):
-    monkeypatch.setattr("cyclegan_tf.images.MAX_PIXELS", 200_000)
-    rows = [[np.full((400, 300, 3), 100, np.uint8)] * 3] * 2
-    write_contact_sheet(tmp_path / "sheet.png", rows, ["x", "G(x)", "F(G(x))"])
-    sheet = read_image(tmp_path / "sheet.png")
-    assert (sheet == 100).all(axis=-1).sum() > 100_000
-
-
 def test_an_image_that_is_read_smaller_may_have_more_pixels(tmp_path, monkeypatch):
-    monkeypatch.setattr("cyclegan_tf.images.MAX_PIXELS", 1000)
+    monkeypatch.setattr("cyclegan_tf.images.reading.MAX_PIXELS", 1000)
     path = tmp_path / "photo.png"
     write_image(path, *tiny.noise(1, 60))
     image, size = read_shrunk(path, 1, 30, 1)
@@ -304,25 +177,10 @@ def test_an_image_that_is_read_smaller_may_have_more_pixels(tmp_path, monkeypatc
 
 
 def test_free_memory_limits_the_pixels(tmp_path, monkeypatch):
-    monkeypatch.setattr("cyclegan_tf.images.free_memory", lambda: 1_000_000)
+    monkeypatch.setattr("cyclegan_tf.images.reading.free_memory", lambda: 1_000_000)
     path = tmp_path / "photo.png"
     write_image(path, *tiny.noise(1, 60))
     read_shrunk(path, 3, None, 1_000_000 / 60**2)
     with pytest.raises(TooLargeImageError, match="photo.png has more than"):
         read_shrunk(path, 3, None, 1_000_001 / 60**2)
     assert read_shrunk(path, 3, 30, 1_000_000 / 30**2)[0].shape == (30, 30, 3)
-
-
-@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
-def test_a_disk_that_is_full_leaves_no_part_of_a_file(suffix, tmp_path):
-    (noise,) = tiny.noise(1, side=128)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    try:
-        with pytest.raises(OSError):
-            write_image(tmp_path / f"photo{suffix}", noise)
-        with pytest.raises(OSError):
-            write_contact_sheet(tmp_path / "sheet.png", [[noise]], ["x"])
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert not list(tmp_path.iterdir())

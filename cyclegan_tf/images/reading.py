@@ -1,21 +1,13 @@
-"""Images outside the networks: value range, files, resizing, contact sheets.
-
-An image is a uint8 array (height, width, channels) in [0, 255] with 1 or 3 channels.
-The networks see float32 in [-1, 1]; only `normalize` and `denormalize` convert
-between the two.
-"""
+"""Image files, read upright: the one place that opens them, and its limits."""
 
 import contextlib
 import functools
 import io
-import logging
 import math
-import os
 import pathlib
 import struct
 import warnings
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Iterator
 
 import numpy as np
 import PIL.ExifTags
@@ -23,12 +15,8 @@ import PIL.Image
 import PIL.ImageFile
 
 from cyclegan_tf._shared.errors import InputError
-from cyclegan_tf._shared.files import files_below, natural_key, replacing
 from cyclegan_tf._shared.machine import free_memory
-
-_LOG = logging.getLogger(__name__)
-
-Image: TypeAlias = np.ndarray
+from cyclegan_tf.images.pixels import Image, shrink_image, shrunk_size
 
 # Formats that are given to Pillow, and their suffixes. It knows more, such as EPS,
 # which it hands to other programs.
@@ -66,9 +54,6 @@ _TURNS = {
     8: PIL.Image.Transpose.ROTATE_90,
 }
 
-# How many left-out files a line of the log names.
-_NAMES_SHOWN = 5
-
 # What errors call an image without a path.
 _NO_NAME = "the image"
 
@@ -85,31 +70,6 @@ class UnknownRangeError(UnreadableImageError):
 
 class TooLargeImageError(UnreadableImageError):
     """An image has more pixels than are read at once."""
-
-
-def normalize(image: Any) -> Any:
-    """Map [0, 255] to [-1, 1], the range of the networks.
-
-    Args:
-        image: float array or tensor in [0, 255].
-
-    Returns:
-        The same type, in [-1, 1].
-    """
-    return image / 127.5 - 1.0
-
-
-def denormalize(image: Any) -> Image:
-    """Map [-1, 1], the range of the networks, to rounded uint8.
-
-    Args:
-        image: float array or tensor; values outside [-1, 1] are clipped.
-
-    Returns:
-        uint8 array of the same shape.
-    """
-    values = (np.asarray(image, np.float32) + 1.0) * 127.5
-    return np.clip(values, 0, 255).round().astype(np.uint8)
 
 
 def read_image(
@@ -328,14 +288,6 @@ def _is_turned(file: PIL.Image.Image) -> bool:
     return orientation_of(file) >= 5
 
 
-def in_channels(image: Image, channels: int) -> Image:
-    """Convert an image (height, width, 1 or 3) to 1 or 3 channels, as `read_image`."""
-    if image.shape[-1] == channels:
-        return image
-    pixels = to_pillow(image).convert("L" if channels == 1 else "RGB")
-    return np.asarray(pixels).reshape(*image.shape[:2], channels)
-
-
 def is_larger_than(path: pathlib.Path, side: int) -> bool:
     """Say whether an image file's longer side exceeds `side` pixels, without decoding.
 
@@ -348,190 +300,3 @@ def is_larger_than(path: pathlib.Path, side: int) -> bool:
         return True
     except InputError:
         return False
-
-
-def write_image(path: pathlib.Path, image: Image) -> None:
-    """Write an image in the format of the name's suffix, JPEG in quality 95.
-
-    Args:
-        path: the file; missing folders are created.
-        image: uint8 array (height, width, 1 or 3).
-
-    Raises:
-        InputError: if no image can be written under the suffix.
-    """
-    content = io.BytesIO()
-    kinds = PIL.Image.registered_extensions()
-    known = [suffix for suffix in SUFFIXES if kinds.get(suffix) in PIL.Image.SAVE]
-    if path.suffix.lower() not in known:
-        raise InputError(
-            f"{path} does not have the suffix of an image to write; known are "
-            f"{', '.join(sorted(known))}."
-        )
-    to_pillow(image).save(content, kinds[path.suffix.lower()], quality=95)
-    _write(path, content)
-
-
-def _write(path: pathlib.Path, content: io.BytesIO) -> None:
-    """Write a file that Pillow wrote to memory.
-
-    On a full disk Pillow itself would write a part of it, and raise nothing.
-    """
-    with replacing(path) as temporary:
-        temporary.write_bytes(content.getbuffer())
-
-
-def to_pillow(image: Image) -> PIL.Image.Image:
-    """Return an image (height, width, 1 or 3) as Pillow's mode L or RGB."""
-    return PIL.Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-
-
-def resize_image(image: Image, height: int, width: int) -> Image:
-    """Resize an image with an antialiased bicubic filter, as the reference does."""
-    if image.shape[:2] == (height, width):
-        return image
-    resized = to_pillow(image).resize((width, height), PIL.Image.Resampling.BICUBIC)
-    return np.asarray(resized).reshape(height, width, image.shape[-1])
-
-
-def shrunk_size(height: int, width: int, shorter_side: int | None) -> tuple[int, int]:
-    """Return the height and width that `shrink_image` gives an image."""
-    shorter = min(height, width)
-    if shorter_side is None or shorter <= shorter_side:
-        return height, width
-    return (
-        round(height * shorter_side / shorter),
-        round(width * shorter_side / shorter),
-    )
-
-
-def shrink_image(image: Image, shorter_side: int | None) -> Image:
-    """Scale an image down, so that its shorter side has at most `shorter_side` pixels.
-
-    Args:
-        image: uint8 array (height, width, channels).
-        shorter_side: int or None. `None` leaves every image as it is.
-
-    Returns:
-        uint8 array of the same proportions, resized by `resize_image`; a smaller image
-        as it is.
-    """
-    height, width, _ = image.shape
-    return resize_image(image, *shrunk_size(height, width, shorter_side))
-
-
-def color_square(image: Image, side: int) -> Image:
-    """Resize an image to (side, side, 3), the form in which images are compared."""
-    return np.broadcast_to(resize_image(image, side, side), (side, side, 3))
-
-
-class FolderContents(NamedTuple):
-    """The files in a folder and its subfolders, each kind in natural order.
-
-    Attributes:
-        images: files with an image suffix.
-        others: other files, and subfolders that cannot be read.
-        broken_links: links without a target.
-    """
-
-    images: list[pathlib.Path]
-    others: list[pathlib.Path]
-    broken_links: list[pathlib.Path]
-
-
-def list_folder(folder: pathlib.Path) -> FolderContents:
-    """List the files in a folder and its subfolders by kind.
-
-    Hidden files and folders are left out; linked folders are listed once.
-    """
-    contents = FolderContents([], [], [])
-    for path in sorted(files_below(folder), key=natural_key):
-        # os.path: pathlib raises where a folder does not permit a look at its files.
-        if os.path.islink(path) and not os.path.exists(path):
-            contents.broken_links.append(path)
-        elif path.suffix.lower() in SUFFIXES and os.path.isfile(path):
-            contents.images.append(path)
-        else:
-            contents.others.append(path)
-    return contents
-
-
-def find_images(folder: pathlib.Path) -> list[pathlib.Path]:
-    """List the images of `list_folder`; the log counts and names what is left out."""
-    contents = list_folder(folder)
-    _log_left_out(folder, contents.others, "without an image suffix")
-    _log_left_out(
-        folder,
-        contents.broken_links,
-        "links without a target, to fetch by git annex get or dvc pull",
-    )
-    return contents.images
-
-
-def _log_left_out(folder: pathlib.Path, paths: list[pathlib.Path], what: str) -> None:
-    if paths:
-        names = [str(path.relative_to(folder)) for path in paths[:_NAMES_SHOWN]]
-        more = len(paths) - len(names)
-        names += [f"{more} more"] * bool(more)
-        _LOG.warning(
-            "Left out of %s, %s: %d (%s).", folder, what, len(paths), ", ".join(names)
-        )
-
-
-def write_contact_sheet(
-    path: pathlib.Path, rows: Sequence[Sequence[Image]], headings: Sequence[str]
-) -> None:
-    """Write a PNG with rows of images under headings.
-
-    Args:
-        path: the PNG file.
-        rows: one image per heading in each row. Small images are enlarged by a whole
-            factor, and all are shrunk if the sheet had more than `MAX_PIXELS` pixels.
-        headings: titles of the columns.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    rows = _shrunk_to_one_sheet(rows)
-    cell_height = max(image.shape[0] for row in rows for image in row)
-    cell_width = max(image.shape[1] for row in rows for image in row)
-    zoom = max(1, 192 // cell_width)
-    gap, header, dpi = 8, 32, 100
-    width = len(headings) * (cell_width * zoom + gap) + gap
-    height = len(rows) * (cell_height * zoom + gap) + header
-    figure = Figure(figsize=(width / dpi, height / dpi), dpi=dpi)
-    FigureCanvasAgg(figure)
-    for column, heading in enumerate(headings):
-        left = gap + column * (cell_width * zoom + gap)
-        figure.text(
-            (left + cell_width * zoom / 2) / width,
-            1 - header / 2 / height,
-            heading,
-            ha="center",
-            va="center",
-        )
-        for i, row in enumerate(rows):
-            image = np.broadcast_to(row[column], (*row[column].shape[:2], 3))
-            enlarged = image.repeat(zoom, axis=0).repeat(zoom, axis=1)
-            bottom = height - header - i * (cell_height * zoom + gap)
-            figure.figimage(enlarged, left, bottom - enlarged.shape[0])
-    content = io.BytesIO()
-    figure.savefig(content, dpi=dpi, format="png")
-    _write(path, content)
-
-
-def _shrunk_to_one_sheet(rows: Sequence[Sequence[Image]]) -> Sequence[Sequence[Image]]:
-    heights, widths, _ = zip(*(image.shape for row in rows for image in row))
-    pixels = len(heights) * max(heights) * max(widths)
-    scale = (0.8 * MAX_PIXELS / pixels) ** 0.5  # the rest is for gaps and headings
-    if scale >= 1:
-        return rows
-    return [
-        [
-            resize_image(
-                image, *(max(1, int(side * scale)) for side in image.shape[:2])
-            )
-            for image in row
-        ]
-        for row in rows
-    ]

@@ -1,0 +1,5 @@
+"""Images outside the networks: arrays, files, folders, contact sheets."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
