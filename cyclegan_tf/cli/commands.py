@@ -267,7 +267,7 @@ COMMANDS = (
             "calibration",
             "overwrite",
         ),
-        then=lambda o: _command("translate", o.translates, "PHOTO"),
+        then=lambda o: _command("translate", o.translation_source, "PHOTO"),
     ),
     Command("serve", MAIN, api.ServeConfig, lambda o: api.serve(o)),
     Command(

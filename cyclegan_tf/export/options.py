@@ -103,7 +103,7 @@ class ExportConfig:
         )
 
     @property
-    def translates(self) -> pathlib.Path:
+    def translation_source(self) -> pathlib.Path:
         """What `cyclegan translate` takes of source and out: a SavedModel, if any."""
         return self.out if "savedmodel" in self.chosen.formats else self.source
 
