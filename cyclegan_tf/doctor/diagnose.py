@@ -8,7 +8,13 @@ from collections.abc import Iterator, Sequence
 from cyclegan_tf._shared.errors import InputError, check_positive
 from cyclegan_tf._shared.files import relative_name, write_json
 from cyclegan_tf._shared.tables import markdown_table
-from cyclegan_tf.data.sources import Source, find_pairs, find_sources, is_side_by_side
+from cyclegan_tf.data.sources import (
+    Source,
+    find_pairs,
+    find_sources,
+    is_at_hand,
+    is_side_by_side,
+)
 from cyclegan_tf.doctor.checks import check
 from cyclegan_tf.doctor.findings import Finding, warn
 from cyclegan_tf.doctor.image_facts import ImageFacts, examine
@@ -79,6 +85,7 @@ def diagnose(config: DoctorConfig) -> Diagnosis:
         InputError: if there is no such data set, or `crop_size` is less than 1.
     """
     check_positive(crop_size=config.crop_size)
+    is_at_hand(config.data, config.data_dir)  # a dead server is asked once
     root = pathlib.Path(config.data)
     splits: dict[str, list[ImageFacts]] = {}
     refusals: dict[str, InputError] = {}

@@ -27,7 +27,7 @@ from cyclegan_tf._shared.files import (
     replacing,
     write_json,
 )
-from cyclegan_tf._shared.machine import processor_name, versions
+from cyclegan_tf._shared.machine import hardware, processor_name, versions
 from cyclegan_tf._version import __version__
 from cyclegan_tf.export import onnx, savedmodel
 from cyclegan_tf.export.formats import Output, list_outputs
@@ -67,6 +67,7 @@ def export_generators(config: ExportConfig) -> Report:
             tf.config.threading.set_intra_op_parallelism_threads(config.threads)
     exportables = load_exportables(config)
     config.out.mkdir(parents=True, exist_ok=True)
+    _LOG.info("Computing on %s in float32.", hardware())
     with locked(config.out, "exporting", "out"):
         report = _export_all(exportables, config)
     _LOG.info("See %s", config.out / "report.md")

@@ -14,6 +14,7 @@ import jinja2
 
 from cyclegan_tf._shared.errors import InputError
 from cyclegan_tf._shared.files import printable, replacing
+from cyclegan_tf._shared.machine import hardware
 from cyclegan_tf._version import __version__
 from cyclegan_tf.config.directions import DIRECTIONS
 from cyclegan_tf.data.domains import Domains, load_domains
@@ -144,6 +145,7 @@ def write_report(
     domains = None
     galleries: list[Gallery] = []
     if translators:
+        _LOG.info("Translating on %s in float32.", hardware())
         try:
             domains = load_domains(
                 run.config, max(each.size_multiple for each in translators.values())

@@ -16,6 +16,7 @@ tensorboard/                  the same numbers for TensorBoard
 
 import contextlib
 import dataclasses
+import os
 import pathlib
 import platform
 from collections.abc import Iterable, Iterator
@@ -92,8 +93,14 @@ class Run:
         """Check that a run folder can be made at a path.
 
         Raises:
-            InputError: if the path is taken.
+            InputError: if the path is taken, or no folder can be made there.
         """
+        parent = next(path for path in folder.absolute().parents if path.exists())
+        if not parent.is_dir() or not os.access(parent, os.W_OK):
+            raise InputError(
+                f"{folder} cannot be made, because {parent} is not a folder to write "
+                "to; choose another `run_dir`."
+            )
         if Run.is_run(folder):
             raise InputError(
                 f"{folder} already holds a run; resume it with `resume={folder}`, or "
@@ -209,11 +216,8 @@ class Run:
             self._drop_metrics_after(position.step)
         return position
 
-    def restore_step(self, model: "AdversarialModel", step: int) -> Position:
+    def restore_step(self, model: "AdversarialModel", step: int) -> None:
         """Load the checkpoint of a step, which another process names, into a model.
-
-        Returns:
-            Its position.
 
         Raises:
             InputError: if it does not exist, or does not fit the model.
@@ -221,7 +225,7 @@ class Run:
         for checkpoint, position in self.checkpoints.positions().items():
             if position.step == step:
                 self.checkpoints.load_weights(model, checkpoint)
-                return position
+                return
         raise InputError(
             f"{self.folder} has no checkpoint of step {step} on this machine, but has "
             "one on the chief worker's; put the run folder on shared storage."

@@ -106,7 +106,9 @@ def check_training(
         config = adopt_networks(config, _networks_to_start_from(config))
     dataset = config.dataset
     if is_at_hand(dataset.data, dataset.data_dir):
-        _prepare(config, workers)
+        training = _prepare(config, workers)
+        if resumes:
+            _check_epoch_length(Run(run_dir), training.steps_per_epoch)
     else:
         build_model(config)
         _LOG.info(
@@ -141,6 +143,7 @@ def resume(
     with workers.reporting_lost_workers(run_dir), _locked(run, workers):
         run.check_change(config)
         training = _prepare(config, workers)
+        _check_epoch_length(run, training.steps_per_epoch)
         if run.checkpoints.newest is None:
             _set_weights(training.model, _networks_to_start_from(config))
         step = _restore(run, training, workers)
@@ -227,15 +230,20 @@ def _restore(run: Run, training: Training, workers: Workers) -> int:
     step = workers.from_chief(position.step if position else 0)
     if step == 0:
         return 0
-    position = position or run.restore_step(training.model, step)
-    if position.steps_per_epoch != training.steps_per_epoch:
-        raise InputError(
-            f"An epoch of {run.folder} had {position.steps_per_epoch} steps, but the "
-            f"data and options now make {training.steps_per_epoch}; restore the images "
-            "and the `batch_size`, or start a new run."
-        )
-    _LOG.info("Resuming after step %d.", position.step)
-    return position.step
+    if position is None:
+        run.restore_step(training.model, step)
+    _LOG.info("Resuming after step %d.", step)
+    return step
+
+
+def _check_epoch_length(run: Run, steps_per_epoch: int) -> None:
+    for position in run.checkpoints.positions().values():
+        if position.steps_per_epoch != steps_per_epoch:
+            raise InputError(
+                f"An epoch of {run.folder} had {position.steps_per_epoch} steps, but "
+                f"the data and options now make {steps_per_epoch}; restore the images "
+                "and the `batch_size`, or start a new run."
+            )
 
 
 def _train(

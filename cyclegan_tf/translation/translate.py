@@ -37,6 +37,7 @@ def translate(config: TranslateConfig) -> list[Translation]:
             translates into the folder, or another file is in the place of a translation
             and `overwrite` is not set; if one would replace an image to translate; with
             `tile`, if the generator cannot be computed in tiles.
+        KeyboardInterrupt: if it is interrupted; a repeated call goes on.
     """
     config.check()
     if not config.inputs:
@@ -50,7 +51,11 @@ def translate(config: TranslateConfig) -> list[Translation]:
     config.out.mkdir(parents=True, exist_ok=True)
     with locked(config.out, "translating", "out"):
         _LOG.info("Translating on %s in float32.", hardware())
-        translations = _translate_all(planned, translate_file, config)
+        try:
+            translations = _translate_all(planned, translate_file, config)
+        except KeyboardInterrupt:
+            again = "the same command" + " without `overwrite`" * config.overwrite
+            raise KeyboardInterrupt(f"interrupted; {again} goes on") from None
     if scaled := sum(bool(item.scaled_from) for item in translations):
         _LOG.info("%s", limit.describe(scaled))
     return translations

@@ -212,9 +212,11 @@ def test_folder_mistakes(tmp_path, capsys, monkeypatch):
 
 def test_a_folder_that_cannot_be_made(tmp_path, capsys):
     (tmp_path / "file").touch()
-    tiny.write_domains(tmp_path / "data", 1)
-    arguments = ("train", "--data", tmp_path / "data", "--filters", 2)
-    arguments += ("--run-dir", tmp_path / "file/run")
+    arguments = ("train", "--data", "demo", "--run-dir", tmp_path / "file/run")
+    for options in ((), ("--dry-run",)):
+        message = fails(capsys, *arguments, *options)
+        assert f"because {tmp_path / 'file'} is not a folder to write to" in message
+    arguments = ("report", "tests/golden/run", "--out", tmp_path / "file/report.html")
     assert "A file cannot be read or written" in fails(capsys, *arguments)
 
 

@@ -325,6 +325,10 @@ def test_a_check_of_a_run_to_resume(uninterrupted):
     changed = dataclasses.replace(config, networks=networks)
     with pytest.raises(InputError, match="cannot resume with `filters=3`"):
         check_training(changed, uninterrupted, resumes=True)
+    optimization = dataclasses.replace(config.optimization, batch_size=2)
+    changed = dataclasses.replace(config, optimization=optimization)
+    with pytest.raises(InputError, match="An epoch of .* had . steps, but"):
+        check_training(changed, uninterrupted, resumes=True)
 
 
 def test_a_full_disk(uninterrupted, tmp_path):

@@ -181,7 +181,7 @@ def stopping_after(monkeypatch):
 def test_the_same_command_goes_on(before, photos, run_dir, tmp_path, stopping_after):
     config = TranslateConfig(run_dir, (photos,), tmp_path / "out")
     stopping_after(2, before)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="the same command goes on"):
         translate(config)
     with (config.out / "manifest.csv").open("a+") as file:
         file.seek(0)
