@@ -370,7 +370,13 @@ def load_domains(config: TrainConfig, size_multiple: int) -> Domains:
             f"The image pool needs images of one size, but those of {dataset.name} "
             "differ; use `pool_size=0` or a `preprocess` that crops."
         )
-    test = train | load("test", still)
+    kept_out = load("test", still)
+    if train.keys() - kept_out:
+        _LOG.warning(
+            "%s lacks test images; training images stand in, which flatters scores.",
+            dataset.name,
+        )
+    test = train | kept_out
     paired_test = takes_pairs or dataset.paired_test or dataset.data == "demo"
     if paired_test:
         test["x"].pair_with(test["y"])

@@ -170,7 +170,9 @@ def translate_over_grpc(
     Raises:
         ServingError: if the server cannot be reached, or refuses.
     """
-    # Here, because they bring TensorFlow, which takes seconds to import.
+    # Here, because they bring TensorFlow, which takes seconds to import, and which
+    # would tell of GPUs that a client does not need.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import grpc
     import tensorflow as tf
     from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc

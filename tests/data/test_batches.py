@@ -290,7 +290,13 @@ def test_no_readable_pixels(tmp_path):
         domain[0]
 
 
-def test_training_images_are_cached_first(tmp_path):
+def test_training_images_that_stand_in_for_test_images_are_named(tmp_path, caplog):
+    tiny.write_domains(tmp_path, 2, splits=("trainA", "trainB", "testA"))
+    load_domains(TrainConfig(DatasetConfig(str(tmp_path))), 4)
+    assert "lacks test images; training images stand in" in caplog.text
+
+
+def test_training_images_are_cached_first(tmp_path, caplog):
     tiny.write_domains(tmp_path, 4, splits=("trainA", "trainB", "testA", "testB"))
     image_bytes = 20 * 20 * 3
     config = TrainConfig(
@@ -306,6 +312,7 @@ def test_training_images_are_cached_first(tmp_path):
     assert cached == [4 * image_bytes] * 2
     assert domains.test["x"].cached_bytes == 16 * 16 * 3
     assert domains.test["y"].cached_bytes == 0
+    assert "lacks" not in caplog.text
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
