@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import tensorflow as tf
 
 from cyclegan_tf._shared import machine
 
@@ -67,6 +68,18 @@ print(peak_memory() - before)
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert 190e6 < int(result.stdout) < 230e6
+
+
+@pytest.mark.parametrize(
+    ("details", "expected"),
+    [({"device_name": "NVIDIA H100"}, "2 x NVIDIA H100"), ({}, "2 x GPU")],
+)
+def test_gpus_are_named(details, expected, monkeypatch):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["first"])
+    monkeypatch.setattr(
+        tf.config.experimental, "get_device_details", {"first": details}.get
+    )
+    assert machine.hardware(2) == expected
 
 
 def test_the_flags_of_this_processor_are_read():

@@ -70,6 +70,10 @@ def test_the_help_of_train(capsys):
             "keras-example, pix2pix, cut, fastcut.",
         ),
         (("train", "--data", "demo", "--channels-x", "2"), "choose from 1, 3."),
+        (
+            ("export", "x", "--out", "y", "--for", "quux"),
+            "--for cannot be 'quux'; choose from phone, web, serving, all.",
+        ),
     ],
 )
 def test_advice_for_a_word_that_is_no_choice(arguments, message, capsys):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 import types
 
@@ -105,8 +106,9 @@ def test_the_best_epoch_by_a_score_is_kept(run):
     }
 
 
-def test_evaluating_a_run_says_what_its_log_says(run, capsys):
+def test_evaluating_a_run_says_what_its_log_says(run, capsys, caplog):
     assert cli.main(["evaluate", str(run.folder)]) == 0
+    assert re.search(r"Computing on .+ in float32\.$", caplog.text, re.MULTILINE)
     printed = capsys.readouterr()
     assert "Note: FID is biased upward for few images" in printed.out
     evaluation = Evaluation.read(run.evaluation)

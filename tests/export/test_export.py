@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import json
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -371,6 +372,26 @@ def test_two_exports_do_not_share_a_folder(generator_file, tmp_path):
         pytest.raises(InputError, match="Another process is exporting.*`out`"),
     ):
         export_generators(serving(generator_file, tmp_path))
+
+
+def test_an_export_tells_each_step(generator_file, instant_litert, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    export_generators(
+        ExportConfig(
+            generator_file,
+            tmp_path,
+            ("litert",),
+            variants=("float32",),
+            sizes=("fixed",),
+            image_size=(32, 32),
+        )
+    )
+    path = "litert/g_float32_32x32.tflite"
+    assert [message for message in caplog.messages if message[1:4] == "/3 "] == [
+        "1/3 Translating with g in Keras",
+        f"2/3 Writing {path}",
+        f"3/3 Comparing {path}",
+    ]
 
 
 def test_an_export_that_dies_says_how_far_it_came(

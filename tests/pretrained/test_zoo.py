@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import hashlib
 import http.server
+import json
 import pathlib
 import shutil
 import socket
@@ -226,10 +227,15 @@ def test_a_path_of_the_same_name_precedes(at, checkpoint, tmp_path, monkeypatch)
     assert found.path == pathlib.Path(NAME, "generator_g.keras")
 
 
-def test_a_training_starts_from_a_name(at, checkpoint):
+def test_a_training_starts_from_a_name(at, checkpoint, tmp_path, capsys):
     with server(sends(checkpoint)) as url:
         at(url)
         networks = find_networks(pathlib.Path(NAME))
+        train = ["train", "--data", "demo", "--run-dir", str(tmp_path / "run")]
+        small = ["--discriminator-filters", "2", "--num-layers", "1"]
+        assert main([*train, *small, "--pretrained", NAME, "--dry-run"]) == 0
+    options = json.loads(capsys.readouterr().out)["networks"]
+    assert (options["init_from"], options["filters"]) == (NAME, 2)
     assert list(networks) == ["generator_g"]
     image = np.zeros((1, 16, 16, 3), "float32")
     assert networks["generator_g"].network(image).shape == (1, 16, 16, 3)

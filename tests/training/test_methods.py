@@ -17,6 +17,7 @@ from cyclegan_tf.models.cut import CUT
 from cyclegan_tf.models.pix2pix import Pix2Pix
 from cyclegan_tf.pretrained.read import find_networks
 from cyclegan_tf.runs.run import Run
+from cyclegan_tf.training import callbacks
 from cyclegan_tf.training.building import build_model
 
 SMALL = [
@@ -159,13 +160,27 @@ def test_stored_options_come_back():
         from_dict(TrainConfig, values)
 
 
-@pytest.mark.parametrize("method", ["cyclegan", "pix2pix"])
-def test_any_two_folders(method, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        (
+            "cyclegan",
+            ["x: horses", "G(x)", "F(G(x))", "y: zebras", "F(y)", "G(F(y))"],
+        ),
+        ("pix2pix", ["x: horses", "G(x)", "truth"]),
+    ],
+)
+def test_any_two_folders(method, expected, tmp_path, monkeypatch):
+    headings = []
+    monkeypatch.setattr(
+        callbacks, "write_contact_sheet", lambda *sheet: headings.append(sheet[-1])
+    )
     tiny.write_domains(tmp_path, count=4, splits=("horses", "zebras"))
     monkeypatch.chdir(tmp_path)
     folders = ["--data-x", "horses", "--data-y", "zebras", "--epochs", "1"]
     size = ["--load-size", "16", "--crop-size", "16"]
     assert cli.main(["train", "--method", method, *folders, *SMALL, *size]) == 0
+    assert headings == [expected]
     run = Run(tmp_path / "runs" / "horses2zebras")
     kept = (run.folder / "test_images.txt").read_text().splitlines()
     assert len(kept) == 4

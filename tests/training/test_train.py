@@ -35,6 +35,7 @@ from cyclegan_tf.data.domains import StillImages, load_domains
 from cyclegan_tf.images import read_image
 from cyclegan_tf.runs.run import Run
 from cyclegan_tf.training.callbacks import SampleSheet
+from cyclegan_tf.training.progress import Progress
 from cyclegan_tf.training.train import check_training, train
 from cyclegan_tf.translation.translator import Translator
 
@@ -221,6 +222,15 @@ def test_it_says_little(uninterrupted):
     assert len(epochs) == 4
     for i, epoch in enumerate(epochs):
         assert re.fullmatch(line.format(i + 1), epoch)
+
+
+def test_a_training_tells_what_it_does(folder, tmp_path, eagerly, monkeypatch):
+    """Also while no step runs, which may take long."""
+    told = []
+    monkeypatch.setattr(Progress, "tell", lambda _, doing: told.append(doing))
+    options = ["--data", str(folder), "--run-dir", str(tmp_path / "run"), *SMALL]
+    assert cli.main(["train", *options, "--epochs", "1", "--max-images", "1"]) == 0
+    assert {"validating", "checking translations", "saving a checkpoint"} <= set(told)
 
 
 def test_the_samples_are_those_of_the_networks_of_their_epoch(uninterrupted, tmp_path):
