@@ -87,6 +87,44 @@ def wait_for(driver, condition, what):
     return WebDriverWait(driver, SECONDS).until(lambda _: condition(), what)
 
 
+@contextlib.contextmanager
+def screen(driver, scheme, width):
+    """Show pages as on a screen of that width, set to `"light"` or `"dark"`.
+
+    A narrow screen is a phone's, which obeys what a page says of its viewport.
+    """
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    size = {
+        "width": width,
+        "height": 800,
+        "deviceScaleFactor": 1,
+        "mobile": width < 500,
+    }
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        yield
+    finally:
+        driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def brightness(driver, selector, name):
+    """Return how bright a color of an element's style is, from 0 to 255."""
+    script = (
+        "return getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]"
+    )
+    color = driver.execute_script(script, selector, name)
+    # Any other notation may be transparent, which is neither bright nor dark.
+    assert color.startswith("rgb("), f"{name} of {selector} is {color}"
+    return np.mean([float(value) for value in color[4:-1].split(",")])
+
+
+def page_width(driver):
+    """Return the pixels that a page needs without a horizontal scroll bar."""
+    return driver.execute_script("return document.documentElement.scrollWidth")
+
+
 def requested(driver):
     """List the addresses that the browser has asked for over the network."""
     messages = [

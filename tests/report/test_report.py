@@ -159,9 +159,11 @@ def test_the_images_are_those_of_the_run(run, driver):
 def test_pictures_come_before_numbers(driver):
     headings = [e.get_attribute("id") for e in driver.find_elements(By.TAG_NAME, "h2")]
     assert headings[:-1] == [
-        *("verdict", "examples", "images-g", "images-f", "extremes"),
+        *("examples", "verdict", "images-g", "images-f", "extremes"),
         *("samples", "curves", "scores", "run"),
     ]
+    links = driver.find_elements(By.CSS_SELECTOR, "nav a")
+    assert [link.get_dom_attribute("href")[1:] for link in links] == headings[:-1]
     assert "12 test images are too few for a verdict" in texts(driver, ".verdict")[0]
     # The scores are of an older step, so they do not choose the examples.
     assert texts(driver, ".examples .name")[:4] == NAMES[:4]
@@ -182,6 +184,19 @@ def test_the_classifier_chooses_the_examples(run, tmp_path):
     assert names == [f"testA/{i}.png" for i in (2, 4, 3, 0)]
     assert "The translations that the classifier of the hit rate takes" in page
     assert "The first test images." in page  # F has no scores
+
+
+def test_what_is_missing_comes_after_the_examples(run, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run.folder, folder)
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write('{"epoch": 3, "st')
+    _, page = report(Run(folder), "--images", "1")
+    assert (
+        page.index('<div class="examples">')
+        < page.index("Line 3 of metrics.jsonl is damaged")
+        < page.index('<h2 id="verdict">')
+    )
 
 
 def test_a_damaged_image_is_left_out(run, tmp_path):
@@ -269,34 +284,12 @@ def test_the_slider_goes_through_the_epochs(run, driver):
 @pytest.mark.parametrize(("scheme", "is_dark"), [("light", False), ("dark", True)])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_colors_and_widths(driver, scheme, is_dark, width):
-    feature = {"name": "prefers-color-scheme", "value": scheme}
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
-    size = {
-        "width": width,
-        "height": 800,
-        "deviceScaleFactor": 1,
-        "mobile": width < 500,
-    }
-    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    style = "getComputedStyle(document.querySelector(arguments[0]))"
-    background, ink, axis = (
-        driver.execute_script(f"return {style}.{name}", selector)
-        for selector, name in (
-            ("body", "backgroundColor"),
-            ("body", "color"),
-            (".curve text", "fill"),
-        )
-    )
-    assert (brightness(background) < 60) == is_dark
-    assert (brightness(ink) > 200) == (brightness(axis) > 130) == is_dark
-    page = "document.documentElement"
-    assert driver.execute_script(f"return {page}.scrollWidth <= {page}.clientWidth")
-    driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
-
-
-def brightness(color):
-    return np.mean([float(c) for c in color.strip("rgb()").split(",")])
+    with chromium.screen(driver, scheme, width):
+        background = chromium.brightness(driver, "body", "backgroundColor")
+        ink = chromium.brightness(driver, "body", "color")
+        axis = chromium.brightness(driver, ".curve text", "fill")
+        assert (background < 60) == (ink > 200) == (axis > 130) == is_dark
+        assert chromium.page_width(driver) <= width
 
 
 def test_scores_options_and_headings(driver):
