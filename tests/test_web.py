@@ -1,6 +1,10 @@
 """The page of export/web, built by npm, in a real browser."""
 
+import glob
+import json
+import os
 import pathlib
+import shlex
 import shutil
 import subprocess
 
@@ -13,9 +17,13 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
 
 import cyclegan_tf
+from cyclegan_tf.cli.parsing import parse
 from cyclegan_tf.export import litert
 from cyclegan_tf.export.litert_runtime import LiteRTModel
+from cyclegan_tf.export.options import PURPOSES, ExportConfig
 from cyclegan_tf.images import normalize, read_image, write_image
+from cyclegan_tf.photographs import PHOTOGRAPHS
+from cyclegan_tf.pretrained.find import find_generators
 from cyclegan_tf.translation.inference import inference_model
 
 SOURCE = pathlib.Path(__file__).parents[1] / "export/web"
@@ -29,6 +37,8 @@ def source(tmp_path_factory):
     folder = tmp_path_factory.mktemp("web") / "source"
     left_out = shutil.ignore_patterns("node_modules", "dist", "sample")
     shutil.copytree(SOURCE, folder, ignore=left_out)
+    # Else the first build would export a model.
+    (folder / "sample").mkdir()
     npm(folder, "ci", "--no-audit", "--no-fund")
     return folder
 
@@ -182,6 +192,28 @@ def test_photos_of_other_shapes_keep_their_proportions(
     assert_same(result(driver), translated[:height])
 
 
+def test_a_photo_lies_as_the_camera_was_held(driver, page, files, tmp_path):
+    """Blocks of one colour, which JPEG keeps alike however they lie."""
+    blocks = np.random.default_rng(0).integers(0, 256, (4, 5, 3), np.uint8)
+    upright = blocks.repeat(8, axis=0).repeat(8, axis=1)
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    stored = {"upright": (upright, b""), "turned": (np.rot90(upright), exif)}
+    driver.get(page)
+    choose(driver, "model", files / "float32.tflite")
+    results = {}
+    for name, (image, orientation) in stored.items():
+        path = tmp_path / f"{name}.jpg"
+        PIL.Image.fromarray(image).save(
+            path, quality=100, subsampling=0, exif=orientation
+        )
+        said = choose(driver, "photo", path)
+        assert said.startswith("Translated at 40x32 pixels in ")
+        results[name] = result(driver)
+    assert results["upright"].std() > 10
+    assert (results["turned"] == results["upright"]).all()
+
+
 def test_mistakes_are_one_sentence(driver, page, files):
     driver.get(page)
     said = choose(driver, "model", files / "text.tflite")
@@ -198,6 +230,49 @@ def test_mistakes_are_one_sentence(driver, page, files):
     choose(driver, "model", files / "float32.tflite")
     assert "Translated" in choose(driver, "photo", files / "photo.png")
     assert_same(result(driver), expected(files / "float32.tflite"))
+
+
+def test_the_command_that_makes_the_samples():
+    scripts = json.loads((SOURCE / "package.json").read_text())["scripts"]
+    export, copy = map(shlex.split, scripts["sample"].split("&&"))
+    assert export[:2] == ["cyclegan", "export"]
+    options = parse(ExportConfig, (), export[2:], "cyclegan export", None)
+    options.check()
+    assert find_generators(options.source)
+    assert options.chosen == PURPOSES["web"]
+    program, *patterns, target = copy
+    assert program == "cp"
+    # The folder that src/samples.ts reads.
+    assert options.out == pathlib.Path(target) == pathlib.Path("sample")
+    copied = [
+        (SOURCE / name).resolve()
+        for pattern in patterns
+        for name in glob.glob(pattern, root_dir=SOURCE)
+    ]
+    assert sorted(copied) == sorted(PHOTOGRAPHS)
+
+
+def test_only_a_first_build_makes_the_samples(tmp_path, monkeypatch):
+    """With programs that do little but note how they were called."""
+    chromium.require("npm")
+    folder = tmp_path / "export/web"
+    folder.mkdir(parents=True)
+    shutil.copy(SOURCE / "package.json", folder)
+    (tmp_path / "cyclegan_tf").symlink_to(SOURCE.parents[1] / "cyclegan_tf")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name, work in {"cyclegan": "mkdir sample", "tsc": "", "vite": ""}.items():
+        program = programs / name
+        program.write_text(f"#!/bin/sh\necho {name} $1 >> calls\n{work}\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    npm(folder, "run", "build")
+    npm(folder, "run", "build")
+    build = ["tsc", "vite build"]
+    calls = (folder / "calls").read_text().splitlines()
+    assert [call.strip() for call in calls] == ["cyclegan export", *build, *build]
+    copied = {path.name: path.read_bytes() for path in (folder / "sample").iterdir()}
+    assert copied == {path.name: path.read_bytes() for path in PHOTOGRAPHS}
 
 
 def test_samples_are_there_at_once(source, page, driver, files):
@@ -234,14 +309,22 @@ def test_samples_are_there_at_once(source, page, driver, files):
 
 
 def test_fits_a_phone(driver, page, files):
-    phone = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
-    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
-    driver.get(page)
-    choose(driver, "photo", files / "large.png")
-    choose(driver, "model", files / "float32.tflite")
-    width = driver.execute_script("return document.documentElement.scrollWidth")
-    driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    assert width == 360
+    with chromium.screen(driver, "light", 360):
+        driver.get(page)
+        choose(driver, "photo", files / "large.png")
+        choose(driver, "model", files / "float32.tflite")
+        assert chromium.page_width(driver) == 360
+
+
+@pytest.mark.parametrize(("scheme", "is_dark"), [("light", False), ("dark", True)])
+def test_light_and_dark(driver, page, scheme, is_dark):
+    with chromium.screen(driver, scheme, 1280):
+        driver.get(page)
+        # The root paints what is behind the body, too.
+        background = chromium.brightness(driver, ":root", "backgroundColor")
+        panel = chromium.brightness(driver, "#controls", "backgroundColor")
+        ink = chromium.brightness(driver, "body", "color")
+        assert (background < 60) == (panel < 60) == (ink > 200) == is_dark
 
 
 def test_camera(driver, page, files):
