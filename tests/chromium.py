@@ -125,6 +125,14 @@ def page_width(driver):
     return driver.execute_script("return document.documentElement.scrollWidth")
 
 
+def right_end(driver):
+    """Return where the elements of a page end, also where the page cuts them off."""
+    return driver.execute_script(
+        "return Math.max(...[...document.querySelectorAll('body *')]"
+        ".map((element) => element.getBoundingClientRect().right))"
+    )
+
+
 def requested(driver):
     """List the addresses that the browser has asked for over the network."""
     messages = [

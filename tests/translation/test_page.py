@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -66,17 +67,20 @@ def served(source, log, ended_by=signal.SIGINT):
     temporary = log.parent / "temporary"
     temporary.mkdir()
     command = [sys.executable, "-m", "cyclegan_tf", "serve", str(source)]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(pathlib.Path(__file__).parents[2]),
+        "TMPDIR": str(temporary),
+    }
+    # The tests' own setting hides lines of TensorFlow; a user has none.
+    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
     with (
         log.open("w") as file,
         subprocess.Popen(
             [*command, "--port", str(port)],
             stdout=file,
             stderr=file,
-            env={
-                **os.environ,
-                "PYTHONPATH": str(pathlib.Path(__file__).parents[2]),
-                "TMPDIR": str(temporary),
-            },
+            env=environment,
         ) as process,
     ):
         try:
@@ -144,6 +148,10 @@ def test_both_directions_of_a_run(run, photo, tmp_path):
         served(run.folder, tmp_path / "log") as address,
         chromium.browser() as driver,
     ):
+        # No lines of TensorFlow before them.
+        computing, serves, *_ = (tmp_path / "log").read_text().splitlines()
+        assert re.fullmatch(r"Translating on .+ in float32\.", computing)
+        assert serves.startswith(f"Serving {run.folder} at {address}")
         driver.get(address)
         upload(driver, photo)
         image = read_image(photo)
@@ -165,6 +173,26 @@ def test_both_directions_of_a_run(run, photo, tmp_path):
         assert [url for url in asked if not url.startswith(address)] == []
         # A file of this computer that nobody uploaded.
         assert "event: error" in answer(address, {"path": str(photo)})
+
+
+def test_colors_and_widths(run, tmp_path):
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(exported.encode(exported.photo(40, 500, 3)))
+    with served(run.folder, tmp_path / "log") as address, chromium.browser() as driver:
+        for scheme, is_dark in {"light": False, "dark": True}.items():
+            with chromium.screen(driver, scheme, 375):
+                driver.get(address)
+                upload(driver, photo)
+                shown(driver, "500 x 40")
+                assert driver.title == "CycleGAN: tiny"
+                assert driver.find_element(By.TAG_NAME, "h1").text == "tiny"
+                background = chromium.brightness(driver, "body", "backgroundColor")
+                panel = chromium.brightness(driver, "#photo", "backgroundColor")
+                assert (background < 60) == (panel < 60) == is_dark
+                for text in ("h1", "#note p", "#direction label span"):
+                    assert (chromium.brightness(driver, text, "color") > 200) == is_dark
+                # Gradio cuts off what is too wide, so the page itself never is.
+                assert chromium.right_end(driver) <= 375
 
 
 def test_other_sites_are_refused(run, tmp_path):
