@@ -98,7 +98,11 @@ def test_the_table_names_every_published_model():
         (
             "photo2monet",
             "aa597f3003d8d6536b4ece5c2a9af1a6037aebfe7e564f324d7f9ba59f6dd9bf",
-        )
+        ),
+        (
+            "horse2zebra",
+            "b69bf5fa475d1bbdcb1c58b8774b0caeade56f77f8bdd804914d1835645050cb",
+        ),
     ],
 )
 def test_a_name_never_stands_for_other_bytes(name, sha256):
