@@ -95,12 +95,6 @@ class Run:
         Raises:
             InputError: if the path is taken, or no folder can be made there.
         """
-        parent = next(path for path in folder.absolute().parents if path.exists())
-        if not parent.is_dir() or not os.access(parent, os.W_OK):
-            raise InputError(
-                f"{folder} cannot be made, because {parent} is not a folder to write "
-                "to; choose another `run_dir`."
-            )
         if Run.is_run(folder):
             raise InputError(
                 f"{folder} already holds a run; resume it with `resume={folder}`, or "
@@ -108,6 +102,13 @@ class Run:
             )
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise InputError(f"{folder} is not empty; choose another `run_dir`.")
+        path = folder.absolute()
+        place = next(place for place in (path, *path.parents) if place.exists())
+        if not place.is_dir() or not os.access(place, os.W_OK):
+            raise InputError(
+                f"{folder} cannot be made, because {place} is not a folder to write "
+                "to; choose another `run_dir`."
+            )
 
     def check_change(self, config: TrainConfig) -> None:
         """Check that the run can resume with changed options.

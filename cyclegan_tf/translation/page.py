@@ -89,7 +89,9 @@ def serve(config: ServeConfig) -> None:
         _LOG.info("Translating on %s in float32.", hardware())
         if any(generator.training_size is None for generator in generators):
             limit = SizeLimit.of("trained", None)
-            _LOG.info("A photo's shorter side gets %s pixels, %s.", limit, limit.reason)
+            _LOG.info(
+                "A photo's shorter side has at most %s pixels, %s.", limit, limit.reason
+            )
         _LOG.info("Serving %s at %s; stop with Ctrl-C", config.source, address)
         page.block_thread()
 

@@ -289,6 +289,8 @@ def test_a_gray_generator_and_a_file_that_is_no_image(photo, tmp_path):
         served(tmp_path / "gray.keras", tmp_path / "log") as address,
         chromium.browser() as driver,
     ):
+        said = (tmp_path / "log").read_text()
+        assert "at most 512 pixels, twice 256, which is assumed" in said
         driver.get(address)
         for name, sentence in {
             "broken.png": "The file cannot be read as an image",
