@@ -54,7 +54,7 @@ def _card(model: NamedModel) -> Iterator[str]:
     if model.dataset:
         yield f"datasets: [{model.dataset}]"
     if model.scores:
-        yield f"model-index: {json.dumps([_index(model)])}"  # JSON is YAML, too
+        yield f"model-index: {json.dumps([_model_index(model)])}"  # JSON is YAML, too
     yield "---"
     yield ""
     yield f"# {model.name}"
@@ -81,7 +81,7 @@ def _card(model: NamedModel) -> Iterator[str]:
     yield _USE.format(name=model.name).rstrip()
 
 
-def _index(model: NamedModel) -> dict[str, Any]:
+def _model_index(model: NamedModel) -> dict[str, Any]:
     """Return the scores in the form that Hugging Face shows beside a model."""
     metrics = [
         {"type": score.metric, "value": score.translated} for score in model.scores
